@@ -1,0 +1,2 @@
+//! The `albeit-backend` command.
+fn main() {}

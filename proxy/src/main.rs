@@ -1,0 +1,2 @@
+//! The `albeit` command.
+fn main() {}
