@@ -1,1 +1,7 @@
-//! Albeit: placeholder.
+//! Albeit: a self-hosted load balancer that behaves like an AWS Application
+//! or Network Load Balancer.
+//!
+//! The modules and what each may use are in `ARCHITECTURE.md`; a tidy test
+//! holds them to it.
+
+pub mod model;

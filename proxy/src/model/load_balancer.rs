@@ -1,0 +1,85 @@
+//! Load balancer: the unit that owns listeners and load balancer attributes.
+//!
+//! ELB pages: "Application Load Balancers", "Edit attributes for your
+//! Application Load Balancer".
+
+use std::time::Duration;
+
+use super::{Listener, LogDestination};
+
+/// The kind of a load balancer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LoadBalancerType {
+    /// Layer 7: HTTP and HTTPS listeners, rules.
+    Application,
+    /// Layer 4: TCP and TLS listeners.
+    Network,
+}
+
+/// A load balancer with its listeners.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LoadBalancer {
+    /// Name: up to 32 letters, digits and hyphens.
+    pub name: String,
+    /// Application or network.
+    pub kind: LoadBalancerType,
+    /// Full ARN-like name.
+    pub arn: String,
+    /// `app/NAME/ID` or `net/NAME/ID`: field `elb` of the logs, dimension of the metrics.
+    pub log_name: String,
+    /// The name that stands for the DNS name, used as Host for HTTP/1.0 requests without one.
+    pub dns_name: String,
+    /// Load balancer attributes, typed.
+    pub attributes: LoadBalancerAttributes,
+    /// Listeners, in the order of the file.
+    pub listeners: Vec<Listener>,
+}
+
+/// The load balancer attributes that steer the data plane, typed.
+///
+/// Keys, ranges and defaults are in the table of [`super::attributes`].
+#[derive(Debug, Clone, PartialEq)]
+pub struct LoadBalancerAttributes {
+    /// `idle_timeout.timeout_seconds`: 1–4000 s, default 60 s.
+    pub idle_timeout: Duration,
+    /// `client_keep_alive.seconds`: 60–604800 s, default 3600 s.
+    pub client_keep_alive: Duration,
+    /// `access_logs.s3.*`: where access logs go, if enabled.
+    pub access_logs: Option<LogDestination>,
+    /// `albeit.access_logs.stdout.enabled`: also write access log lines to standard output. Default false.
+    pub access_logs_stdout: bool,
+    /// `routing.http.xff_header_processing.mode`. Default append.
+    pub xff_header_processing: XffHeaderProcessing,
+    /// `routing.http.xff_client_port.enabled`. Default false.
+    pub xff_client_port: bool,
+    /// `routing.http.preserve_host_header.enabled`. Default false.
+    pub preserve_host_header: bool,
+    /// `routing.http2.enabled`. Default true.
+    pub http2: bool,
+}
+
+impl Default for LoadBalancerAttributes {
+    fn default() -> Self {
+        Self {
+            idle_timeout: Duration::from_secs(60),
+            client_keep_alive: Duration::from_secs(3600),
+            access_logs: None,
+            access_logs_stdout: false,
+            xff_header_processing: XffHeaderProcessing::Append,
+            xff_client_port: false,
+            preserve_host_header: false,
+            http2: true,
+        }
+    }
+}
+
+/// `routing.http.xff_header_processing.mode`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum XffHeaderProcessing {
+    /// The client's address is appended.
+    Append,
+    /// The header passes unchanged.
+    Preserve,
+    /// The header is removed.
+    Remove,
+}

@@ -1,0 +1,156 @@
+//! Target group: protocol, health check, attributes and the registered targets.
+//!
+//! ELB pages: "Target groups for your Application Load Balancers", "Health
+//! checks for Application Load Balancer target groups".
+
+use std::{net::IpAddr, time::Duration};
+
+use http::StatusCode;
+
+/// The protocol spoken with targets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TargetGroupProtocol {
+    /// HTTP/1.1 in clear text.
+    Http,
+}
+
+/// A target group as configured.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TargetGroup {
+    /// Name: up to 32 letters, digits and hyphens; the key of its runtime state.
+    pub name: String,
+    /// Full ARN-like name, `target_group_arn` of the access log.
+    pub arn: String,
+    /// `targetgroup/NAME/ID`, dimension of the metrics.
+    pub metric_name: String,
+    /// Protocol towards the targets.
+    pub protocol: TargetGroupProtocol,
+    /// Health check settings.
+    pub health_check: HealthCheck,
+    /// Target group attributes, typed.
+    pub attributes: TargetGroupAttributes,
+    /// Registered targets.
+    pub targets: Vec<Target>,
+}
+
+/// A registered target.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Target {
+    /// IP address, or a host name that is resolved again and again.
+    pub id: TargetId,
+    /// Port; the target group's port unless the target names its own.
+    pub port: u16,
+}
+
+/// How a target is named.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum TargetId {
+    /// Target type `ip`.
+    Ip(IpAddr),
+    /// A DNS name: every address it resolves to becomes a target of its own.
+    HostName(String),
+}
+
+/// Health check settings of a target group.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HealthCheck {
+    /// `HealthCheckPath`. Default `/`.
+    pub path: String,
+    /// `HealthCheckPort`: `None` is `traffic-port`, the default.
+    pub port: Option<u16>,
+    /// `HealthCheckIntervalSeconds`: 5–300 s, default 30 s.
+    pub interval: Duration,
+    /// `HealthCheckTimeoutSeconds`: 2–120 s, default 5 s; smaller than the interval.
+    pub timeout: Duration,
+    /// `HealthyThresholdCount`: 2–10, default 5.
+    pub healthy_threshold: u8,
+    /// `UnhealthyThresholdCount`: 2–10, default 2.
+    pub unhealthy_threshold: u8,
+    /// `Matcher.HttpCode`. Default `200`.
+    pub matcher: Matcher,
+}
+
+impl Default for HealthCheck {
+    fn default() -> Self {
+        Self {
+            path: "/".to_owned(),
+            port: None,
+            interval: Duration::from_secs(30),
+            timeout: Duration::from_secs(5),
+            healthy_threshold: 5,
+            unhealthy_threshold: 2,
+            matcher: Matcher::default(),
+        }
+    }
+}
+
+/// HTTP codes that count as a passed health check: a list of inclusive ranges.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Matcher(pub Vec<(u16, u16)>);
+
+impl Default for Matcher {
+    fn default() -> Self {
+        Self(vec![(200, 200)])
+    }
+}
+
+impl Matcher {
+    /// Whether `status` counts as healthy.
+    #[must_use]
+    pub fn matches(&self, status: StatusCode) -> bool {
+        let code = status.as_u16();
+        self.0.iter().any(|&(low, high)| (low..=high).contains(&code))
+    }
+}
+
+/// `load_balancing.algorithm.type`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Algorithm {
+    /// `round_robin`, the default.
+    RoundRobin,
+    /// `least_outstanding_requests`.
+    LeastOutstandingRequests,
+}
+
+/// `stickiness.type` with what belongs to it, when `stickiness.enabled` is true.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stickiness {
+    /// `lb_cookie` with `stickiness.lb_cookie.duration_seconds` (1–604800 s, default 86400 s).
+    LbCookie {
+        /// How long a cookie binds a client to its target.
+        duration: Duration,
+    },
+}
+
+/// `target_group_health.unhealthy_state_routing.minimum_healthy_targets`: below either, the group fails open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MinimumHealthyTargets {
+    /// `.count`: at least this many healthy targets. Default 1.
+    pub count: u32,
+    /// `.percentage`: at least this share of the registered targets. Default off.
+    pub percentage: Option<u8>,
+}
+
+/// The target group attributes that steer the data plane, typed.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TargetGroupAttributes {
+    /// `deregistration_delay.timeout_seconds`: 0–3600 s, default 300 s.
+    pub deregistration_delay: Duration,
+    /// `stickiness.*`; `None` is off, the default.
+    pub stickiness: Option<Stickiness>,
+    /// `load_balancing.algorithm.type`.
+    pub algorithm: Algorithm,
+    /// Threshold of fail-open routing.
+    pub minimum_healthy_targets: MinimumHealthyTargets,
+}
+
+impl Default for TargetGroupAttributes {
+    fn default() -> Self {
+        Self {
+            deregistration_delay: Duration::from_secs(300),
+            stickiness: None,
+            algorithm: Algorithm::RoundRobin,
+            minimum_healthy_targets: MinimumHealthyTargets { count: 1, percentage: None },
+        }
+    }
+}
