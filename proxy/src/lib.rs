@@ -5,3 +5,4 @@
 //! holds them to it.
 
 pub mod model;
+pub mod tunnel;

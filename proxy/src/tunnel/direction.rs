@@ -1,0 +1,174 @@
+//! One direction of a tunnel: read, write, flush, end.
+
+use std::{
+    cell::RefCell,
+    io,
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+/// Bytes read at once. One TLS record's plaintext.
+const SCRATCH_LEN: usize = 16 * 1024;
+
+thread_local! {
+    /// Where bytes are read to. Borrowed only inside one `poll`, which never waits.
+    static SCRATCH: RefCell<Box<[u8]>> = RefCell::new(vec![0; SCRATCH_LEN].into_boxed_slice());
+}
+
+/// What one call of [`Direction::poll`] came to.
+#[derive(Debug)]
+pub(super) enum Progress {
+    /// Nothing moved.
+    Idle,
+    /// At least one byte was read or written.
+    Moved,
+    /// The reader's end of stream was seen just now.
+    Ended,
+    /// Reading failed.
+    ReadFailed(io::Error),
+    /// Writing, flushing or shutting down failed.
+    WriteFailed(io::Error),
+}
+
+/// The state of one direction.
+#[derive(Debug)]
+pub(super) struct Direction {
+    /// Bytes read but not yet written, from `written` on.
+    pending: Vec<u8>,
+    written: usize,
+    state: State,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// Bytes may come.
+    Open,
+    /// Bytes were written and may sit in the writer's own buffer.
+    Flushing,
+    /// The reader has ended; the writer must be told.
+    ShuttingDown,
+    /// The writer was told.
+    Done,
+}
+
+impl Direction {
+    pub(super) fn new(early: Vec<u8>) -> Self {
+        Self { pending: early, written: 0, state: State::Open }
+    }
+
+    pub(super) fn is_done(&self) -> bool {
+        self.state == State::Done
+    }
+
+    /// Moves as many bytes as can be moved without waiting.
+    pub(super) fn poll<R, W>(&mut self, cx: &mut Context<'_>, mut reader: Pin<&mut R>, mut writer: Pin<&mut W>) -> Progress
+    where
+        R: AsyncRead,
+        W: AsyncWrite,
+    {
+        let mut progress = Progress::Idle;
+        loop {
+            match self.poll_drain(cx, writer.as_mut()) {
+                Poll::Ready(Ok(0)) => {}
+                Poll::Ready(Ok(_)) => progress = Progress::Moved,
+                Poll::Ready(Err(error)) => return Progress::WriteFailed(error),
+                Poll::Pending => return progress,
+            }
+            match self.state {
+                State::Done => return progress,
+                State::Flushing => match writer.as_mut().poll_flush(cx) {
+                    Poll::Ready(Ok(())) => self.state = State::Open,
+                    Poll::Ready(Err(error)) => return Progress::WriteFailed(error),
+                    Poll::Pending => return progress,
+                },
+                State::ShuttingDown => {
+                    return match writer.as_mut().poll_shutdown(cx) {
+                        Poll::Ready(Ok(())) => {
+                            self.state = State::Done;
+                            progress
+                        }
+                        // The writer has gone already: what was to be told is known.
+                        Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::NotConnected => {
+                            self.state = State::Done;
+                            progress
+                        }
+                        Poll::Ready(Err(error)) => Progress::WriteFailed(error),
+                        Poll::Pending => progress,
+                    };
+                }
+                State::Open => match self.poll_transfer(cx, reader.as_mut(), writer.as_mut()) {
+                    Poll::Ready(Progress::Ended) => {
+                        self.state = State::ShuttingDown;
+                        // Tell the writer in this same call, but report the end first seen here.
+                        let told = self.poll(cx, reader.as_mut(), writer.as_mut());
+                        return match told {
+                            Progress::WriteFailed(error) => Progress::WriteFailed(error),
+                            _ => Progress::Ended,
+                        };
+                    }
+                    Poll::Ready(Progress::Moved) => progress = Progress::Moved,
+                    Poll::Ready(other) => return other,
+                    Poll::Pending => return progress,
+                },
+            }
+        }
+    }
+
+    /// Writes what is pending. `Ready(Ok(n))`: `n` bytes were written and nothing is left.
+    fn poll_drain<W: AsyncWrite>(&mut self, cx: &mut Context<'_>, mut writer: Pin<&mut W>) -> Poll<io::Result<usize>> {
+        let mut total = 0;
+        while let Some(rest) = self.pending.get(self.written..).filter(|rest| !rest.is_empty()) {
+            match writer.as_mut().poll_write(cx, rest) {
+                Poll::Ready(Ok(0)) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                Poll::Ready(Ok(n)) => {
+                    self.written += n;
+                    total += n;
+                    self.state = State::Flushing;
+                }
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+        if self.written > 0 {
+            // Give the memory back: an idle direction owns none.
+            self.pending = Vec::new();
+            self.written = 0;
+        }
+        Poll::Ready(Ok(total))
+    }
+
+    /// Reads once into the scratch buffer and writes what was read as far as the writer takes it.
+    fn poll_transfer<R, W>(&mut self, cx: &mut Context<'_>, reader: Pin<&mut R>, mut writer: Pin<&mut W>) -> Poll<Progress>
+    where
+        R: AsyncRead,
+        W: AsyncWrite,
+    {
+        SCRATCH.with_borrow_mut(|scratch| {
+            let mut buf = ReadBuf::new(scratch);
+            match reader.poll_read(cx, &mut buf) {
+                Poll::Pending => return Poll::Pending,
+                Poll::Ready(Err(error)) => return Poll::Ready(Progress::ReadFailed(error)),
+                Poll::Ready(Ok(())) => {}
+            }
+            let mut rest = buf.filled();
+            if rest.is_empty() {
+                return Poll::Ready(Progress::Ended);
+            }
+            self.state = State::Flushing;
+            while !rest.is_empty() {
+                match writer.as_mut().poll_write(cx, rest) {
+                    Poll::Ready(Ok(0)) => return Poll::Ready(Progress::WriteFailed(io::ErrorKind::WriteZero.into())),
+                    Poll::Ready(Ok(n)) => rest = rest.get(n..).unwrap_or_default(),
+                    Poll::Ready(Err(error)) => return Poll::Ready(Progress::WriteFailed(error)),
+                    Poll::Pending => {
+                        self.pending = rest.to_vec();
+                        break;
+                    }
+                }
+            }
+            Poll::Ready(Progress::Moved)
+        })
+    }
+}

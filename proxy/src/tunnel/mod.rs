@@ -1,0 +1,179 @@
+//! Bidirectional byte relay between a client and a target.
+//!
+//! Used once the two ends only exchange bytes: after a WebSocket upgrade, and
+//! for layer 4 flows. One idle timer covers both directions: any byte, either
+//! way, restarts it (ELB page "Edit attributes for your Application Load
+//! Balancer", connection idle timeout). A half-close is passed on and the
+//! other direction goes on. An idle tunnel owns no buffer: bytes are read into
+//! a buffer of the worker thread and only what cannot be written at once is
+//! kept.
+//!
+//! Knows no protocol, opens no socket, logs nothing.
+
+mod direction;
+#[cfg(test)]
+mod tests;
+
+use std::{
+    future::Future,
+    io,
+    pin::{Pin, pin},
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    time::Instant,
+};
+
+use self::direction::{Direction, Progress};
+
+/// Why a tunnel ended.
+#[derive(Debug)]
+pub enum CloseReason {
+    /// Both sides have ended their stream; the side that did so first is named.
+    Closed {
+        /// Who sent the first end of stream.
+        first: Side,
+    },
+    /// No byte in either direction for the idle timeout.
+    IdleTimeout,
+    /// A connection broke.
+    Failed {
+        /// On which connection the error arose.
+        side: Side,
+        /// What the system said.
+        error: io::Error,
+    },
+    /// Ended from outside: deregistration delay over, or shutdown.
+    Terminated,
+}
+
+impl CloseReason {
+    /// A short name for logs and metric labels.
+    #[must_use]
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::Closed { first: Side::Client } => "client_closed",
+            Self::Closed { first: Side::Target } => "target_closed",
+            Self::IdleTimeout => "idle_timeout",
+            Self::Failed { side: Side::Client, .. } => "client_reset",
+            Self::Failed { side: Side::Target, .. } => "target_reset",
+            Self::Terminated => "terminated",
+        }
+    }
+}
+
+/// One end of a tunnel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Side {
+    /// The end that connected to the load balancer.
+    Client,
+    /// The end the load balancer connected to.
+    Target,
+}
+
+/// Bytes that were read from either side before the tunnel began.
+#[derive(Debug, Default)]
+pub struct EarlyBytes {
+    /// Read from the client, still to be written to the target.
+    pub from_client: Vec<u8>,
+    /// Read from the target, still to be written to the client.
+    pub from_target: Vec<u8>,
+}
+
+/// Relays bytes between `client` and `target` until both directions have
+/// ended, no byte passed for `idle_timeout`, a connection broke, or
+/// `terminated` completed.
+///
+/// The streams are not shut down on the last three; dropping them closes them.
+///
+/// # Cancel safety
+///
+/// Dropping the future loses at most the bytes that were read and not yet
+/// written; the streams belong to the caller.
+pub async fn relay<C, T>(
+    client: &mut C,
+    target: &mut T,
+    early: EarlyBytes,
+    idle_timeout: Duration,
+    terminated: impl Future<Output = ()>,
+) -> CloseReason
+where
+    C: AsyncRead + AsyncWrite + Unpin,
+    T: AsyncRead + AsyncWrite + Unpin,
+{
+    let mut relay = Relay {
+        upward: Direction::new(early.from_client),
+        downward: Direction::new(early.from_target),
+        first: None,
+        last_activity: Instant::now(),
+    };
+    let mut idle = pin!(tokio::time::sleep_until(relay.last_activity + idle_timeout));
+    let mut terminated = pin!(terminated);
+    std::future::poll_fn(|cx| {
+        if let Poll::Ready(reason) = relay.poll(cx, client, target) {
+            return Poll::Ready(reason);
+        }
+        if terminated.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(CloseReason::Terminated);
+        }
+        // The timer is moved only when it fires: activity just leaves its mark.
+        while idle.as_mut().poll(cx).is_ready() {
+            let deadline = relay.last_activity + idle_timeout;
+            if Instant::now() >= deadline {
+                return Poll::Ready(CloseReason::IdleTimeout);
+            }
+            idle.as_mut().reset(deadline);
+        }
+        Poll::Pending
+    })
+    .await
+}
+
+struct Relay {
+    upward: Direction,
+    downward: Direction,
+    first: Option<Side>,
+    last_activity: Instant,
+}
+
+impl Relay {
+    fn poll<C, T>(&mut self, cx: &mut Context<'_>, client: &mut C, target: &mut T) -> Poll<CloseReason>
+    where
+        C: AsyncRead + AsyncWrite + Unpin,
+        T: AsyncRead + AsyncWrite + Unpin,
+    {
+        let up = self.upward.poll(cx, Pin::new(&mut *client), Pin::new(&mut *target));
+        if let Some(reason) = self.note(up, Side::Client) {
+            return Poll::Ready(reason);
+        }
+        let down = self.downward.poll(cx, Pin::new(target), Pin::new(client));
+        if let Some(reason) = self.note(down, Side::Target) {
+            return Poll::Ready(reason);
+        }
+        match (self.upward.is_done() && self.downward.is_done(), self.first) {
+            (true, Some(first)) => Poll::Ready(CloseReason::Closed { first }),
+            _ => Poll::Pending,
+        }
+    }
+
+    /// Takes in what one direction did. `reader` is the side it reads from.
+    fn note(&mut self, progress: Progress, reader: Side) -> Option<CloseReason> {
+        let writer = match reader {
+            Side::Client => Side::Target,
+            Side::Target => Side::Client,
+        };
+        match progress {
+            Progress::Idle => {}
+            Progress::Moved => self.last_activity = Instant::now(),
+            Progress::Ended => {
+                self.first.get_or_insert(reader);
+            }
+            Progress::ReadFailed(error) => return Some(CloseReason::Failed { side: reader, error }),
+            Progress::WriteFailed(error) => return Some(CloseReason::Failed { side: writer, error }),
+        }
+        None
+    }
+}
