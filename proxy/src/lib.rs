@@ -4,5 +4,7 @@
 //! The modules and what each may use are in `ARCHITECTURE.md`; a tidy test
 //! holds them to it.
 
+pub mod headers;
 pub mod model;
 pub mod tunnel;
+pub mod rules;
