@@ -4,7 +4,9 @@
 //! The modules and what each may use are in `ARCHITECTURE.md`; a tidy test
 //! holds them to it.
 
+pub mod balance;
 pub mod headers;
 pub mod model;
 pub mod tunnel;
 pub mod rules;
+pub mod stickiness;

@@ -1,0 +1,9 @@
+//! Sticky sessions: which target a client's cookie binds it to, and the cookies
+//! that say so.
+//!
+//! ELB page: "Sticky sessions for your Application Load Balancer". Pure: the
+//! time and the nonces are arguments; whether the target named by a cookie is
+//! still registered and healthy is the caller's knowledge.
+
+pub mod lb_cookie;
+pub mod seal;
