@@ -7,6 +7,7 @@
 pub mod balance;
 pub mod headers;
 pub mod model;
-pub mod tunnel;
 pub mod rules;
 pub mod stickiness;
+pub mod time_scale;
+pub mod tunnel;
