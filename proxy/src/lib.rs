@@ -6,6 +6,8 @@
 
 pub mod balance;
 pub mod headers;
+pub mod health;
+pub mod metrics;
 pub mod model;
 pub mod rules;
 pub mod stickiness;

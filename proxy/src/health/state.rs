@@ -1,0 +1,228 @@
+//! State machine of one target's health. Pure: no clock, no socket.
+//!
+//! ELB page: "Health checks for Application Load Balancer target groups"
+//! (target health status, reason codes). Invariant: a new target is healthy
+//! after a single passed check; the healthy threshold counts for recovery only.
+
+use std::fmt;
+
+use crate::model::HealthCheck;
+
+/// What one health check found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// The matcher accepted the target's status code.
+    Passed,
+    /// The target answered with this code, which the matcher does not accept.
+    ResponseCodeMismatch(u16),
+    /// No answer within the health check timeout, connecting included.
+    Timeout,
+    /// No usable answer: connection refused or reset, or not HTTP.
+    Failed,
+}
+
+/// `TargetHealth.State`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum State {
+    /// Registered, not yet known to be healthy or unhealthy.
+    Initial,
+    /// Passed its health checks.
+    Healthy,
+    /// Failed its health checks.
+    Unhealthy,
+    /// Deregistered; requests in flight may end until the deregistration delay is over.
+    Draining,
+    /// Gets no traffic: not registered, or its group is not used by any rule.
+    Unused,
+}
+
+impl State {
+    /// The name in the `ELBv2` API: `initial`, `healthy`, `unhealthy`, `draining`, `unused`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Initial => "initial",
+            Self::Healthy => "healthy",
+            Self::Unhealthy => "unhealthy",
+            Self::Draining => "draining",
+            Self::Unused => "unused",
+        }
+    }
+}
+
+/// `TargetHealth.Reason`: why a target is in a state other than healthy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reason {
+    /// `Elb.RegistrationInProgress`.
+    RegistrationInProgress,
+    /// `Elb.InitialHealthChecking`.
+    InitialHealthChecking,
+    /// `Target.ResponseCodeMismatch` with the code the target sent.
+    ResponseCodeMismatch(u16),
+    /// `Target.Timeout`.
+    Timeout,
+    /// `Target.FailedHealthChecks`.
+    FailedHealthChecks,
+    /// `Target.NotRegistered`.
+    NotRegistered,
+    /// `Target.NotInUse`.
+    NotInUse,
+    /// `Target.DeregistrationInProgress`.
+    DeregistrationInProgress,
+}
+
+impl Reason {
+    /// The reason code of the `ELBv2` API.
+    #[must_use]
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::RegistrationInProgress => "Elb.RegistrationInProgress",
+            Self::InitialHealthChecking => "Elb.InitialHealthChecking",
+            Self::ResponseCodeMismatch(_) => "Target.ResponseCodeMismatch",
+            Self::Timeout => "Target.Timeout",
+            Self::FailedHealthChecks => "Target.FailedHealthChecks",
+            Self::NotRegistered => "Target.NotRegistered",
+            Self::NotInUse => "Target.NotInUse",
+            Self::DeregistrationInProgress => "Target.DeregistrationInProgress",
+        }
+    }
+}
+
+/// The description text of the `ELBv2` API.
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::ResponseCodeMismatch(code) => {
+                return write!(f, "Health checks failed with these codes: [{code}]");
+            }
+            Self::RegistrationInProgress => "Target registration is in progress",
+            Self::InitialHealthChecking => "Initial health checks in progress",
+            Self::Timeout => "Request timed out",
+            Self::FailedHealthChecks => "Health checks failed",
+            Self::NotRegistered => "Target is not registered to the target group",
+            Self::NotInUse => "Target group is not configured to receive traffic from the load balancer",
+            Self::DeregistrationInProgress => "Target deregistration is in progress",
+        })
+    }
+}
+
+/// `TargetHealth`: a state and, unless healthy, the reason for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Health {
+    /// The state.
+    pub state: State,
+    /// Why; `None` exactly when healthy.
+    pub reason: Option<Reason>,
+}
+
+impl Health {
+    const HEALTHY: Self = Self { state: State::Healthy, reason: None };
+
+    const fn because(state: State, reason: Reason) -> Self {
+        Self { state, reason: Some(reason) }
+    }
+}
+
+/// How many checks in a row change the state of a target.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Thresholds {
+    /// `HealthyThresholdCount`: passed checks until an unhealthy target is healthy again. 2–10, default 5.
+    pub healthy: u8,
+    /// `UnhealthyThresholdCount`: failed checks until a target is unhealthy. 2–10, default 2.
+    pub unhealthy: u8,
+}
+
+impl From<&HealthCheck> for Thresholds {
+    fn from(settings: &HealthCheck) -> Self {
+        Self { healthy: settings.healthy_threshold, unhealthy: settings.unhealthy_threshold }
+    }
+}
+
+/// Follows one target from registration to its end.
+#[derive(Debug, Clone)]
+pub struct Tracker {
+    health: Health,
+    /// Consecutive checks that speak against the present state.
+    streak: u8,
+}
+
+impl Default for Tracker {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Tracker {
+    /// A target that was just registered.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self { health: Health::because(State::Initial, Reason::RegistrationInProgress), streak: 0 }
+    }
+
+    /// State and reason now.
+    #[must_use]
+    pub const fn health(&self) -> Health {
+        self.health
+    }
+
+    /// Health checks begin, or begin again. Only a target without any result changes.
+    pub fn handle_checks_started(&mut self) {
+        let registering = self.health.reason == Some(Reason::RegistrationInProgress);
+        if registering || self.health.state == State::Unused {
+            self.set(Health::because(State::Initial, Reason::InitialHealthChecking));
+        }
+    }
+
+    /// The target's group is no longer used by any rule: it is not checked any more.
+    pub fn handle_not_in_use(&mut self) {
+        if self.health.state != State::Draining {
+            self.set(Health::because(State::Unused, Reason::NotInUse));
+        }
+    }
+
+    /// The target was deregistered.
+    pub fn handle_deregistered(&mut self) {
+        self.set(Health::because(State::Draining, Reason::DeregistrationInProgress));
+    }
+
+    /// The deregistration delay is over.
+    pub fn handle_delay_over(&mut self) {
+        self.set(Health::because(State::Unused, Reason::NotRegistered));
+    }
+
+    /// Takes in the outcome of a check. Draining and unused targets ignore it.
+    pub fn handle_outcome(&mut self, outcome: Outcome, thresholds: Thresholds) {
+        let failure = match outcome {
+            Outcome::Passed => None,
+            Outcome::ResponseCodeMismatch(code) => Some(Reason::ResponseCodeMismatch(code)),
+            Outcome::Timeout => Some(Reason::Timeout),
+            Outcome::Failed => Some(Reason::FailedHealthChecks),
+        };
+        match (self.health.state, failure) {
+            (State::Draining | State::Unused, _) => {}
+            (State::Initial, None) => self.set(Health::HEALTHY),
+            (State::Healthy, None) => self.streak = 0,
+            (State::Unhealthy, None) => {
+                self.streak = self.streak.saturating_add(1);
+                if self.streak >= thresholds.healthy {
+                    self.set(Health::HEALTHY);
+                }
+            }
+            (State::Initial | State::Healthy, Some(reason)) => {
+                self.streak = self.streak.saturating_add(1);
+                if self.streak >= thresholds.unhealthy {
+                    self.set(Health::because(State::Unhealthy, reason));
+                }
+            }
+            (State::Unhealthy, Some(reason)) => self.set(Health::because(State::Unhealthy, reason)),
+        }
+    }
+
+    fn set(&mut self, health: Health) {
+        self.health = health;
+        self.streak = 0;
+    }
+}
+
+#[cfg(test)]
+mod tests;

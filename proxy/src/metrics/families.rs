@@ -1,0 +1,238 @@
+//! The tables of metrics, one per set of labels, and the macro that turns a row into a field.
+
+use prometheus::{HistogramOpts, HistogramVec, IntCounterVec, IntGaugeVec, Opts, Registry};
+
+use super::{Counter, Gauge, Histogram};
+
+/// Upper bounds of the response time buckets, in seconds: up to ELB's idle timeout of 4000 s.
+const SECONDS: [f64; 16] =
+    [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 60.0, 600.0, 4000.0];
+
+/// A handle, and the family of series it is one of.
+trait Handle: Sized {
+    /// One metric with its labels still open.
+    type Family;
+    fn register(registry: &Registry, opts: Opts, labels: &[&str]) -> Result<Self::Family, prometheus::Error>;
+    fn of(family: &Self::Family, labels: &[&str]) -> Self;
+}
+
+impl Handle for Counter {
+    type Family = IntCounterVec;
+
+    fn register(
+        registry: &Registry,
+        opts: Opts,
+        labels: &[&str],
+    ) -> Result<IntCounterVec, prometheus::Error> {
+        let family = IntCounterVec::new(opts, labels)?;
+        registry.register(Box::new(family.clone()))?;
+        Ok(family)
+    }
+
+    fn of(family: &IntCounterVec, labels: &[&str]) -> Self {
+        family.with_label_values(labels)
+    }
+}
+
+impl Handle for Gauge {
+    type Family = IntGaugeVec;
+
+    fn register(registry: &Registry, opts: Opts, labels: &[&str]) -> Result<IntGaugeVec, prometheus::Error> {
+        let family = IntGaugeVec::new(opts, labels)?;
+        registry.register(Box::new(family.clone()))?;
+        Ok(family)
+    }
+
+    fn of(family: &IntGaugeVec, labels: &[&str]) -> Self {
+        family.with_label_values(labels)
+    }
+}
+
+impl Handle for Histogram {
+    type Family = HistogramVec;
+
+    fn register(registry: &Registry, opts: Opts, labels: &[&str]) -> Result<HistogramVec, prometheus::Error> {
+        let opts = HistogramOpts { common_opts: opts, buckets: SECONDS.to_vec() };
+        let family = HistogramVec::new(opts, labels)?;
+        registry.register(Box::new(family.clone()))?;
+        Ok(family)
+    }
+
+    fn of(family: &HistogramVec, labels: &[&str]) -> Self {
+        family.with_label_values(labels)
+    }
+}
+
+/// The help text: what is counted, the unit, and the metric's twin in `CloudWatch`.
+fn help(text: &str, unit: &str, twin: Option<&str>) -> String {
+    match twin {
+        Some(twin) => format!("{text} Unit: {unit}. CloudWatch: AWS/ApplicationELB {twin}"),
+        None => format!("{text} Unit: {unit}. CloudWatch: none"),
+    }
+}
+
+/// Row: `field: Handle = "name", "unit", Some("CloudWatch twin") | None, "help";`.
+///
+/// Makes the struct of families, private to this module's users, and the public struct of handles,
+/// whose fields carry the help text as documentation.
+macro_rules! metrics {
+    (
+        $(#[$doc:meta])*
+        $families:ident => $handles:ident, labels $labels:expr;
+        $($field:ident: $handle:ident = $name:literal, $unit:literal, $twin:expr, $help:literal;)+
+    ) => {
+        #[derive(Debug)]
+        pub(super) struct $families {
+            $($field: <$handle as Handle>::Family,)+
+        }
+
+        $(#[$doc])*
+        #[derive(Debug, Clone)]
+        pub struct $handles {
+            $(#[doc = $help] #[doc = concat!("Unit: ", $unit, ". Series: `", $name, "`.")]
+            pub $field: $handle,)+
+        }
+
+        impl $families {
+            /// Registers every family of the table.
+            pub(super) fn register(registry: &Registry) -> Result<Self, prometheus::Error> {
+                Ok(Self {
+                    $($field: $handle::register(
+                        registry,
+                        Opts::new($name, help($help, $unit, $twin)),
+                        &$labels,
+                    )?,)+
+                })
+            }
+
+            /// The series with these label values.
+            pub(super) fn resolve(&self, labels: [&str; $labels.len()]) -> $handles {
+                $handles { $($field: $handle::of(&self.$field, &labels),)+ }
+            }
+        }
+    };
+}
+
+metrics! {
+    /// What is counted per load balancer.
+    LoadBalancerFamilies => LoadBalancerMetrics, labels ["load_balancer"];
+    active_connection_count: Gauge = "albeit_active_connection_count", "connections",
+        Some("ActiveConnectionCount"),
+        "Open TCP connections from clients to the load balancer plus those from it to targets.";
+    new_connection_count: Counter = "albeit_new_connection_count_total", "connections",
+        Some("NewConnectionCount"),
+        "TCP connections established from clients to the load balancer and from it to targets.";
+    rejected_connection_count: Counter = "albeit_rejected_connection_count_total", "connections",
+        Some("RejectedConnectionCount"),
+        "Connections refused because the load balancer was at its maximum.";
+    processed_bytes: Counter = "albeit_processed_bytes_total", "bytes",
+        Some("ProcessedBytes"),
+        "Bytes of headers and payload in both directions, WebSocket included.";
+    client_tls_negotiation_error_count: Counter = "albeit_client_tls_negotiation_error_count_total",
+        "handshakes", Some("ClientTLSNegotiationErrorCount"),
+        "TLS handshakes begun by clients that did not end in a session.";
+    httpcode_elb_3xx: Counter = "albeit_httpcode_elb_3xx_count_total", "responses",
+        Some("HTTPCode_ELB_3XX_Count"), "Responses 3XX made by the load balancer.";
+    httpcode_elb_4xx: Counter = "albeit_httpcode_elb_4xx_count_total", "responses",
+        Some("HTTPCode_ELB_4XX_Count"), "Responses 4XX made by the load balancer, 460 included.";
+    httpcode_elb_5xx: Counter = "albeit_httpcode_elb_5xx_count_total", "responses",
+        Some("HTTPCode_ELB_5XX_Count"), "Responses 5XX made by the load balancer.";
+    httpcode_elb_500: Counter = "albeit_httpcode_elb_500_count_total", "responses",
+        Some("HTTPCode_ELB_500_Count"), "Responses 500 made by the load balancer.";
+    httpcode_elb_502: Counter = "albeit_httpcode_elb_502_count_total", "responses",
+        Some("HTTPCode_ELB_502_Count"), "Responses 502 made by the load balancer.";
+    httpcode_elb_503: Counter = "albeit_httpcode_elb_503_count_total", "responses",
+        Some("HTTPCode_ELB_503_Count"), "Responses 503 made by the load balancer.";
+    httpcode_elb_504: Counter = "albeit_httpcode_elb_504_count_total", "responses",
+        Some("HTTPCode_ELB_504_Count"), "Responses 504 made by the load balancer.";
+    http_fixed_response_count: Counter = "albeit_http_fixed_response_count_total", "responses",
+        Some("HTTP_Fixed_Response_Count"), "Fixed-response actions carried out.";
+    http_redirect_count: Counter = "albeit_http_redirect_count_total", "responses",
+        Some("HTTP_Redirect_Count"), "Redirect actions carried out.";
+    http_redirect_url_limit_exceeded_count: Counter =
+        "albeit_http_redirect_url_limit_exceeded_count_total", "requests",
+        Some("HTTP_Redirect_Url_Limit_Exceeded_Count"),
+        "Redirect actions not carried out because the Location would be longer than 8 KB.";
+    rule_evaluations: Counter = "albeit_rule_evaluations_total", "evaluations",
+        Some("RuleEvaluations"), "Rules evaluated while requests were processed.";
+    open_websockets: Gauge = "albeit_open_websockets", "connections",
+        None, "WebSocket connections that are open now.";
+    websockets_closed_by_client: Counter = "albeit_websockets_closed_by_client_total", "connections",
+        None, "WebSocket connections that the client ended.";
+    websockets_closed_by_target: Counter = "albeit_websockets_closed_by_target_total", "connections",
+        None, "WebSocket connections that the target ended.";
+    websockets_closed_by_idle_timeout: Counter =
+        "albeit_websockets_closed_by_idle_timeout_total", "connections",
+        None, "WebSocket connections cut because no byte passed for the idle timeout.";
+    websockets_closed_by_deregistration: Counter =
+        "albeit_websockets_closed_by_deregistration_total", "connections",
+        None, "WebSocket connections cut at the end of their target's deregistration delay.";
+    websockets_closed_by_shutdown: Counter = "albeit_websockets_closed_by_shutdown_total", "connections",
+        None, "WebSocket connections cut because the load balancer went away.";
+    websockets_closed_by_error: Counter = "albeit_websockets_closed_by_error_total", "connections",
+        None, "WebSocket connections that a socket error ended on either side.";
+    access_log_lines_dropped: Counter = "albeit_access_log_lines_dropped_total", "lines",
+        None, "Access log lines lost because the queue was full or the log could not be written.";
+    access_log_write_errors: Counter = "albeit_access_log_write_errors_total", "errors",
+        None, "Failed attempts to write the access log.";
+}
+
+metrics! {
+    /// What is counted per load balancer and target group.
+    TargetGroupFamilies => TargetGroupMetrics, labels ["load_balancer", "target_group"];
+    request_count: Counter = "albeit_request_count_total", "requests",
+        Some("RequestCount"), "Requests for which a target could be chosen.";
+    target_connection_error_count: Counter = "albeit_target_connection_error_count_total", "connections",
+        Some("TargetConnectionErrorCount"),
+        "Connections to targets that could not be established, health checks not counted.";
+    target_response_time: Histogram = "albeit_target_response_time_seconds", "seconds",
+        Some("TargetResponseTime"),
+        "Time from a request leaving the load balancer until the target began to send response headers.";
+    httpcode_target_2xx: Counter = "albeit_httpcode_target_2xx_count_total", "responses",
+        Some("HTTPCode_Target_2XX_Count"), "Responses 2XX made by targets.";
+    httpcode_target_3xx: Counter = "albeit_httpcode_target_3xx_count_total", "responses",
+        Some("HTTPCode_Target_3XX_Count"), "Responses 3XX made by targets.";
+    httpcode_target_4xx: Counter = "albeit_httpcode_target_4xx_count_total", "responses",
+        Some("HTTPCode_Target_4XX_Count"), "Responses 4XX made by targets.";
+    httpcode_target_5xx: Counter = "albeit_httpcode_target_5xx_count_total", "responses",
+        Some("HTTPCode_Target_5XX_Count"), "Responses 5XX made by targets.";
+    non_sticky_request_count: Counter = "albeit_non_sticky_request_count_total", "requests",
+        Some("NonStickyRequestCount"),
+        "Requests sent to a newly chosen target because there was no usable sticky session.";
+    healthy_host_count: Gauge = "albeit_healthy_host_count", "targets",
+        Some("HealthyHostCount"), "Targets that are healthy now.";
+    unhealthy_host_count: Gauge = "albeit_unhealthy_host_count", "targets",
+        Some("UnHealthyHostCount"), "Targets that are unhealthy now.";
+    unhealthy_routing_request_count: Counter = "albeit_unhealthy_routing_request_count_total", "requests",
+        Some("UnhealthyRoutingRequestCount"),
+        "Requests routed by fail open, because too few targets were healthy.";
+}
+
+impl TargetGroupFamilies {
+    /// Removes the host count series with these label values; a series that is not there is no error.
+    pub(super) fn forget_host_counts(&self, labels: [&str; 2]) {
+        for family in [&self.healthy_host_count, &self.unhealthy_host_count] {
+            family.remove_label_values(&labels).unwrap_or_default();
+        }
+    }
+}
+
+metrics! {
+    /// What is counted once per process.
+    ProcessFamilies => ProcessMetrics, labels [""; 0];
+    config_reloads: Counter = "albeit_config_reloads_total", "reloads",
+        None, "Configuration reloads that took effect.";
+    config_reload_failures: Counter = "albeit_config_reload_failures_total", "reloads",
+        None, "Configuration reloads refused because the configuration was wrong.";
+    panics: Counter = "albeit_panics_total", "panics",
+        None, "Panics caught while serving connections. Any value but 0 is a bug.";
+    dns_failures: Counter = "albeit_dns_failures_total", "lookups",
+        None, "Lookups of target host names that gave no address.";
+}
+
+impl ProcessMetrics {
+    /// Registers the table and resolves its only series.
+    pub(super) fn register(registry: &Registry) -> Result<Self, prometheus::Error> {
+        Ok(ProcessFamilies::register(registry)?.resolve([]))
+    }
+}

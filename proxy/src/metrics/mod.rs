@@ -1,0 +1,118 @@
+//! Every metric of the balancer, once: name, unit, labels, help and `CloudWatch` twin.
+//!
+//! ELB page: "`CloudWatch` metrics for your Application Load Balancer". The
+//! tables in `families` are the only place where a metric is named. The
+//! data plane works on handles resolved at load ([`LoadBalancerMetrics`],
+//! [`TargetGroupMetrics`], [`ProcessMetrics`]): counting is an atomic add.
+
+mod families;
+
+use std::sync::Arc;
+
+use prometheus::{Encoder as _, Registry, TextEncoder};
+
+use self::families::{LoadBalancerFamilies, TargetGroupFamilies};
+pub use self::families::{LoadBalancerMetrics, ProcessMetrics, TargetGroupMetrics};
+
+/// A value that only grows.
+pub type Counter = prometheus::IntCounter;
+/// A value that goes up and down.
+pub type Gauge = prometheus::IntGauge;
+/// A distribution over fixed buckets.
+pub type Histogram = prometheus::Histogram;
+
+/// All metrics of one process.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    process: ProcessMetrics,
+    load_balancers: LoadBalancerFamilies,
+    target_groups: TargetGroupFamilies,
+}
+
+impl Metrics {
+    /// A registry with every metric in it.
+    ///
+    /// # Errors
+    /// When two metrics of the tables share a name or one is malformed; the tests rule that out.
+    pub fn try_new() -> Result<Arc<Self>, prometheus::Error> {
+        let registry = Registry::new();
+        Ok(Arc::new(Self {
+            process: ProcessMetrics::register(&registry)?,
+            load_balancers: LoadBalancerFamilies::register(&registry)?,
+            target_groups: TargetGroupFamilies::register(&registry)?,
+            registry,
+        }))
+    }
+
+    /// Metrics without a load balancer: reloads, panics, DNS.
+    #[must_use]
+    pub const fn process(&self) -> &ProcessMetrics {
+        &self.process
+    }
+
+    /// Handles of the load balancer with this log name (`app/NAME/ID`). Resolve once, at load.
+    #[must_use]
+    pub fn load_balancer(&self, log_name: &str) -> Arc<LoadBalancerMetrics> {
+        Arc::new(self.load_balancers.resolve([log_name]))
+    }
+
+    /// Handles of a target group (`targetgroup/NAME/ID`) behind a load balancer. Resolve once, at load.
+    #[must_use]
+    pub fn target_group(&self, load_balancer: &str, target_group: &str) -> Arc<TargetGroupMetrics> {
+        Arc::new(self.target_groups.resolve([load_balancer, target_group]))
+    }
+
+    /// Drops the host count series of a target group that a load balancer no longer uses, so that no
+    /// stale number of healthy hosts is reported. Its counters stay.
+    pub fn forget_host_counts(&self, load_balancer: &str, target_group: &str) {
+        self.target_groups.forget_host_counts([load_balancer, target_group]);
+    }
+
+    /// All metrics in the Prometheus text format, version 0.0.4.
+    ///
+    /// # Errors
+    /// When the encoder refuses a family, which would be a mistake in the tables.
+    pub fn render(&self) -> Result<String, prometheus::Error> {
+        let mut text = Vec::new();
+        TextEncoder::new().encode(&self.registry.gather(), &mut text)?;
+        String::from_utf8(text).map_err(|error| prometheus::Error::Msg(error.to_string()))
+    }
+}
+
+impl LoadBalancerMetrics {
+    /// Counts a status code made by the load balancer: its class and, for 500 and 502–504, the code.
+    ///
+    /// Redirects and fixed responses are counted here too when they are 3XX, 4XX or 5XX, as ELB does.
+    pub fn count_elb_status(&self, code: u16) {
+        match code / 100 {
+            3 => self.httpcode_elb_3xx.inc(),
+            4 => self.httpcode_elb_4xx.inc(),
+            5 => self.httpcode_elb_5xx.inc(),
+            _ => {}
+        }
+        match code {
+            500 => self.httpcode_elb_500.inc(),
+            502 => self.httpcode_elb_502.inc(),
+            503 => self.httpcode_elb_503.inc(),
+            504 => self.httpcode_elb_504.inc(),
+            _ => {}
+        }
+    }
+}
+
+impl TargetGroupMetrics {
+    /// Counts a status code made by a target. 1XX, and so a WebSocket's 101, has no class in ELB.
+    pub fn count_target_status(&self, code: u16) {
+        match code / 100 {
+            2 => self.httpcode_target_2xx.inc(),
+            3 => self.httpcode_target_3xx.inc(),
+            4 => self.httpcode_target_4xx.inc(),
+            5 => self.httpcode_target_5xx.inc(),
+            _ => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

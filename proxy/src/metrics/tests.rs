@@ -1,0 +1,73 @@
+use std::collections::HashSet;
+
+use super::*;
+
+#[test]
+fn every_metric_has_a_series_a_unit_and_a_twin() {
+    let metrics = Metrics::try_new().unwrap();
+    let _lb = metrics.load_balancer("app/edge/1");
+    let _tg = metrics.target_group("app/edge/1", "targetgroup/web/1");
+    let text = metrics.render().unwrap();
+    let helps: Vec<&str> = text.lines().filter(|line| line.starts_with("# HELP albeit_")).collect();
+    assert_eq!(helps.len(), 40, "a metric came or went: adapt the number");
+    for help in &helps {
+        assert!(help.contains(" Unit: ") && help.contains(". CloudWatch: "), "{help}");
+    }
+    let names: HashSet<&str> = helps.iter().filter_map(|help| help.split(' ').nth(2)).collect();
+    for line in text.lines().filter(|line| line.starts_with("# TYPE")) {
+        let mut words = line.split(' ').skip(2);
+        let (name, kind) = (words.next().unwrap(), words.next().unwrap());
+        assert!(names.contains(name), "{name}");
+        assert_eq!(kind == "counter", name.ends_with("_total"), "{name}");
+    }
+}
+
+#[test]
+fn counting_shows_in_the_series_of_that_load_balancer_only() {
+    let metrics = Metrics::try_new().unwrap();
+    let edge = metrics.load_balancer("app/edge/1");
+    let other = metrics.load_balancer("app/other/2");
+    edge.processed_bytes.inc_by(300);
+    other.processed_bytes.inc_by(1);
+    metrics.load_balancer("app/edge/1").processed_bytes.inc_by(4);
+    let text = metrics.render().unwrap();
+    assert!(text.contains("albeit_processed_bytes_total{load_balancer=\"app/edge/1\"} 304\n"), "{text}");
+    assert!(text.contains("albeit_processed_bytes_total{load_balancer=\"app/other/2\"} 1\n"), "{text}");
+}
+
+#[test]
+fn codes_made_by_the_load_balancer_count_by_class_and_code() {
+    let metrics = Metrics::try_new().unwrap();
+    let lb = metrics.load_balancer("app/edge/1");
+    for code in [101, 200, 301, 460, 500, 502, 503, 504, 505] {
+        lb.count_elb_status(code);
+    }
+    let classes = [&lb.httpcode_elb_3xx, &lb.httpcode_elb_4xx, &lb.httpcode_elb_5xx].map(Counter::get);
+    assert_eq!(classes, [1, 1, 5]);
+    let codes = [&lb.httpcode_elb_500, &lb.httpcode_elb_502, &lb.httpcode_elb_503, &lb.httpcode_elb_504];
+    assert_eq!(codes.map(Counter::get), [1, 1, 1, 1]);
+}
+
+#[test]
+fn codes_made_by_targets_count_by_class() {
+    let metrics = Metrics::try_new().unwrap();
+    let tg = metrics.target_group("app/edge/1", "targetgroup/web/1");
+    for code in [101, 204, 304, 404, 404, 500] {
+        tg.count_target_status(code);
+    }
+    let classes =
+        [&tg.httpcode_target_2xx, &tg.httpcode_target_3xx, &tg.httpcode_target_4xx, &tg.httpcode_target_5xx];
+    assert_eq!(classes.map(Counter::get), [1, 1, 2, 1]);
+}
+
+#[test]
+fn forgotten_host_counts_leave_the_exposition() {
+    let metrics = Metrics::try_new().unwrap();
+    metrics.target_group("app/edge/1", "targetgroup/web/1").healthy_host_count.set(2);
+    metrics.target_group("app/edge/1", "targetgroup/web/1").request_count.inc();
+    metrics.forget_host_counts("app/edge/1", "targetgroup/web/1");
+    metrics.forget_host_counts("app/edge/1", "targetgroup/never-seen/1");
+    let text = metrics.render().unwrap();
+    assert!(!text.contains("albeit_healthy_host_count{"), "{text}");
+    assert!(text.contains("albeit_request_count_total{"), "{text}");
+}
