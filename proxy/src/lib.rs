@@ -11,5 +11,6 @@ pub mod metrics;
 pub mod model;
 pub mod rules;
 pub mod stickiness;
+pub mod target_groups;
 pub mod time_scale;
 pub mod tunnel;

@@ -1,0 +1,30 @@
+//! Target groups at run time: who is registered, who is healthy, how much work
+//! is in flight, who drains.
+//!
+//! ELB pages: "Target groups for your Application Load Balancers", "Health
+//! checks", "Deregistration delay", "Target group health" (fail open).
+//!
+//! The [`Registry`] outlives reloads: [`Registry::apply`] takes each new model
+//! and changes only what differs. A request chooses its target with
+//! [`Group::select`], which takes no lock and allocates nothing. Invariant: a
+//! target is chosen only from the [selection](select) published last, and
+//! that is published again at every change of membership, health or settings.
+//! Sealing and opening stickiness cookies is not done here.
+
+mod checks;
+mod group;
+mod registry;
+mod resolve;
+pub mod select;
+mod target;
+
+pub use self::{
+    group::{Group, TargetDescription},
+    registry::{Environment, Registry},
+    resolve::{RESOLVE_INTERVAL, Resolver, SystemResolver},
+    select::{NoTarget, Outcome, Selected, Unusable},
+    target::{OutstandingGuard, Target},
+};
+
+#[cfg(test)]
+mod tests;

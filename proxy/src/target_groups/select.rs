@@ -1,0 +1,146 @@
+//! Choosing a target: stickiness first, then the algorithm, over the healthy
+//! targets or, when too few are, over all of them.
+//!
+//! ELB pages: "Sticky sessions", "Routing algorithms", "Target group health"
+//! (unhealthy state actions). ELB does not say whether a cookie is honoured
+//! while a group fails open; here it is, because then every registered target
+//! counts as usable.
+
+use std::{
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+use super::Target;
+use crate::{
+    balance,
+    health::State,
+    model::target_group::{Algorithm, MinimumHealthyTargets, TargetGroupAttributes},
+};
+
+/// A target chosen for a request.
+#[derive(Debug, Clone)]
+pub struct Selected {
+    /// Where the request goes.
+    pub target: Arc<Target>,
+    /// How it was chosen.
+    pub outcome: Outcome,
+    /// The group was failing open (metric `UnhealthyRoutingRequestCount`).
+    pub fail_open: bool,
+}
+
+/// How a target was chosen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// The target the cookie names.
+    Sticky,
+    /// The routing algorithm's choice.
+    Chosen {
+        /// What was wrong with the cookie's target; `None` when there was no cookie to honour.
+        instead_of: Option<Unusable>,
+    },
+}
+
+impl Outcome {
+    /// Whether `NonStickyRequestCount` counts this request when the group has stickiness: no usable
+    /// cookie, or its target is not registered. A cookie whose target is unhealthy or draining does
+    /// not count.
+    #[must_use]
+    pub const fn is_non_sticky(self) -> bool {
+        matches!(self, Self::Chosen { instead_of: None | Some(Unusable::NotRegistered) })
+    }
+}
+
+/// Why the target of a cookie was not taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unusable {
+    /// Registered, but not healthy.
+    Unhealthy,
+    /// Deregistered, the delay still running.
+    Draining,
+    /// Not registered (any more).
+    NotRegistered,
+}
+
+/// The group has no registered target: 503.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("target group has no registered targets")]
+pub struct NoTarget;
+
+/// What a request needs to know of a group, ready to be read without a lock.
+#[derive(Debug)]
+pub(super) struct Selection {
+    algorithm: Algorithm,
+    /// Ordered by address, so that a cookie's target is found by bisection.
+    usable: Box<[Arc<Target>]>,
+    unusable: Box<[(SocketAddr, Unusable)]>,
+    fail_open: bool,
+}
+
+impl Selection {
+    /// From the registered targets, ordered by address, and the draining ones.
+    pub(super) fn new(
+        attributes: &TargetGroupAttributes,
+        registered: &[Arc<Target>],
+        draining: &[Arc<Target>],
+    ) -> Self {
+        let (healthy, unhealthy): (Vec<_>, Vec<_>) =
+            registered.iter().cloned().partition(|target| target.health().state == State::Healthy);
+        let fail_open = fails_open(attributes.minimum_healthy_targets, healthy.len(), registered.len());
+        let mut unusable: Vec<_> =
+            draining.iter().map(|target| (target.addr(), Unusable::Draining)).collect();
+        let usable = if fail_open {
+            registered.to_vec()
+        } else {
+            unusable.extend(unhealthy.iter().map(|target| (target.addr(), Unusable::Unhealthy)));
+            healthy
+        };
+        Self { algorithm: attributes.algorithm, usable: usable.into(), unusable: unusable.into(), fail_open }
+    }
+
+    /// Chooses for one request. `sticky` is the address in the request's opened cookie, if it had one.
+    pub(super) fn select(
+        &self,
+        cursor: &AtomicUsize,
+        sticky: Option<SocketAddr>,
+    ) -> Result<Selected, NoTarget> {
+        let (target, outcome) = match sticky.map(|addr| self.find(addr)) {
+            Some(Ok(target)) => (target, Outcome::Sticky),
+            Some(Err(unusable)) => (self.choose(cursor)?, Outcome::Chosen { instead_of: Some(unusable) }),
+            None => (self.choose(cursor)?, Outcome::Chosen { instead_of: None }),
+        };
+        Ok(Selected { target: Arc::clone(target), outcome, fail_open: self.fail_open })
+    }
+
+    fn find(&self, addr: SocketAddr) -> Result<&Arc<Target>, Unusable> {
+        let found = self.usable.binary_search_by_key(&addr, |target| target.addr()).ok();
+        found.and_then(|index| self.usable.get(index)).ok_or_else(|| {
+            let known = self.unusable.iter().find(|(known, _)| *known == addr);
+            known.map_or(Unusable::NotRegistered, |&(_, why)| why)
+        })
+    }
+
+    fn choose(&self, cursor: &AtomicUsize) -> Result<&Arc<Target>, NoTarget> {
+        let turn = cursor.fetch_add(1, Ordering::Relaxed);
+        let index = match self.algorithm {
+            Algorithm::RoundRobin => balance::round_robin(turn, self.usable.len()),
+            Algorithm::LeastOutstandingRequests => {
+                let outstanding = self.usable.iter().map(|target| target.outstanding());
+                balance::least_outstanding_requests(turn, outstanding).ok_or(NoTarget)?
+            }
+        };
+        self.usable.get(index).ok_or(NoTarget)
+    }
+}
+
+/// Whether so few of the registered targets are healthy that all of them get traffic.
+fn fails_open(minimum: MinimumHealthyTargets, healthy: usize, registered: usize) -> bool {
+    let too_few = u32::try_from(healthy).is_ok_and(|healthy| healthy < minimum.count);
+    let too_small_a_share = minimum
+        .percentage
+        .is_some_and(|percentage| healthy.saturating_mul(100) < registered.saturating_mul(percentage.into()));
+    registered > 0 && (too_few || too_small_a_share)
+}

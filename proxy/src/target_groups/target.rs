@@ -1,0 +1,96 @@
+//! One registered target at run time.
+
+use std::{
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+};
+
+use parking_lot::Mutex;
+use tokio_util::sync::CancellationToken;
+
+use crate::health::{Health, Tracker};
+
+/// A target with its health and the work it has in flight.
+///
+/// Lives as long as a request or tunnel holds it, past its deregistration if
+/// need be.
+#[derive(Debug)]
+pub struct Target {
+    addr: SocketAddr,
+    tracker: Mutex<Tracker>,
+    outstanding: AtomicU32,
+    terminated: CancellationToken,
+}
+
+impl Target {
+    pub(super) fn new(addr: SocketAddr) -> Arc<Self> {
+        Arc::new(Self {
+            addr,
+            tracker: Mutex::new(Tracker::new()),
+            outstanding: AtomicU32::new(0),
+            terminated: CancellationToken::new(),
+        })
+    }
+
+    /// Where its traffic goes.
+    #[must_use]
+    pub const fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+
+    /// State and reason now.
+    #[must_use]
+    pub fn health(&self) -> Health {
+        self.tracker.lock().health()
+    }
+
+    /// Requests and tunnels in progress.
+    #[must_use]
+    pub fn outstanding(&self) -> u32 {
+        self.outstanding.load(Ordering::Relaxed)
+    }
+
+    /// Counts a request or tunnel until the guard is dropped.
+    #[must_use]
+    pub fn begin(self: &Arc<Self>) -> OutstandingGuard {
+        self.outstanding.fetch_add(1, Ordering::Relaxed);
+        OutstandingGuard { target: Arc::clone(self) }
+    }
+
+    /// Cancelled when the deregistration delay is over: whatever is still in flight must be cut.
+    #[must_use]
+    pub const fn terminated(&self) -> &CancellationToken {
+        &self.terminated
+    }
+
+    /// Lets `step` change the health; says whether it did.
+    pub(super) fn track(&self, step: impl FnOnce(&mut Tracker)) -> bool {
+        let mut tracker = self.tracker.lock();
+        let before = tracker.health();
+        step(&mut tracker);
+        tracker.health() != before
+    }
+}
+
+/// Work in progress on a target; dropping it ends the work.
+#[derive(Debug)]
+pub struct OutstandingGuard {
+    target: Arc<Target>,
+}
+
+impl OutstandingGuard {
+    /// The target that does the work.
+    #[must_use]
+    pub const fn target(&self) -> &Arc<Target> {
+        &self.target
+    }
+}
+
+impl Drop for OutstandingGuard {
+    fn drop(&mut self) {
+        self.target.outstanding.fetch_sub(1, Ordering::Relaxed);
+    }
+}
