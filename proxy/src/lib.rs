@@ -4,6 +4,7 @@
 //! The modules and what each may use are in `ARCHITECTURE.md`; a tidy test
 //! holds them to it.
 
+pub mod access_log;
 pub mod balance;
 pub mod headers;
 pub mod health;
