@@ -5,13 +5,16 @@
 //! holds them to it.
 
 pub mod access_log;
+pub mod alb;
 pub mod balance;
 pub mod headers;
 pub mod health;
+pub mod listener;
 pub mod metrics;
 pub mod model;
 pub mod rules;
 pub mod stickiness;
 pub mod target_groups;
 pub mod time_scale;
+pub mod tls;
 pub mod tunnel;

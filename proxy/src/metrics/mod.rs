@@ -80,7 +80,33 @@ impl Metrics {
     }
 }
 
+/// Counts a connection in `ActiveConnectionCount` until it is dropped.
+#[derive(Debug)]
+pub struct OpenConnection(Gauge);
+
+impl OpenConnection {
+    /// Counts one more open connection.
+    #[must_use]
+    pub fn new(active_connection_count: Gauge) -> Self {
+        active_connection_count.inc();
+        Self(active_connection_count)
+    }
+}
+
+impl Drop for OpenConnection {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}
+
 impl LoadBalancerMetrics {
+    /// Counts a connection that was just established, and counts it as open until the result is dropped.
+    #[must_use]
+    pub fn connection_established(&self) -> OpenConnection {
+        self.new_connection_count.inc();
+        OpenConnection::new(self.active_connection_count.clone())
+    }
+
     /// Counts a status code made by the load balancer: its class and, for 500 and 502–504, the code.
     ///
     /// Redirects and fixed responses are counted here too when they are 3XX, 4XX or 5XX, as ELB does.

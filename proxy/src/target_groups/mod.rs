@@ -13,6 +13,7 @@
 
 mod checks;
 mod group;
+pub mod pool;
 mod registry;
 mod resolve;
 pub mod select;

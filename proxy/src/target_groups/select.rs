@@ -125,14 +125,16 @@ impl Selection {
 
     fn choose(&self, cursor: &AtomicUsize) -> Result<&Arc<Target>, NoTarget> {
         let turn = cursor.fetch_add(1, Ordering::Relaxed);
-        let index = match self.algorithm {
-            Algorithm::RoundRobin => balance::round_robin(turn, self.usable.len()),
+        let chosen = match self.algorithm {
+            Algorithm::RoundRobin => {
+                balance::round_robin(turn, self.usable.len()).and_then(|index| self.usable.get(index))
+            }
             Algorithm::LeastOutstandingRequests => {
-                let outstanding = self.usable.iter().map(|target| target.outstanding());
-                balance::least_outstanding_requests(turn, outstanding).ok_or(NoTarget)?
+                let candidates = self.usable.iter().map(|target| (target, target.outstanding()));
+                balance::least_outstanding_requests(turn, candidates)
             }
         };
-        self.usable.get(index).ok_or(NoTarget)
+        chosen.ok_or(NoTarget)
     }
 }
 

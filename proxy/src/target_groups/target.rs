@@ -11,6 +11,7 @@ use std::{
 use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
 
+use super::pool::ConnectionPool;
 use crate::health::{Health, Tracker};
 
 /// A target with its health and the work it has in flight.
@@ -23,6 +24,7 @@ pub struct Target {
     tracker: Mutex<Tracker>,
     outstanding: AtomicU32,
     terminated: CancellationToken,
+    pool: ConnectionPool,
 }
 
 impl Target {
@@ -32,6 +34,7 @@ impl Target {
             tracker: Mutex::new(Tracker::new()),
             outstanding: AtomicU32::new(0),
             terminated: CancellationToken::new(),
+            pool: ConnectionPool::default(),
         })
     }
 
@@ -64,6 +67,12 @@ impl Target {
     #[must_use]
     pub const fn terminated(&self) -> &CancellationToken {
         &self.terminated
+    }
+
+    /// Its idle keep-alive connections.
+    #[must_use]
+    pub const fn pool(&self) -> &ConnectionPool {
+        &self.pool
     }
 
     /// Lets `step` change the health; says whether it did.

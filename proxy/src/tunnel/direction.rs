@@ -63,7 +63,12 @@ impl Direction {
     }
 
     /// Moves as many bytes as can be moved without waiting.
-    pub(super) fn poll<R, W>(&mut self, cx: &mut Context<'_>, mut reader: Pin<&mut R>, mut writer: Pin<&mut W>) -> Progress
+    pub(super) fn poll<R, W>(
+        &mut self,
+        cx: &mut Context<'_>,
+        mut reader: Pin<&mut R>,
+        mut writer: Pin<&mut W>,
+    ) -> Progress
     where
         R: AsyncRead,
         W: AsyncWrite,
@@ -117,7 +122,11 @@ impl Direction {
     }
 
     /// Writes what is pending. `Ready(Ok(n))`: `n` bytes were written and nothing is left.
-    fn poll_drain<W: AsyncWrite>(&mut self, cx: &mut Context<'_>, mut writer: Pin<&mut W>) -> Poll<io::Result<usize>> {
+    fn poll_drain<W: AsyncWrite>(
+        &mut self,
+        cx: &mut Context<'_>,
+        mut writer: Pin<&mut W>,
+    ) -> Poll<io::Result<usize>> {
         let mut total = 0;
         while let Some(rest) = self.pending.get(self.written..).filter(|rest| !rest.is_empty()) {
             match writer.as_mut().poll_write(cx, rest) {
@@ -140,7 +149,12 @@ impl Direction {
     }
 
     /// Reads once into the scratch buffer and writes what was read as far as the writer takes it.
-    fn poll_transfer<R, W>(&mut self, cx: &mut Context<'_>, reader: Pin<&mut R>, mut writer: Pin<&mut W>) -> Poll<Progress>
+    fn poll_transfer<R, W>(
+        &mut self,
+        cx: &mut Context<'_>,
+        reader: Pin<&mut R>,
+        mut writer: Pin<&mut W>,
+    ) -> Poll<Progress>
     where
         R: AsyncRead,
         W: AsyncWrite,
@@ -159,7 +173,9 @@ impl Direction {
             self.state = State::Flushing;
             while !rest.is_empty() {
                 match writer.as_mut().poll_write(cx, rest) {
-                    Poll::Ready(Ok(0)) => return Poll::Ready(Progress::WriteFailed(io::ErrorKind::WriteZero.into())),
+                    Poll::Ready(Ok(0)) => {
+                        return Poll::Ready(Progress::WriteFailed(io::ErrorKind::WriteZero.into()));
+                    }
                     Poll::Ready(Ok(n)) => rest = rest.get(n..).unwrap_or_default(),
                     Poll::Ready(Err(error)) => return Poll::Ready(Progress::WriteFailed(error)),
                     Poll::Pending => {

@@ -1,0 +1,249 @@
+//! One request's story, from its first byte to its log record.
+//!
+//! Phases write down what happened; [`Context::finish`] turns it into the
+//! access log record and the metrics, once. Nothing else logs a request.
+
+use std::{
+    net::SocketAddr,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use http::{HeaderValue, Version, header};
+use pingora::http::RequestHeader;
+use tokio::time::Instant;
+
+use super::{
+    error::Cause,
+    request::Target,
+    state::{GroupState, ListenerState},
+};
+use crate::{
+    access_log::{
+        format,
+        record::{
+            ActionExecuted, ChosenCertificate, Kind, MatchedRule, Record, RequestLine, Scheme, TargetAttempt,
+            Version as LoggedVersion,
+        },
+    },
+    headers::host,
+    listener::{connection::Connection, meter::Mark},
+};
+
+/// What is known of a request so far.
+#[derive(Debug, Clone)]
+pub struct Context {
+    /// The listener's state that this request was begun under.
+    pub state: Arc<ListenerState>,
+    /// The client's connection.
+    pub connection: Arc<Connection>,
+    /// When the first byte arrived.
+    pub created: Instant,
+    mark: Mark,
+    stream: Option<StreamBytes>,
+    /// The rule that matched.
+    pub matched_rule: MatchedRule,
+    /// The action carried out.
+    pub action: Option<ActionExecuted>,
+    /// Location of a redirect.
+    pub redirect_url: Option<String>,
+    /// X-Amzn-Trace-Id as sent to the target.
+    pub trace_id: Option<HeaderValue>,
+    /// The group forwarded to.
+    pub group: Option<Arc<GroupState>>,
+    /// The target the request was given to.
+    pub target: Option<SocketAddr>,
+    /// Its status code.
+    pub target_status: Option<u16>,
+    /// When the request head had been sent to the target.
+    pub dispatched: Option<Instant>,
+    /// When the target's response head had come, or the target had failed.
+    pub answered: Option<Instant>,
+    /// When the response began to be sent to the client.
+    pub responding: Option<Instant>,
+    /// The status sent to the client, or what stands for it.
+    pub elb_status: Option<u16>,
+    /// Whether this became a WebSocket.
+    pub websocket: bool,
+}
+
+/// Byte counts of an HTTP/2 stream, which shares its connection with others.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct StreamBytes {
+    /// Head and body received.
+    pub received: u64,
+    /// Head and body sent.
+    pub sent: u64,
+}
+
+impl Context {
+    /// A request whose first byte arrived at `created`; its bytes count from `mark`.
+    #[must_use]
+    pub const fn new(
+        state: Arc<ListenerState>,
+        connection: Arc<Connection>,
+        created: Instant,
+        mark: Mark,
+    ) -> Self {
+        Self {
+            state,
+            connection,
+            created,
+            mark,
+            stream: None,
+            matched_rule: MatchedRule::NotReached,
+            action: None,
+            redirect_url: None,
+            trace_id: None,
+            group: None,
+            target: None,
+            target_status: None,
+            dispatched: None,
+            answered: None,
+            responding: None,
+            elb_status: None,
+            websocket: false,
+        }
+    }
+
+    /// Counts the bytes of an HTTP/2 stream by itself.
+    #[must_use]
+    pub fn with_stream_bytes(mut self) -> Self {
+        self.stream = Some(StreamBytes::default());
+        self
+    }
+
+    /// Adds to the byte counts of an HTTP/2 stream. Of HTTP/1 the connection's meter knows.
+    pub fn count_stream(&mut self, received: usize, sent: usize) {
+        if let Some(stream) = &mut self.stream {
+            stream.received += received as u64;
+            stream.sent += sent as u64;
+        }
+    }
+
+    /// Notes that the load balancer ends the request by itself.
+    pub fn fail(&mut self, cause: Cause, now: Instant) {
+        let status = cause.status().as_u16();
+        self.elb_status = Some(status);
+        // Silence is -1; a connection that broke ended the target's processing at this moment.
+        if self.dispatched.is_some() && self.answered.is_none() && cause == Cause::TargetClosed {
+            self.answered = Some(now);
+        }
+        self.state.load_balancer.metrics.count_elb_status(status);
+    }
+
+    fn received(&self) -> u64 {
+        self.stream.map_or_else(|| self.connection.meter.received_since(self.mark), |stream| stream.received)
+    }
+
+    fn sent(&self) -> u64 {
+        self.stream.map_or_else(|| self.connection.meter.sent_since(self.mark), |stream| stream.sent)
+    }
+
+    /// Ends the story: writes the log record and the counters that only the end knows.
+    ///
+    /// `request` is `None` for a request that could not be read.
+    pub fn finish(&self, request: Option<&RequestHeader>, now: Instant) {
+        let load_balancer = &self.state.load_balancer;
+        load_balancer.metrics.processed_bytes.inc_by(self.received() + self.sent());
+        let Some(access_log) = &load_balancer.access_log else {
+            return;
+        };
+        let mut line = Vec::with_capacity(512);
+        format::alb(&self.record(request, now, &self.targets()), &mut line);
+        access_log.send(line);
+    }
+
+    fn targets(&self) -> Vec<TargetAttempt> {
+        self.target.iter().map(|&addr| TargetAttempt { addr, status_code: self.target_status }).collect()
+    }
+
+    fn record<'a>(
+        &'a self,
+        request: Option<&'a RequestHeader>,
+        now: Instant,
+        targets: &'a [TargetAttempt],
+    ) -> Record<'a> {
+        let connection = &self.connection;
+        let tls = connection.tls.as_ref();
+        let actions: &[ActionExecuted] = self.action.as_ref().map_or(&[], std::slice::from_ref);
+        Record {
+            kind: self.kind(request),
+            time: self.time_of(now),
+            elb: &self.state.load_balancer.log_name,
+            client: connection.client,
+            targets,
+            request_processing_time: elapsed(Some(self.created), self.dispatched),
+            target_processing_time: elapsed(self.dispatched, self.answered),
+            response_processing_time: elapsed(self.answered, self.responding),
+            elb_status_code: self.elb_status,
+            received_bytes: self.received(),
+            sent_bytes: self.sent(),
+            request: self.request_line(request),
+            user_agent: request
+                .and_then(|request| request.headers.get(header::USER_AGENT))
+                .map(HeaderValue::as_bytes),
+            ssl_cipher: tls.map(|tls| tls.cipher),
+            ssl_protocol: tls.map(|tls| tls.protocol),
+            target_group_arn: self.group.as_ref().map(|group| group.arn.as_str()),
+            trace_id: self.trace_id.as_ref().map(HeaderValue::as_bytes),
+            domain_name: tls.and_then(|tls| tls.server_name.as_deref()),
+            chosen_cert: tls.map_or(ChosenCertificate::None, |tls| match tls.chosen_certificate.as_deref() {
+                Some(arn) => ChosenCertificate::Arn(arn),
+                None => ChosenCertificate::SessionReused,
+            }),
+            matched_rule: self.matched_rule,
+            request_creation_time: self.time_of(self.created),
+            actions_executed: actions,
+            redirect_url: self.redirect_url.as_deref(),
+            error_reason: None,
+            classification: None,
+            classification_reason: None,
+            conn_trace_id: connection.trace_id,
+            transformed_host: None,
+            transformed_uri: None,
+            request_transform_status: None,
+            ip_address: Some(connection.local.ip()),
+        }
+    }
+
+    fn kind(&self, request: Option<&RequestHeader>) -> Kind {
+        let is_h2 = request.is_some_and(|request| request.version == Version::HTTP_2);
+        match (self.connection.tls.is_some(), self.websocket) {
+            (true, _) if is_h2 => Kind::H2,
+            (true, true) => Kind::Wss,
+            (true, false) => Kind::Https,
+            (false, true) => Kind::Ws,
+            (false, false) => Kind::Http,
+        }
+    }
+
+    fn request_line<'a>(&'a self, request: Option<&'a RequestHeader>) -> RequestLine<'a> {
+        let scheme = if self.connection.tls.is_some() { Scheme::Https } else { Scheme::Http };
+        let Some(request) = request else {
+            return RequestLine::Unreadable { scheme, local: self.connection.local };
+        };
+        let target = Target::of(request);
+        RequestLine::Readable {
+            method: request.method.as_str(),
+            scheme,
+            host: host::of_request(target.authority, &request.headers, &self.state.headers.dns_name)
+                .as_bytes(),
+            port: self.state.port,
+            path_and_query: target.origin_form,
+            version: match request.version {
+                Version::HTTP_2 => LoggedVersion::Http20,
+                Version::HTTP_11 => LoggedVersion::Http11,
+                _ => LoggedVersion::Http10,
+            },
+        }
+    }
+
+    fn time_of(&self, instant: Instant) -> SystemTime {
+        self.connection.meter.wall_clock(instant)
+    }
+}
+
+fn elapsed(from: Option<Instant>, to: Option<Instant>) -> Option<Duration> {
+    Some(to?.saturating_duration_since(from?))
+}

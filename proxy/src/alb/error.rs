@@ -1,0 +1,132 @@
+//! Why the load balancer itself answers a request, and with which status.
+//!
+//! ELB page "Troubleshoot your Application Load Balancers", HTTP status codes
+//! made by the load balancer. This is the only place that turns a failure into
+//! a status; nothing else builds an error response.
+
+use http::StatusCode;
+
+/// A failure that ends a request, named by who caused it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cause {
+    /// Client: the request cannot be understood, or breaks a limit of its head.
+    BadRequest,
+    /// Client: TRACE is not allowed.
+    MethodNotAllowed,
+    /// Client: the request did not arrive whole before the idle timeout.
+    RequestTimeout,
+    /// Client: the request target is too long.
+    UriTooLong,
+    /// Client: it left while the load balancer waited for the target.
+    ClientClosedRequest,
+    /// Client: it left before it had sent the whole body.
+    ClientClosedBody,
+    /// Client: more than 30 addresses in X-Forwarded-For.
+    TooManyForwardedFor,
+    /// Client: a transfer coding other than chunked and identity.
+    NotImplemented,
+    /// Client: an HTTP version that is not served.
+    VersionNotSupported,
+    /// Target: connecting to it failed, for example by a RST.
+    ConnectFailed,
+    /// Target: the connection was not established within 10 seconds.
+    ConnectTimeout,
+    /// Target: it closed the connection while the request was outstanding.
+    TargetClosed,
+    /// Target: its response breaks HTTP, or a limit of the response head.
+    BadResponse,
+    /// Target: nothing came from it for the idle timeout.
+    TargetTimeout,
+    /// Target: its deregistration delay ended while the request ran.
+    Deregistered,
+    /// Configuration: the target group has no registered target.
+    NoTargets,
+    /// Configuration: the redirect's Location would be longer than 8 KB.
+    RedirectTooLong,
+    /// The load balancer failed.
+    Internal,
+}
+
+impl Cause {
+    /// `elb_status_code`. 460 is only logged and counted: the client has gone.
+    #[must_use]
+    pub fn status(self) -> StatusCode {
+        match self {
+            Self::BadRequest | Self::ClientClosedBody => StatusCode::BAD_REQUEST,
+            Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+            Self::RequestTimeout => StatusCode::REQUEST_TIMEOUT,
+            Self::UriTooLong => StatusCode::URI_TOO_LONG,
+            Self::ClientClosedRequest => elb_only(460),
+            Self::TooManyForwardedFor => elb_only(463),
+            Self::NotImplemented => StatusCode::NOT_IMPLEMENTED,
+            Self::VersionNotSupported => StatusCode::HTTP_VERSION_NOT_SUPPORTED,
+            Self::ConnectFailed | Self::TargetClosed | Self::BadResponse | Self::Deregistered => {
+                StatusCode::BAD_GATEWAY
+            }
+            Self::ConnectTimeout | Self::TargetTimeout => StatusCode::GATEWAY_TIMEOUT,
+            Self::NoTargets => StatusCode::SERVICE_UNAVAILABLE,
+            Self::RedirectTooLong => StatusCode::INSUFFICIENT_STORAGE,
+            Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+
+    /// Whether there is still a client to answer.
+    #[must_use]
+    pub const fn is_answered(self) -> bool {
+        !matches!(self, Self::ClientClosedRequest | Self::ClientClosedBody)
+    }
+
+    /// Whether the connection to the client can carry another request afterwards.
+    ///
+    /// Not after a request whose end is unknown.
+    #[must_use]
+    pub const fn keeps_client_connection(self) -> bool {
+        !matches!(
+            self,
+            Self::BadRequest
+                | Self::UriTooLong
+                | Self::RequestTimeout
+                | Self::NotImplemented
+                | Self::VersionNotSupported
+                | Self::ClientClosedRequest
+                | Self::ClientClosedBody
+        )
+    }
+}
+
+/// A status code that only ELB uses.
+fn elb_only(code: u16) -> StatusCode {
+    StatusCode::from_u16(code).unwrap_or(StatusCode::BAD_REQUEST)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(cause: Cause, status: u16) {
+        assert_eq!(cause.status().as_u16(), status, "{cause:?}");
+    }
+
+    #[test]
+    fn every_cause_has_its_documented_status() {
+        check(Cause::BadRequest, 400);
+        check(Cause::ClientClosedBody, 400);
+        check(Cause::MethodNotAllowed, 405);
+        check(Cause::RequestTimeout, 408);
+        check(Cause::UriTooLong, 414);
+        check(Cause::ClientClosedRequest, 460);
+        check(Cause::TooManyForwardedFor, 463);
+        check(Cause::Internal, 500);
+        check(Cause::NotImplemented, 501);
+        check(Cause::ConnectFailed, 502);
+        check(Cause::TargetClosed, 502);
+        check(Cause::BadResponse, 502);
+        check(Cause::Deregistered, 502);
+        check(Cause::NoTargets, 503);
+        check(Cause::ConnectTimeout, 504);
+        check(Cause::TargetTimeout, 504);
+        check(Cause::VersionNotSupported, 505);
+        check(Cause::RedirectTooLong, 507);
+    }
+}

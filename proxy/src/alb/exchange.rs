@@ -1,0 +1,228 @@
+//! One request's journey, phase by phase: check → rule → action → response.
+
+use std::{future::Future, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use http::{Method, Version};
+use pingora::{Error, ErrorType, Result, http::RequestHeader, protocols::http::server::Session};
+use tokio::time::Instant;
+
+use super::{
+    context::Context,
+    elb_response::ElbResponse,
+    error::Cause,
+    forward,
+    request::{self, Target},
+    state::Shared,
+    upgrade::Upgrade,
+};
+use crate::{
+    access_log::record::{ActionExecuted, MatchedRule},
+    model::{
+        Action,
+        rule::{FixedResponse, Redirect},
+    },
+    rules::redirect::{self, RequestParts},
+};
+
+/// What is left to do once a request has been handled.
+#[derive(Debug)]
+pub enum Outcome {
+    /// The response was sent: finish the session, the connection may live on.
+    Done,
+    /// The connection cannot go on: drop the session.
+    Aborted,
+    /// The 101 was sent: the two connections become a tunnel.
+    Upgraded(Box<Upgrade>),
+}
+
+/// A request being handled.
+pub struct Exchange<'a> {
+    /// What all connections share.
+    pub shared: &'a Arc<Shared>,
+    /// The client's side.
+    pub session: &'a mut Session,
+    /// What is known so far.
+    pub context: Context,
+}
+
+impl std::fmt::Debug for Exchange<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Exchange").field("context", &self.context).finish_non_exhaustive()
+    }
+}
+
+impl Exchange<'_> {
+    /// Handles the request that the session has read, from its checks to its log record.
+    pub async fn run(mut self) -> Outcome {
+        self.count_request_head();
+        let outcome = match self.act().await {
+            Ok(outcome) => outcome,
+            Err(cause) => self.fail(cause).await,
+        };
+        // An upgraded connection writes its record when it closes.
+        if !matches!(outcome, Outcome::Upgraded(_)) {
+            self.context.finish(Some(self.session.req_header()), Instant::now());
+        }
+        outcome
+    }
+
+    /// The request's head.
+    #[must_use]
+    pub fn request(&self) -> &RequestHeader {
+        self.session.req_header()
+    }
+
+    /// `idle_timeout.timeout_seconds`, scaled.
+    #[must_use]
+    pub fn idle_timeout(&self) -> Duration {
+        self.context.state.load_balancer.timers.idle
+    }
+
+    async fn act(&mut self) -> Result<Outcome, Cause> {
+        let state = Arc::clone(&self.context.state);
+        let request = self.session.req_header();
+        let target = Target::of(request);
+        request::check(request, target)?;
+        let xff = request::x_forwarded_for(request, &state.headers, self.context.connection.client)?;
+
+        let host =
+            crate::headers::host::of_request(target.authority, &request.headers, &state.headers.dns_name);
+        let matched = state.rules.evaluate(host, &target.text());
+        self.context.matched_rule = match matched.priority {
+            0 => MatchedRule::Default,
+            priority => MatchedRule::Priority(priority),
+        };
+        state.load_balancer.metrics.rule_evaluations.inc();
+        match matched.action {
+            Action::Forward(action) => {
+                self.context.action = Some(ActionExecuted::Forward);
+                let group = state.group(action.target_group).ok_or(Cause::Internal)?;
+                forward::forward(self, group, xff).await
+            }
+            Action::Redirect(action) => self.redirect(action).await,
+            Action::FixedResponse(action) => self.fixed_response(action).await,
+        }
+    }
+
+    async fn redirect(&mut self, action: &Redirect) -> Result<Outcome, Cause> {
+        let state = Arc::clone(&self.context.state);
+        let metrics = &state.load_balancer.metrics;
+        let target = Target::of(self.session.req_header());
+        let text = target.text();
+        let (path, query) = text.split_once('?').unwrap_or((&text, ""));
+        let host = crate::headers::host::of_request(
+            target.authority,
+            &self.session.req_header().headers,
+            &state.headers.dns_name,
+        );
+        let parts = RequestParts {
+            protocol: if state.protocol.is_tls() { "https" } else { "http" },
+            host,
+            port: state.port,
+            path,
+            query,
+        };
+        let location = redirect::location(action, &parts).map_err(|_| {
+            metrics.http_redirect_url_limit_exceeded_count.inc();
+            Cause::RedirectTooLong
+        })?;
+        let response = ElbResponse::redirect(action.status, &location).map_err(|_| Cause::BadRequest)?;
+        self.context.action = Some(ActionExecuted::Redirect);
+        self.context.redirect_url = Some(location);
+        metrics.http_redirect_count.inc();
+        Ok(self.respond(response, Connection::KeepAlive).await)
+    }
+
+    async fn fixed_response(&mut self, action: &FixedResponse) -> Result<Outcome, Cause> {
+        let response = ElbResponse::fixed(action).map_err(|_| Cause::Internal)?;
+        self.context.action = Some(ActionExecuted::FixedResponse);
+        self.context.state.load_balancer.metrics.http_fixed_response_count.inc();
+        Ok(self.respond(response, Connection::KeepAlive).await)
+    }
+
+    async fn fail(&mut self, cause: Cause) -> Outcome {
+        if self.session.response_written().is_some_and(|head| !head.status.is_informational()) {
+            // Too late for another answer: the client must see that the body is cut.
+            return Outcome::Aborted;
+        }
+        self.context.fail(cause, Instant::now());
+        if !cause.is_answered() {
+            return Outcome::Aborted;
+        }
+        let connection =
+            if cause.keeps_client_connection() { Connection::KeepAlive } else { Connection::Close };
+        match ElbResponse::error(cause) {
+            Ok(response) => self.respond(response, connection).await,
+            Err(_) => Outcome::Aborted,
+        }
+    }
+
+    /// Sends a response made by the load balancer.
+    async fn respond(&mut self, response: ElbResponse, connection: Connection) -> Outcome {
+        let ElbResponse { mut head, body } = response;
+        let status = head.status.as_u16();
+        if self.context.elb_status.is_none() {
+            self.context.elb_status = Some(status);
+            self.context.state.load_balancer.metrics.count_elb_status(status);
+        }
+        if connection == Connection::Close || self.shared.draining.is_cancelled() {
+            self.session.set_keepalive(None);
+        }
+        head.set_version(self.request().version);
+        let body = if self.request().method == Method::HEAD { Bytes::new() } else { body };
+        let idle = self.idle_timeout();
+        self.context.count_stream(0, head_size(&head.headers) + body.len());
+        let session = &mut *self.session;
+        let sent = within(idle, async {
+            session.write_response_header(head).await?;
+            session.write_response_body(body, true).await
+        })
+        .await;
+        match sent {
+            Ok(()) => Outcome::Done,
+            Err(_) => Outcome::Aborted,
+        }
+    }
+
+    /// Whether the client speaks HTTP/2.
+    #[must_use]
+    pub fn is_h2(&self) -> bool {
+        self.request().version == Version::HTTP_2
+    }
+
+    fn count_request_head(&mut self) {
+        if self.is_h2() {
+            let request = self.session.req_header();
+            let size = request.raw_path().len() + request.method.as_str().len() + head_size(&request.headers);
+            self.context.count_stream(size, 0);
+        }
+    }
+}
+
+/// Whether the client's connection may carry another request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Connection {
+    KeepAlive,
+    Close,
+}
+
+/// What header fields take in HTTP/1.1, which is how HTTP/2 streams are counted in logs.
+#[must_use]
+pub fn head_size(headers: &http::HeaderMap) -> usize {
+    headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum()
+}
+
+/// Runs `io`, but no longer than the idle timeout.
+///
+/// # Errors
+///
+/// What `io` fails with, or a write timeout.
+pub async fn within<T>(idle: Duration, io: impl Future<Output = Result<T>>) -> Result<T> {
+    match tokio::time::timeout(idle, io).await {
+        Ok(result) => result,
+        Err(_) => {
+            Err(Error::explain(ErrorType::WriteTimedout, "nothing could be written for the idle timeout"))
+        }
+    }
+}

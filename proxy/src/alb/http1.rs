@@ -1,0 +1,181 @@
+//! HTTP/1.x connections: one request after the other.
+
+use std::{pin::pin, sync::Arc, time::Duration};
+
+use arc_swap::ArcSwap;
+use bytes::BytesMut;
+use pingora::{
+    Error, ErrorType,
+    protocols::{
+        Stream,
+        http::{date::get_cached_date, server::Session, v1::server::HttpSession},
+    },
+};
+use tokio::{io::AsyncWriteExt, time::Instant};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    context::Context,
+    elb_response::ElbResponse,
+    error::Cause,
+    exchange::{Exchange, Outcome},
+    state::{ListenerState, Shared},
+};
+use crate::listener::{
+    client_stream::ClientStream,
+    connection::Connection,
+    meter::{Mark, Meter},
+};
+
+/// How long the answer to an unreadable request may take to be written.
+const FAREWELL: Duration = Duration::from_secs(1);
+
+/// Serves requests until the connection closes or becomes a WebSocket.
+pub async fn serve(
+    shared: Arc<Shared>,
+    listener: Arc<ArcSwap<ListenerState>>,
+    connection: Arc<Connection>,
+    stream: ClientStream,
+) {
+    let mut stream: Stream = Box::new(stream);
+    let mut read_ahead: Option<BytesMut> = None;
+    let mut is_first = true;
+    loop {
+        let state = listener.load_full();
+        let mark = connection.meter.mark(read_ahead.as_ref().map_or(0, BytesMut::len));
+        let began = Instant::now();
+        let has_read_ahead = read_ahead.is_some();
+        let mut session = HttpSession::new(stream);
+        session.set_pipelining_enabled(true);
+        if let Some(bytes) = read_ahead.take() {
+            session.set_pipelined_prefix(bytes);
+        }
+        let idle = state.load_balancer.timers.idle;
+        let head = read_head(&mut session, &connection.meter, idle, &shared.draining).await;
+        let created = connection.meter.first_byte().unwrap_or(began);
+        // What was loaded before the wait may have been replaced during it.
+        let context = Context::new(listener.load_full(), Arc::clone(&connection), created, mark);
+        match head {
+            Head::Complete => {}
+            Head::Closed if !has_bytes(&connection.meter, mark, has_read_ahead) => return,
+            // An idle keep-alive connection is closed; one that never asked is told why.
+            Head::TimedOut if !is_first && !has_bytes(&connection.meter, mark, has_read_ahead) => return,
+            Head::Closed => return refuse(context, session, Cause::ClientClosedBody).await,
+            Head::TimedOut => return refuse(context, session, Cause::RequestTimeout).await,
+            Head::Malformed => return refuse(context, session, Cause::BadRequest).await,
+        }
+        is_first = false;
+        let mut session = Session::H1(session);
+        let outcome = Exchange { shared: &shared, session: &mut session, context }.run().await;
+        match outcome {
+            Outcome::Upgraded(upgrade) => return upgrade.spawn(&shared, session).await,
+            Outcome::Aborted => return,
+            Outcome::Done => {}
+        }
+        let finished = tokio::time::timeout(idle, session.finish()).await;
+        let Ok(Ok(Some(reusable))) = finished else {
+            return;
+        };
+        (stream, read_ahead) = reusable.into_parts();
+    }
+}
+
+/// How the wait for a request ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Head {
+    /// The head is there.
+    Complete,
+    /// The client closed the connection, or shutdown did.
+    Closed,
+    /// The idle timeout passed.
+    TimedOut,
+    /// What came is no HTTP.
+    Malformed,
+}
+
+/// Waits for a request head.
+///
+/// The idle timeout runs from the last request until the first byte, and from
+/// there until the head is complete: a client that sends it drop by drop gains
+/// nothing.
+async fn read_head(
+    session: &mut HttpSession,
+    meter: &Meter,
+    idle: Duration,
+    draining: &CancellationToken,
+) -> Head {
+    session.set_read_timeout(None);
+    let mut read = pin!(session.read_request());
+    let mut deadline = pin!(tokio::time::sleep(idle));
+    let mut begun = false;
+    loop {
+        tokio::select! {
+            biased;
+            read = &mut read => return match read {
+                Ok(Some(_)) => Head::Complete,
+                Ok(None) => Head::Closed,
+                Err(error) => failed(&error),
+            },
+            () = &mut deadline => match meter.first_byte() {
+                Some(first) if !begun => {
+                    begun = true;
+                    deadline.as_mut().reset(first + idle);
+                }
+                _ => return Head::TimedOut,
+            },
+            () = draining.cancelled(), if !begun => match meter.first_byte() {
+                Some(first) => {
+                    begun = true;
+                    deadline.as_mut().reset(first + idle);
+                }
+                None => return Head::Closed,
+            },
+        }
+    }
+}
+
+fn failed(error: &Error) -> Head {
+    tracing::debug!(%error, "request head refused");
+    match error.etype() {
+        ErrorType::ConnectionClosed => Head::Closed,
+        // The stream itself refuses a head that is longer than any may be.
+        ErrorType::ReadError if !is_too_long(error) => Head::Closed,
+        _ => Head::Malformed,
+    }
+}
+
+fn is_too_long(error: &Error) -> bool {
+    let mut source: Option<&(dyn std::error::Error + 'static)> = std::error::Error::source(error);
+    while let Some(error) = source {
+        if error.downcast_ref::<std::io::Error>().is_some_and(|e| e.kind() == std::io::ErrorKind::InvalidData)
+        {
+            return true;
+        }
+        source = error.source();
+    }
+    false
+}
+
+fn has_bytes(meter: &Meter, mark: Mark, has_read_ahead: bool) -> bool {
+    has_read_ahead || meter.received_since(mark) > 0
+}
+
+/// Answers a request that could not be read, logs it and closes.
+async fn refuse(mut context: Context, session: HttpSession, cause: Cause) {
+    context.fail(cause, Instant::now());
+    if cause.is_answered()
+        && let Ok(response) = ElbResponse::error(cause)
+    {
+        let date = get_cached_date();
+        let bytes = response.into_closing_bytes(date.to_str().unwrap_or_default());
+        let mut stream = session.into_inner();
+        let answered = async {
+            stream.write_all(&bytes).await?;
+            stream.flush().await?;
+            AsyncWriteExt::shutdown(&mut stream).await
+        };
+        // The client may be gone or not read: its loss.
+        drop(tokio::time::timeout(FAREWELL, answered).await);
+    }
+    context.finish(None, Instant::now());
+}

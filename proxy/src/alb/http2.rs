@@ -1,0 +1,140 @@
+//! HTTP/2 connections: many requests side by side.
+//!
+//! ELB page: "Listeners for your Application Load Balancers", HTTP/2: 128
+//! streams at a time, GOAWAY after 10,000 requests. PING is no activity.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use arc_swap::ArcSwap;
+use pingora::protocols::{
+    Digest, Stream,
+    http::{
+        server::Session,
+        v2::server::{self, H2Accept, HttpSession},
+    },
+};
+use tokio::time::Instant;
+
+use super::{
+    context::Context,
+    exchange::{Exchange, Outcome},
+    state::{ListenerState, Shared},
+};
+use crate::listener::{client_stream::ClientStream, connection::Connection};
+
+/// Streams a client may have open at a time.
+const MAX_CONCURRENT_STREAMS: u32 = 128;
+/// Requests after which a connection is told to go away.
+const MAX_REQUESTS: usize = 10_000;
+/// Malformed streams after which a connection is given up.
+const MAX_MALFORMED: usize = 32;
+
+/// Serves streams until the connection closes.
+pub async fn serve(
+    shared: Arc<Shared>,
+    listener: Arc<ArcSwap<ListenerState>>,
+    connection: Arc<Connection>,
+    stream: ClientStream,
+) {
+    let mut options = server::default_h2_options();
+    options.max_concurrent_streams(MAX_CONCURRENT_STREAMS);
+    let idle = listener.load().load_balancer.timers.idle;
+    let stream: Stream = Box::new(stream.write_through());
+    let handshake = tokio::time::timeout(idle, server::handshake(stream, Some(options))).await;
+    let Ok(Ok(mut h2)) = handshake else {
+        return;
+    };
+    let digest = Arc::new(Digest::default());
+    let active = Arc::new(Active::default());
+    let mut requests = 0;
+    let mut malformed = 0;
+    let mut leaving = false;
+    loop {
+        let timers = listener.load().load_balancer.timers;
+        let expires = connection.meter.accepted() + timers.client_keep_alive;
+        tokio::select! {
+            biased;
+            accepted = HttpSession::from_h2_conn(&mut h2, Arc::clone(&digest)) => match accepted {
+                Ok(Some(H2Accept::Session(session))) => {
+                    requests += 1;
+                    let context = context(&listener, &connection);
+                    shared.tracker.spawn(run(Arc::clone(&shared), session, context, active.enter()));
+                }
+                Ok(Some(H2Accept::Rejected)) => malformed += 1,
+                Ok(None) | Err(_) => return,
+            },
+            () = shared.draining.cancelled(), if !leaving => {
+                leaving = true;
+                h2.graceful_shutdown();
+            }
+            () = tokio::time::sleep_until(expires), if !leaving => {
+                leaving = true;
+                h2.graceful_shutdown();
+            }
+            () = idle_for(&active, timers.idle) => return,
+            () = shared.terminated.cancelled() => return,
+        }
+        if malformed >= MAX_MALFORMED {
+            return;
+        }
+        if requests >= MAX_REQUESTS && !leaving {
+            leaving = true;
+            h2.graceful_shutdown();
+        }
+    }
+}
+
+fn context(listener: &ArcSwap<ListenerState>, connection: &Arc<Connection>) -> Context {
+    let mark = connection.meter.mark(0);
+    Context::new(listener.load_full(), Arc::clone(connection), Instant::now(), mark).with_stream_bytes()
+}
+
+async fn run(shared: Arc<Shared>, session: HttpSession, context: Context, _active: ActiveStream) {
+    let mut session = Session::H2(session);
+    let outcome = Exchange { shared: &shared, session: &mut session, context }.run().await;
+    match outcome {
+        // The stream's end is sent by the connection; nothing is reused.
+        Outcome::Done => drop(session.finish().await),
+        // An HTTP/2 stream is never upgraded. Dropping the session resets the stream.
+        Outcome::Aborted | Outcome::Upgraded(_) => {}
+    }
+}
+
+/// Streams in progress on one connection.
+#[derive(Debug, Default)]
+struct Active {
+    streams: AtomicUsize,
+    idle: tokio::sync::Notify,
+}
+
+#[derive(Debug)]
+struct ActiveStream(Arc<Active>);
+
+impl Active {
+    fn enter(self: &Arc<Self>) -> ActiveStream {
+        self.streams.fetch_add(1, Ordering::Relaxed);
+        ActiveStream(Arc::clone(self))
+    }
+}
+
+impl Drop for ActiveStream {
+    fn drop(&mut self) {
+        if self.0.streams.fetch_sub(1, Ordering::Relaxed) == 1 {
+            self.0.idle.notify_one();
+        }
+    }
+}
+
+/// Completes once no stream was in progress for the idle timeout.
+async fn idle_for(active: &Active, idle: Duration) {
+    while active.streams.load(Ordering::Relaxed) > 0 {
+        active.idle.notified().await;
+    }
+    tokio::time::sleep(idle).await;
+}

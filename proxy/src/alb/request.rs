@@ -1,0 +1,310 @@
+//! The request as it is read, and as it goes to the target.
+//!
+//! ELB page: "HTTP headers and Application Load Balancers". Header fields made
+//! by the load balancer come first, then what the client sent, in its order
+//! and spelling; names from HTTP/2 clients stay in lower case.
+
+use std::{borrow::Cow, net::SocketAddr};
+
+use http::{HeaderName, HeaderValue, Version, header};
+use pingora::{Result, http::RequestHeader};
+
+use super::error::Cause;
+use crate::{
+    headers::{
+        forwarded::{self, ClientEntry, XffOutcome},
+        hop_by_hop,
+        host::{self, HostRule},
+        validity::{self, Invalid, RequestHead},
+        websocket::RequestKind,
+    },
+    model::{ListenerProtocol, load_balancer::XffHeaderProcessing},
+};
+
+/// How one listener treats request headers; fixed at load.
+#[derive(Debug, Clone)]
+pub struct HeaderSettings {
+    /// `routing.http.xff_header_processing.mode`.
+    pub xff: XffHeaderProcessing,
+    /// `routing.http.xff_client_port.enabled`.
+    pub client_entry: ClientEntry,
+    /// `routing.http.preserve_host_header.enabled` with the listener's port.
+    pub host: HostRule,
+    /// The listener's protocol, for X-Forwarded-Proto.
+    pub protocol: ListenerProtocol,
+    /// The listener's port, for X-Forwarded-Port.
+    pub port: u16,
+    /// Host of an HTTP/1.0 request that names none.
+    pub dns_name: Box<str>,
+}
+
+/// A request's target and host, taken apart.
+#[derive(Debug, Clone, Copy)]
+pub struct Target<'a> {
+    /// Authority of an absolute-form target, or HTTP/2's `:authority`.
+    pub authority: Option<&'a str>,
+    /// Path and query as received.
+    pub origin_form: &'a [u8],
+}
+
+impl<'a> Target<'a> {
+    /// Takes `request`'s target apart.
+    #[must_use]
+    pub fn of(request: &'a RequestHeader) -> Self {
+        let raw = request.raw_path();
+        if request.version == Version::HTTP_2 {
+            return Self {
+                authority: request.uri.authority().map(http::uri::Authority::as_str),
+                origin_form: raw,
+            };
+        }
+        match absolute_form(raw) {
+            Some((authority, rest)) => Self { authority: Some(authority), origin_form: rest },
+            None => Self { authority: None, origin_form: raw },
+        }
+    }
+
+    /// Path and query as text; bytes that are no UTF-8 become replacement characters.
+    #[must_use]
+    pub fn text(&self) -> Cow<'a, str> {
+        String::from_utf8_lossy(self.origin_form)
+    }
+}
+
+/// Authority and origin form of `http://authority/path?query`.
+fn absolute_form(target: &[u8]) -> Option<(&str, &[u8])> {
+    let rest = target.strip_prefix(b"http://").or_else(|| target.strip_prefix(b"https://"))?;
+    let end = memchr::memchr2(b'/', b'?', rest).unwrap_or(rest.len());
+    let (authority, origin_form) = rest.split_at_checked(end)?;
+    let authority = std::str::from_utf8(authority).ok()?;
+    Some((authority, if origin_form.is_empty() { b"/" } else { origin_form }))
+}
+
+/// Refuses what no ALB forwards.
+///
+/// # Errors
+///
+/// The cause of the refusal.
+pub fn check(request: &RequestHeader, target: Target<'_>) -> Result<(), Cause> {
+    let head = RequestHead {
+        method: &request.method,
+        target: request.raw_path(),
+        authority: target.authority,
+        version: request.version,
+        headers: &request.headers,
+    };
+    validity::check(&head).map_err(|invalid| match invalid {
+        Invalid::BadRequest(_) | Invalid::HeaderTooLarge => Cause::BadRequest,
+        Invalid::MethodNotAllowed => Cause::MethodNotAllowed,
+        Invalid::UriTooLong => Cause::UriTooLong,
+        Invalid::NotImplemented => Cause::NotImplemented,
+        Invalid::VersionNotSupported => Cause::VersionNotSupported,
+    })
+}
+
+/// What becomes of X-Forwarded-For.
+///
+/// # Errors
+///
+/// [`Cause::TooManyForwardedFor`] with more than 30 addresses.
+pub fn x_forwarded_for(
+    request: &RequestHeader,
+    settings: &HeaderSettings,
+    client: SocketAddr,
+) -> Result<XffOutcome, Cause> {
+    let existing = request.headers.get_all("x-forwarded-for").into_iter();
+    match forwarded::x_forwarded_for(settings.xff, settings.client_entry, client, existing) {
+        XffOutcome::TooMany => Err(Cause::TooManyForwardedFor),
+        outcome => Ok(outcome),
+    }
+}
+
+/// Builds the request for the target.
+///
+/// # Errors
+///
+/// When a field cannot be written in HTTP/1.1, which parsed fields always can.
+pub fn for_target(
+    request: &RequestHeader,
+    target: Target<'_>,
+    kind: RequestKind,
+    settings: &HeaderSettings,
+    xff: XffOutcome,
+    trace_id: &HeaderValue,
+) -> Result<Box<RequestHeader>> {
+    let is_h2 = request.version == Version::HTTP_2;
+    let size = request.headers.len() + 5;
+    let mut head = Box::new(RequestHeader::build(request.method.clone(), target.origin_form, Some(size))?);
+    head.set_version(Version::HTTP_11);
+    let keeps_xff = xff == XffOutcome::Keep;
+    if let XffOutcome::Set(value) = xff {
+        head.insert_header("X-Forwarded-For", value)?;
+    }
+    head.insert_header("X-Forwarded-Proto", forwarded::x_forwarded_proto(settings.protocol))?;
+    head.insert_header("X-Forwarded-Port", forwarded::x_forwarded_port(settings.port))?;
+    head.insert_header("Host", host_value(request, target, settings)?)?;
+    head.insert_header("X-Amzn-Trace-Id", trace_id)?;
+
+    let removed = hop_by_hop::to_remove(&request.headers, kind);
+    let is_forwarded = |name: &HeaderName| {
+        let made_here = matches!(name.as_str(), "x-forwarded-proto" | "x-forwarded-port" | "x-amzn-trace-id")
+            || name == header::HOST
+            || (name == "x-forwarded-for" && !keeps_xff);
+        !made_here && name != header::EXPECT && !removed.contains(name)
+    };
+    if is_h2 {
+        append_h2_fields(&mut head, request, is_forwarded)?;
+    } else {
+        for (name, value) in request.case_header_iter() {
+            if HeaderName::from_bytes(name.as_slice()).is_ok_and(|name| is_forwarded(&name)) {
+                head.append_header(name.clone(), value)?;
+            }
+        }
+    }
+    // A body of unknown length: HTTP/2 needs no framing field, HTTP/1.1 does.
+    if is_h2 && has_unframed_body(request) {
+        head.insert_header("Transfer-Encoding", "chunked")?;
+    }
+    Ok(head)
+}
+
+fn has_unframed_body(request: &RequestHeader) -> bool {
+    request.extensions.get::<HasBody>().is_some() && !request.headers.contains_key(header::CONTENT_LENGTH)
+}
+
+/// Marks an HTTP/2 request whose stream did not end with its head.
+#[derive(Debug, Clone, Copy)]
+pub struct HasBody;
+
+/// Names from HTTP/2 go on in lower case; cookies that were split are joined again (RFC 9113 section 8.2.3).
+fn append_h2_fields(
+    head: &mut RequestHeader,
+    request: &RequestHeader,
+    is_forwarded: impl Fn(&HeaderName) -> bool,
+) -> Result<()> {
+    let mut cookies = Vec::new();
+    for (name, value) in &request.headers {
+        if name == header::COOKIE {
+            if !cookies.is_empty() {
+                cookies.extend_from_slice(b"; ");
+            }
+            cookies.extend_from_slice(value.as_bytes());
+        } else if is_forwarded(name) {
+            head.append_header(name.as_str().to_owned(), value)?;
+        }
+    }
+    if !cookies.is_empty() {
+        head.append_header("cookie", cookies)?;
+    }
+    Ok(())
+}
+
+fn host_value(request: &RequestHeader, target: Target<'_>, settings: &HeaderSettings) -> Result<HeaderValue> {
+    let host = host::of_request(target.authority, &request.headers, &settings.dns_name);
+    let value = HeaderValue::from_str(host)
+        .map_err(|e| pingora::Error::because(pingora::ErrorType::InvalidHTTPHeader, "host", e))?;
+    Ok(settings.host.host_for_target(&value).unwrap_or(value))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settings() -> HeaderSettings {
+        HeaderSettings {
+            xff: XffHeaderProcessing::Append,
+            client_entry: ClientEntry::Address,
+            host: HostRule::for_listener(false, ListenerProtocol::Https, 8443),
+            protocol: ListenerProtocol::Https,
+            port: 8443,
+            dns_name: "alb.local".into(),
+        }
+    }
+
+    fn request(version: Version, target: &str, fields: &[(&'static str, &str)]) -> RequestHeader {
+        let mut request = RequestHeader::build("GET", target.as_bytes(), None).unwrap();
+        request.set_version(version);
+        for (name, value) in fields {
+            request.append_header(*name, *value).unwrap();
+        }
+        request
+    }
+
+    #[track_caller]
+    fn check_wire(request: &RequestHeader, expected: &[&str]) {
+        let settings = settings();
+        let xff = x_forwarded_for(request, &settings, "203.0.113.7:41520".parse().unwrap()).unwrap();
+        let kind = RequestKind::of(&request.method, request.version, &request.headers);
+        let trace_id = HeaderValue::from_static("Root=1-58337262-36d228ad5d99923122bbe354");
+        let head = for_target(request, Target::of(request), kind, &settings, xff, &trace_id).unwrap();
+        let mut wire = Vec::new();
+        head.header_to_h1_wire(&mut wire);
+        let wire = String::from_utf8(wire).unwrap();
+        let lines: Vec<&str> = wire.lines().collect();
+        assert_eq!(lines, expected);
+    }
+
+    #[test]
+    fn fields_of_the_load_balancer_come_first_and_client_spelling_stays() {
+        let request = request(
+            Version::HTTP_11,
+            "/a?b=c",
+            &[
+                ("Host", "Example.com"),
+                ("X-Forwarded-For", "10.0.0.1"),
+                ("X-Forwarded-Proto", "ftp"),
+                ("x-CusTom", "1"),
+                ("Connection", "keep-alive, X-Hop"),
+                ("X-Hop", "gone"),
+                ("Expect", "100-continue"),
+            ],
+        );
+        check_wire(
+            &request,
+            &[
+                "X-Forwarded-For: 10.0.0.1, 203.0.113.7",
+                "X-Forwarded-Proto: https",
+                "X-Forwarded-Port: 8443",
+                "Host: example.com:8443",
+                "X-Amzn-Trace-Id: Root=1-58337262-36d228ad5d99923122bbe354",
+                "x-CusTom: 1",
+            ],
+        );
+    }
+
+    #[test]
+    fn a_websocket_upgrade_keeps_what_makes_it_one() {
+        let request = request(
+            Version::HTTP_11,
+            "/ws",
+            &[
+                ("Host", "h"),
+                ("Connection", "Upgrade"),
+                ("Upgrade", "websocket"),
+                ("Sec-WebSocket-Version", "13"),
+            ],
+        );
+        check_wire(
+            &request,
+            &[
+                "X-Forwarded-For: 203.0.113.7",
+                "X-Forwarded-Proto: https",
+                "X-Forwarded-Port: 8443",
+                "Host: h:8443",
+                "X-Amzn-Trace-Id: Root=1-58337262-36d228ad5d99923122bbe354",
+                "Connection: Upgrade",
+                "Upgrade: websocket",
+                "Sec-WebSocket-Version: 13",
+            ],
+        );
+    }
+
+    #[test]
+    fn an_absolute_target_wins_over_host() {
+        let request = request(Version::HTTP_11, "http://other.test/path?q", &[("Host", "h")]);
+        let target = Target::of(&request);
+        assert_eq!((target.authority, target.origin_form), (Some("other.test"), &b"/path?q"[..]));
+        assert_eq!(absolute_form(b"http://other.test"), Some(("other.test", &b"/"[..])));
+        assert_eq!(absolute_form(b"/http://x"), None);
+    }
+}

@@ -1,0 +1,177 @@
+//! What requests of a listener work with: everything that can be decided at
+//! load is decided here, once, and swapped as a whole on reload.
+
+use std::{sync::Arc, time::Duration};
+
+use arc_swap::ArcSwap;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use super::request::HeaderSettings;
+use crate::{
+    access_log::Sink,
+    headers::{forwarded::ClientEntry, host::HostRule},
+    metrics::{LoadBalancerMetrics, TargetGroupMetrics},
+    model::{
+        Listener, ListenerProtocol, LoadBalancer, TargetGroup, TargetGroupIndex,
+        target_group::{Stickiness, TargetGroupAttributes},
+    },
+    rules::RuleSet,
+    stickiness::{lb_cookie::GroupId, seal::Keys},
+    target_groups::Group,
+    time_scale::TimeScale,
+    tls::accept::TlsListener,
+};
+
+/// How long connecting to a target may take, before time scaling.
+pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// What all connections of the process share.
+pub struct Shared {
+    /// Awaited at shutdown: every connection and tunnel runs in it.
+    pub tracker: TaskTracker,
+    /// Cancelled when the process is to go: no new work on idle connections.
+    pub draining: CancellationToken,
+    /// Cancelled when the drain time is over: whatever still runs is cut.
+    pub terminated: CancellationToken,
+    /// Keys of the stickiness cookies; replaced on reload.
+    pub stickiness_keys: ArcSwap<Keys>,
+}
+
+impl std::fmt::Debug for Shared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Shared").finish_non_exhaustive()
+    }
+}
+
+/// The timers of a load balancer, scaled.
+#[derive(Debug, Clone, Copy)]
+pub struct Timers {
+    /// `idle_timeout.timeout_seconds`.
+    pub idle: Duration,
+    /// `client_keep_alive.seconds`.
+    pub client_keep_alive: Duration,
+    /// [`CONNECT_TIMEOUT`].
+    pub connect: Duration,
+}
+
+impl Timers {
+    /// The timers of `load_balancer` under `scale`.
+    #[must_use]
+    pub fn new(load_balancer: &LoadBalancer, scale: TimeScale) -> Self {
+        Self {
+            idle: scale.apply(load_balancer.attributes.idle_timeout),
+            client_keep_alive: scale.apply(load_balancer.attributes.client_keep_alive),
+            connect: scale.apply(CONNECT_TIMEOUT),
+        }
+    }
+}
+
+/// A load balancer as its requests see it.
+#[derive(Debug)]
+pub struct LoadBalancerState {
+    /// `app/NAME/ID`.
+    pub log_name: String,
+    /// Its counters.
+    pub metrics: Arc<LoadBalancerMetrics>,
+    /// Where its access log goes, if it has one.
+    pub access_log: Option<Arc<Sink>>,
+    /// Timers.
+    pub timers: Timers,
+}
+
+/// A target group as requests of one load balancer see it.
+#[derive(Debug)]
+pub struct GroupState {
+    /// Targets and the choice among them.
+    pub group: Arc<Group>,
+    /// `target_group_arn`.
+    pub arn: String,
+    /// Counters of this load balancer and group.
+    pub metrics: Arc<TargetGroupMetrics>,
+    /// `stickiness.lb_cookie.duration_seconds`, if stickiness is on.
+    pub stickiness: Option<StickinessState>,
+}
+
+/// Stickiness of a group.
+#[derive(Debug, Clone, Copy)]
+pub struct StickinessState {
+    /// The group's name in cookies.
+    pub id: GroupId,
+    /// How long a cookie is honoured.
+    pub duration: Duration,
+}
+
+impl GroupState {
+    /// The state of `settings`, whose targets `group` holds.
+    #[must_use]
+    pub fn new(settings: &TargetGroup, group: Arc<Group>, metrics: Arc<TargetGroupMetrics>) -> Self {
+        let TargetGroupAttributes { stickiness, .. } = &settings.attributes;
+        let stickiness = stickiness.map(|Stickiness::LbCookie { duration }| StickinessState {
+            id: GroupId::new(&settings.name),
+            duration,
+        });
+        Self { group, arn: settings.arn.clone(), metrics, stickiness }
+    }
+}
+
+/// A listener as its requests see it.
+#[derive(Debug)]
+pub struct ListenerState {
+    /// The load balancer it belongs to.
+    pub load_balancer: Arc<LoadBalancerState>,
+    /// HTTP or HTTPS.
+    pub protocol: ListenerProtocol,
+    /// Port, as clients name it.
+    pub port: u16,
+    /// Its rules, compiled.
+    pub rules: RuleSet,
+    /// How request headers are treated.
+    pub headers: HeaderSettings,
+    /// All target groups, by [`TargetGroupIndex`].
+    pub groups: Arc<[Arc<GroupState>]>,
+    /// TLS settings of an HTTPS listener.
+    pub tls: Option<Arc<TlsListener>>,
+    /// How long a TLS handshake may take.
+    pub handshake_timeout: Duration,
+}
+
+impl ListenerState {
+    /// The state of `listener`, a listener of `model`.
+    #[must_use]
+    pub fn new(
+        model: &LoadBalancer,
+        listener: &Listener,
+        load_balancer: Arc<LoadBalancerState>,
+        groups: Arc<[Arc<GroupState>]>,
+        tls: Option<Arc<TlsListener>>,
+        scale: TimeScale,
+    ) -> Self {
+        let attributes = &model.attributes;
+        let port = listener.bind.port();
+        let client_entry =
+            if attributes.xff_client_port { ClientEntry::AddressAndPort } else { ClientEntry::Address };
+        Self {
+            load_balancer,
+            protocol: listener.protocol,
+            port,
+            rules: RuleSet::compile(&listener.rules, &listener.default_action),
+            headers: HeaderSettings {
+                xff: attributes.xff_header_processing,
+                client_entry,
+                host: HostRule::for_listener(attributes.preserve_host_header, listener.protocol, port),
+                protocol: listener.protocol,
+                port,
+                dns_name: model.dns_name.as_str().into(),
+            },
+            groups,
+            tls,
+            handshake_timeout: scale.apply(crate::tls::accept::HANDSHAKE_TIMEOUT),
+        }
+    }
+
+    /// The group a forward action names.
+    #[must_use]
+    pub fn group(&self, index: TargetGroupIndex) -> Option<&Arc<GroupState>> {
+        self.groups.get(index.0)
+    }
+}

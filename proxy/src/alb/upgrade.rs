@@ -1,0 +1,140 @@
+//! WebSocket upgrade: the 101 is relayed, then both connections leave the HTTP
+//! engine and become a tunnel.
+//!
+//! ELB page: "Listeners for your Application Load Balancers", WebSockets. After
+//! the 101 neither rules nor cookies play a part; the connection stays with
+//! its target until one side closes, the idle timeout passes, or the target's
+//! deregistration delay ends.
+
+use std::{sync::Arc, time::Duration};
+
+use http::HeaderValue;
+use pingora::{
+    http::RequestHeader,
+    protocols::http::{server::Session, v1::client::HttpSession},
+};
+use tokio::{io::AsyncWriteExt, time::Instant};
+
+use super::{
+    context::Context,
+    error::Cause,
+    exchange::{Exchange, Outcome, within},
+    response,
+    state::Shared,
+    target_stream::TargetStream,
+};
+use crate::{
+    headers::websocket::RequestKind,
+    listener::client_stream::ClientStream,
+    metrics::LoadBalancerMetrics,
+    target_groups::{OutstandingGuard, pool::TargetConnection},
+    tunnel::{self, CloseReason, EarlyBytes, Side},
+};
+
+/// How long saying goodbye to a side may take once the tunnel has ended.
+const FAREWELL: Duration = Duration::from_secs(1);
+
+/// The target's side of an upgrade that has been answered with 101.
+#[derive(Debug)]
+pub struct Upgrade {
+    target: TargetConnection,
+    from_target: Vec<u8>,
+    guard: OutstandingGuard,
+    context: Context,
+    request: Box<RequestHeader>,
+}
+
+/// Relays the target's 101 and takes the target's connection over.
+///
+/// # Errors
+///
+/// When the 101 does not reach the client.
+pub async fn upgrade(
+    exchange: &mut Exchange<'_>,
+    mut target: HttpSession,
+    guard: OutstandingGuard,
+    cookies: Option<[HeaderValue; 2]>,
+) -> Result<Outcome, Cause> {
+    let received = target.resp_header().ok_or(Cause::BadResponse)?;
+    let version = exchange.request().version;
+    let cookies = cookies.into_iter().flatten();
+    let head = response::for_client(received, RequestKind::WebSocketUpgrade, version, cookies)
+        .map_err(|_| Cause::BadResponse)?;
+    exchange.context.elb_status = Some(101);
+    exchange.context.responding = Some(Instant::now());
+    exchange.context.websocket = true;
+    let sent = within(exchange.idle_timeout(), exchange.session.write_response_header(head)).await;
+    sent.map_err(|_| Cause::ClientClosedRequest)?;
+    let from_target = buffered(target.read_body_bytes()).await;
+    let target = TargetStream::into_connection(target.into_inner()).ok_or(Cause::Internal)?;
+    Ok(Outcome::Upgraded(Box::new(Upgrade {
+        target,
+        from_target,
+        guard,
+        context: exchange.context.clone(),
+        request: Box::new(exchange.request().clone()),
+    })))
+}
+
+/// Bytes that the HTTP engine has read past the head, if there are any.
+async fn buffered<E>(read: impl Future<Output = Result<Option<bytes::Bytes>, E>>) -> Vec<u8> {
+    let read = std::pin::pin!(read);
+    let polled = futures_util::poll!(read);
+    match polled {
+        std::task::Poll::Ready(Ok(Some(bytes))) => bytes.to_vec(),
+        _ => Vec::new(),
+    }
+}
+
+impl Upgrade {
+    /// Takes the client's side over from the HTTP engine and runs the tunnel to its end, in a task of its own.
+    pub async fn spawn(self: Box<Self>, shared: &Arc<Shared>, session: Session) {
+        let Session::H1(mut session) = session else {
+            return;
+        };
+        let from_client = buffered(session.read_body_bytes()).await;
+        let Ok(client) = session.into_inner().into_any().downcast::<ClientStream>() else {
+            return;
+        };
+        let tracker = shared.tracker.clone();
+        tracker.spawn(self.run(client.write_through(), from_client, Arc::clone(shared)));
+    }
+
+    async fn run(mut self: Box<Self>, mut client: ClientStream, from_client: Vec<u8>, shared: Arc<Shared>) {
+        let load_balancer = Arc::clone(&self.context.state.load_balancer);
+        load_balancer.metrics.open_websockets.inc();
+        let early = EarlyBytes { from_client, from_target: std::mem::take(&mut self.from_target) };
+        let deregistered = self.guard.target().terminated().clone();
+        let ended = async {
+            tokio::select! {
+                () = deregistered.cancelled() => {}
+                () = shared.terminated.cancelled() => {}
+            }
+        };
+        let reason =
+            tunnel::relay(&mut client, &mut self.target.tcp, early, load_balancer.timers.idle, ended).await;
+        tracing::debug!(
+            reason = reason.as_str(),
+            client = %self.context.connection.client,
+            target = %self.guard.target().addr(),
+            "websocket closed"
+        );
+        load_balancer.metrics.open_websockets.dec();
+        count_close(&load_balancer.metrics, &reason, deregistered.is_cancelled());
+        self.context.finish(Some(&self.request), Instant::now());
+        // Neither side gets a WebSocket close frame, as from an ALB; TLS still ends in order.
+        drop(tokio::time::timeout(FAREWELL, client.shutdown()).await);
+    }
+}
+
+fn count_close(metrics: &LoadBalancerMetrics, reason: &CloseReason, deregistered: bool) {
+    let counter = match reason {
+        CloseReason::Closed { first: Side::Client } => &metrics.websockets_closed_by_client,
+        CloseReason::Closed { first: Side::Target } => &metrics.websockets_closed_by_target,
+        CloseReason::IdleTimeout => &metrics.websockets_closed_by_idle_timeout,
+        CloseReason::Failed { .. } => &metrics.websockets_closed_by_error,
+        CloseReason::Terminated if deregistered => &metrics.websockets_closed_by_deregistration,
+        CloseReason::Terminated => &metrics.websockets_closed_by_shutdown,
+    };
+    counter.inc();
+}

@@ -1,0 +1,109 @@
+//! The accept loop of one listener, and a connection's way to the data plane.
+
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+
+use arc_swap::ArcSwap;
+use rand::Rng;
+use tokio::{
+    net::{TcpListener, TcpStream},
+    time::Instant,
+};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    client_stream::{ClientStream, Transport},
+    connection::Connection,
+    meter::Meter,
+};
+use crate::{
+    access_log::record::ConnTraceId,
+    alb::{
+        self,
+        state::{ListenerState, Shared},
+    },
+};
+
+/// Pause after the system could not hand a connection over, for example for want of descriptors.
+const BACK_OFF: Duration = Duration::from_millis(50);
+
+/// Accepts connections until `stopped`; each is served in a task of its own.
+pub(super) async fn run(
+    listener: TcpListener,
+    state: Arc<ArcSwap<ListenerState>>,
+    shared: Arc<Shared>,
+    stopped: CancellationToken,
+) {
+    loop {
+        let accepted = tokio::select! {
+            biased;
+            () = stopped.cancelled() => return,
+            accepted = listener.accept() => accepted,
+        };
+        match accepted {
+            Ok((tcp, client)) => {
+                let served = serve(tcp, client, Arc::clone(&state), Arc::clone(&shared));
+                shared.tracker.spawn(served);
+            }
+            Err(error) if is_about_one_connection(&error) => {
+                tracing::debug!(%error, "a connection was gone before it was accepted");
+            }
+            Err(error) => {
+                state.load().load_balancer.metrics.rejected_connection_count.inc();
+                tracing::error!(%error, "accepting connections failed");
+                tokio::time::sleep(BACK_OFF).await;
+            }
+        }
+    }
+}
+
+/// Whether the client gave up by itself, rather than the system running out of something.
+fn is_about_one_connection(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset | io::ErrorKind::Interrupted
+    )
+}
+
+async fn serve(
+    tcp: TcpStream,
+    client: SocketAddr,
+    listener: Arc<ArcSwap<ListenerState>>,
+    shared: Arc<Shared>,
+) {
+    let accepted = Instant::now();
+    let meter = Arc::new(Meter::new(accepted, std::time::SystemTime::now()));
+    let state = listener.load_full();
+    let _open = state.load_balancer.metrics.connection_established();
+    // Without it small frames wait for acknowledgements; a refusal costs only latency.
+    drop(tcp.set_nodelay(true));
+    let Ok(local) = tcp.local_addr() else {
+        return;
+    };
+    let (transport, tls) = match &state.tls {
+        None => (Transport::Plain(tcp), None),
+        Some(tls) => match tls.accept(tcp, state.handshake_timeout).await {
+            Ok((stream, info)) => (Transport::Tls(stream), Some(info)),
+            Err(error) => {
+                state.load_balancer.metrics.client_tls_negotiation_error_count.inc();
+                tracing::info!(%client, %local, error = chain(&error), "TLS negotiation failed");
+                return;
+            }
+        },
+    };
+    let trace_id = ConnTraceId(rand::rng().random());
+    let connection = Arc::new(Connection { client, local, tls, meter: Arc::clone(&meter), trace_id });
+    drop(state);
+    alb::connection::serve(shared, listener, connection, ClientStream::new(transport, meter)).await;
+}
+
+/// An error with its sources, on one line.
+fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        source = error.source();
+    }
+    text
+}

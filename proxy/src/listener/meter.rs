@@ -1,0 +1,110 @@
+//! What a client connection has carried, and when.
+
+use std::{
+    sync::atomic::{AtomicU64, Ordering},
+    time::{Duration, SystemTime},
+};
+
+use tokio::time::Instant;
+
+/// Byte counts and activity of a client connection, above TLS.
+///
+/// Shared between the stream, which writes it, and the request loop, which
+/// reads it for timeouts and log records.
+#[derive(Debug)]
+pub struct Meter {
+    accepted: Instant,
+    accepted_at: SystemTime,
+    received: AtomicU64,
+    sent: AtomicU64,
+    /// Nanoseconds after `accepted`, plus one; 0 is "none since the last mark".
+    first_byte: AtomicU64,
+}
+
+/// A point in a connection's life from which a request's bytes are counted.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Mark {
+    received: u64,
+    sent: u64,
+}
+
+impl Meter {
+    /// A meter for a connection accepted at `accepted`, which the wall clock calls `accepted_at`.
+    #[must_use]
+    pub const fn new(accepted: Instant, accepted_at: SystemTime) -> Self {
+        Self {
+            accepted,
+            accepted_at,
+            received: AtomicU64::new(0),
+            sent: AtomicU64::new(0),
+            first_byte: AtomicU64::new(0),
+        }
+    }
+
+    /// When the connection was accepted.
+    #[must_use]
+    pub const fn accepted(&self) -> Instant {
+        self.accepted
+    }
+
+    /// Wall-clock time of `instant`, reckoned from the accept so that times of one connection never run backwards.
+    #[must_use]
+    pub fn wall_clock(&self, instant: Instant) -> SystemTime {
+        self.accepted_at + instant.saturating_duration_since(self.accepted)
+    }
+
+    /// Bytes received from the client since the accept.
+    #[must_use]
+    pub fn received(&self) -> u64 {
+        self.received.load(Ordering::Relaxed)
+    }
+
+    /// Bytes sent to the client since the accept.
+    #[must_use]
+    pub fn sent(&self) -> u64 {
+        self.sent.load(Ordering::Relaxed)
+    }
+
+    /// Starts a new request: counts begin here, and the next byte is its first.
+    ///
+    /// `already_read` bytes of it were received together with the request before.
+    pub fn mark(&self, already_read: usize) -> Mark {
+        self.first_byte.store(0, Ordering::Relaxed);
+        let already_read = u64::try_from(already_read).unwrap_or(u64::MAX);
+        Mark { received: self.received().saturating_sub(already_read), sent: self.sent() }
+    }
+
+    /// When the first byte after the last [`Meter::mark`] arrived.
+    #[must_use]
+    pub fn first_byte(&self) -> Option<Instant> {
+        match self.first_byte.load(Ordering::Relaxed) {
+            0 => None,
+            after => Some(self.accepted + Duration::from_nanos(after - 1)),
+        }
+    }
+
+    /// Bytes received since `mark`.
+    #[must_use]
+    pub fn received_since(&self, mark: Mark) -> u64 {
+        self.received().saturating_sub(mark.received)
+    }
+
+    /// Bytes sent since `mark`.
+    #[must_use]
+    pub fn sent_since(&self, mark: Mark) -> u64 {
+        self.sent().saturating_sub(mark.sent)
+    }
+
+    pub(super) fn on_received(&self, bytes: usize) {
+        self.received.fetch_add(bytes as u64, Ordering::Relaxed);
+        if self.first_byte.load(Ordering::Relaxed) == 0 {
+            let after = Instant::now().saturating_duration_since(self.accepted).as_nanos();
+            let after = u64::try_from(after).unwrap_or(u64::MAX - 1);
+            self.first_byte.store(after + 1, Ordering::Relaxed);
+        }
+    }
+
+    pub(super) fn on_sent(&self, bytes: usize) {
+        self.sent.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+}

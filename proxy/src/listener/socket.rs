@@ -1,0 +1,51 @@
+//! Listening sockets.
+
+use std::{io, net::SocketAddr};
+
+use socket2::{Domain, Protocol, Socket, Type};
+use tokio::net::TcpListener;
+
+/// Connections that may wait to be accepted; the system caps it at `net.core.somaxconn`.
+const BACKLOG: i32 = 65_535;
+
+/// Whether other sockets may share a listener's port.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum PortSharing {
+    /// A port that is taken is an error.
+    #[default]
+    Exclusive,
+    /// `SO_REUSEPORT`: for test harnesses that hold ports, and several processes on one port.
+    Shared,
+}
+
+/// Opens a listening socket. Must be called within a Tokio runtime.
+///
+/// # Errors
+///
+/// When the address is taken, foreign or forbidden.
+pub fn listen(address: SocketAddr, sharing: PortSharing) -> io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    // Connections of a process that ended a moment ago must not block the port.
+    socket.set_reuse_address(true)?;
+    socket.set_reuse_port(sharing == PortSharing::Shared)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    TcpListener::from_std(socket.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_taken_port_is_an_error_unless_shared() {
+        let any = SocketAddr::from(([127, 0, 0, 1], 0));
+        let first = listen(any, PortSharing::Exclusive).unwrap();
+        let taken = listen(first.local_addr().unwrap(), PortSharing::Exclusive).unwrap_err();
+        assert_eq!(taken.kind(), io::ErrorKind::AddrInUse);
+
+        let first = listen(any, PortSharing::Shared).unwrap();
+        listen(first.local_addr().unwrap(), PortSharing::Shared).unwrap();
+    }
+}

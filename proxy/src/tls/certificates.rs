@@ -1,0 +1,248 @@
+//! Server certificates and the choice between them by SNI.
+//!
+//! ELB page: "SSL certificates for your Application Load Balancer". A host
+//! name that several certificates carry is served by the first of the
+//! listener's list; no match, or no SNI, by the default certificate.
+
+use std::{
+    collections::HashMap,
+    fs, io,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use rustls::{
+    crypto::CryptoProvider,
+    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
+    server::{ClientHello, ResolvesServerCert},
+    sign::CertifiedKey,
+};
+use x509_parser::{extensions::GeneralName, prelude::FromDer};
+
+use crate::model::Certificate;
+
+/// Why a certificate could not be loaded. Every variant is the operator's to mend.
+#[derive(Debug, thiserror::Error)]
+pub enum CertificateError {
+    /// A file could not be read.
+    #[error("certificate \"{name}\": cannot read {}", path.display())]
+    Read {
+        /// The certificate's name in the configuration.
+        name: String,
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The certificate file holds no usable certificate.
+    #[error("certificate \"{name}\": {} holds no PEM certificate that can be read", path.display())]
+    NoCertificate {
+        /// The certificate's name in the configuration.
+        name: String,
+        /// The file.
+        path: PathBuf,
+    },
+    /// The key file holds no usable private key.
+    #[error("certificate \"{name}\": {} holds no PEM private key that can be used", path.display())]
+    NoPrivateKey {
+        /// The certificate's name in the configuration.
+        name: String,
+        /// The file.
+        path: PathBuf,
+    },
+    /// Certificate and key are not a pair.
+    #[error(
+        "certificate \"{name}\": the private key {} does not fit the certificate {}",
+        private_key.display(),
+        certificate.display()
+    )]
+    KeyMismatch {
+        /// The certificate's name in the configuration.
+        name: String,
+        /// The certificate file.
+        certificate: PathBuf,
+        /// The key file.
+        private_key: PathBuf,
+    },
+}
+
+/// A certificate ready to be shown to clients.
+#[derive(Debug)]
+pub struct LoadedCertificate {
+    /// `chosen_cert_arn` of the access log.
+    pub arn: String,
+    /// Chain and key.
+    pub key: Arc<CertifiedKey>,
+    /// DNS names and addresses it is valid for, lower case.
+    pub names: Vec<String>,
+}
+
+impl LoadedCertificate {
+    /// Reads chain and key from their PEM files and checks that they belong together.
+    ///
+    /// # Errors
+    ///
+    /// A file that is missing or holds the wrong thing, or a key of another certificate.
+    pub fn read(certificate: &Certificate, provider: &CryptoProvider) -> Result<Self, CertificateError> {
+        let Certificate { name, certificate: chain_path, private_key: key_path, .. } = certificate;
+        let chain_pem = read(name, chain_path)?;
+        let chain: Vec<CertificateDer<'static>> =
+            CertificateDer::pem_slice_iter(&chain_pem).collect::<Result<_, _>>().unwrap_or_default();
+        let names = chain.first().and_then(|leaf| names_of(leaf));
+        let Some(names) = names else {
+            return Err(CertificateError::NoCertificate { name: name.clone(), path: chain_path.clone() });
+        };
+        let no_key = || CertificateError::NoPrivateKey { name: name.clone(), path: key_path.clone() };
+        let key = PrivateKeyDer::from_pem_slice(&read(name, key_path)?).map_err(|_| no_key())?;
+        let key = provider.key_provider.load_private_key(key).map_err(|_| no_key())?;
+        let key = CertifiedKey::new(chain, key);
+        match key.keys_match() {
+            Ok(()) | Err(rustls::Error::InconsistentKeys(rustls::InconsistentKeys::Unknown)) => {}
+            Err(_) => {
+                return Err(CertificateError::KeyMismatch {
+                    name: name.clone(),
+                    certificate: chain_path.clone(),
+                    private_key: key_path.clone(),
+                });
+            }
+        }
+        Ok(Self { arn: certificate.arn.clone(), key: Arc::new(key), names })
+    }
+}
+
+fn read(name: &str, path: &Path) -> Result<Vec<u8>, CertificateError> {
+    fs::read(path).map_err(|source| CertificateError::Read {
+        name: name.to_owned(),
+        path: path.to_owned(),
+        source,
+    })
+}
+
+/// Subject alternative names, or the common name where there are none.
+fn names_of(leaf: &CertificateDer<'_>) -> Option<Vec<String>> {
+    let (_, leaf) = x509_parser::certificate::X509Certificate::from_der(leaf).ok()?;
+    let alternatives = leaf.subject_alternative_name().ok().flatten();
+    let mut names: Vec<String> = alternatives
+        .iter()
+        .flat_map(|extension| &extension.value.general_names)
+        .filter_map(|name| match name {
+            GeneralName::DNSName(name) => Some(name.to_ascii_lowercase()),
+            _ => None,
+        })
+        .collect();
+    if alternatives.is_none() {
+        let common_names = leaf.subject().iter_common_name();
+        names.extend(common_names.filter_map(|name| name.as_str().ok()).map(str::to_ascii_lowercase));
+    }
+    Some(names)
+}
+
+/// The certificates of one listener.
+#[derive(Debug)]
+pub struct CertificateStore {
+    /// The first is the default. Never empty.
+    default: Arc<LoadedCertificate>,
+    /// By exact name, or by the part after `*.` for wildcards.
+    exact: HashMap<String, Arc<LoadedCertificate>>,
+    wildcard: HashMap<String, Arc<LoadedCertificate>>,
+}
+
+impl CertificateStore {
+    /// A store with `default` for clients without a matching SNI, and `others` chosen by SNI.
+    #[must_use]
+    pub fn new(default: Arc<LoadedCertificate>, others: &[Arc<LoadedCertificate>]) -> Self {
+        let mut exact = HashMap::new();
+        let mut wildcard = HashMap::new();
+        for certificate in std::iter::once(&default).chain(others) {
+            for name in &certificate.names {
+                let (map, key) = match name.strip_prefix("*.") {
+                    Some(parent) => (&mut wildcard, parent),
+                    None => (&mut exact, name.as_str()),
+                };
+                map.entry(key.to_owned()).or_insert_with(|| Arc::clone(certificate));
+            }
+        }
+        Self { default, exact, wildcard }
+    }
+
+    /// The certificate for a client that asks for `server_name`.
+    #[must_use]
+    pub fn choose(&self, server_name: Option<&str>) -> &Arc<LoadedCertificate> {
+        let Some(name) = server_name else {
+            return &self.default;
+        };
+        // rustls hands names over in lower case already.
+        self.exact
+            .get(name)
+            .or_else(|| name.split_once('.').and_then(|(_, parent)| self.wildcard.get(parent)))
+            .unwrap_or(&self.default)
+    }
+}
+
+impl ResolvesServerCert for CertificateStore {
+    fn resolve(&self, client_hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        let name = client_hello.server_name().map(str::to_ascii_lowercase);
+        Some(Arc::clone(&self.choose(name.as_deref()).key))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn provider() -> CryptoProvider {
+        rustls::crypto::aws_lc_rs::default_provider()
+    }
+
+    /// Writes a self-signed certificate for `names` and returns its configuration.
+    fn certificate(dir: &Path, name: &str, names: &[&str]) -> Certificate {
+        let made =
+            rcgen::generate_simple_self_signed(names.iter().map(|&n| n.to_owned()).collect::<Vec<_>>())
+                .unwrap();
+        let (cert, key) = (dir.join(format!("{name}.pem")), dir.join(format!("{name}-key.pem")));
+        fs::write(&cert, made.cert.pem()).unwrap();
+        fs::write(&key, made.signing_key.serialize_pem()).unwrap();
+        Certificate { name: name.to_owned(), arn: format!("arn:{name}"), certificate: cert, private_key: key }
+    }
+
+    #[test]
+    fn sni_chooses_exact_before_wildcard_before_default() {
+        let dir = tempfile::tempdir().unwrap();
+        let load = |name: &str, names: &[&str]| {
+            Arc::new(LoadedCertificate::read(&certificate(dir.path(), name, names), &provider()).unwrap())
+        };
+        let store = CertificateStore::new(
+            load("default", &["example.com"]),
+            &[load("wild", &["*.example.com"]), load("exact", &["api.example.com"])],
+        );
+        let chosen = |name| store.choose(name).arn.as_str();
+        assert_eq!(chosen(None), "arn:default");
+        assert_eq!(chosen(Some("example.com")), "arn:default");
+        assert_eq!(chosen(Some("www.example.com")), "arn:wild");
+        assert_eq!(chosen(Some("api.example.com")), "arn:exact");
+        assert_eq!(chosen(Some("a.b.example.com")), "arn:default");
+        assert_eq!(chosen(Some("other.org")), "arn:default");
+    }
+
+    #[test]
+    fn mistakes_in_files_are_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let good = certificate(dir.path(), "good", &["a.test"]);
+        let other = certificate(dir.path(), "other", &["b.test"]);
+        let error =
+            |certificate: &Certificate| LoadedCertificate::read(certificate, &provider()).unwrap_err();
+
+        let mixed = Certificate { private_key: other.private_key.clone(), ..good.clone() };
+        assert!(matches!(error(&mixed), CertificateError::KeyMismatch { .. }));
+        let swapped = Certificate { certificate: good.private_key.clone(), ..good.clone() };
+        assert!(matches!(error(&swapped), CertificateError::NoCertificate { .. }));
+        let no_key = Certificate { private_key: good.certificate.clone(), ..good.clone() };
+        assert!(matches!(error(&no_key), CertificateError::NoPrivateKey { .. }));
+        let missing = Certificate { certificate: dir.path().join("none.pem"), ..good };
+        let text = error(&missing).to_string();
+        assert!(
+            text.starts_with("certificate \"good\": cannot read ") && text.ends_with("none.pem"),
+            "{text}"
+        );
+    }
+}
