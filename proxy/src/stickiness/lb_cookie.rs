@@ -193,7 +193,9 @@ fn open(keys: &Keys, value: &[u8]) -> Option<Token> {
     if value.len() != VALUE_LENGTH {
         return None;
     }
-    Token::decode(&keys.open(CONTEXT, &STANDARD.decode(value).ok()?)?)
+    let mut sealed = [0; TOKEN_LENGTH + OVERHEAD];
+    STANDARD.decode_slice(value, &mut sealed).ok()?;
+    Token::decode(&keys.open(CONTEXT, &sealed)?)
 }
 
 /// The value that decides: the first AWSALBCORS, else the first AWSALB.
