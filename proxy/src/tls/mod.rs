@@ -1,0 +1,3 @@
+//! TLS: what security policies mean to the TLS library, and development certificates.
+
+pub mod policy;
