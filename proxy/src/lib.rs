@@ -18,4 +18,3 @@ pub mod target_groups;
 pub mod time_scale;
 pub mod tls;
 pub mod tunnel;
-pub mod tls;

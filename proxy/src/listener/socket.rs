@@ -23,7 +23,7 @@ pub enum PortSharing {
 /// # Errors
 ///
 /// When the address is taken, foreign or forbidden.
-pub fn listen(address: SocketAddr, sharing: PortSharing) -> io::Result<TcpListener> {
+pub(super) fn listen(address: SocketAddr, sharing: PortSharing) -> io::Result<TcpListener> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     // Connections of a process that ended a moment ago must not block the port.
     socket.set_reuse_address(true)?;

@@ -1,4 +1,6 @@
-//! TLS: what security policies mean to the TLS library, and development certificates.
+//! TLS: security policies, certificates and the handshake with clients.
 
+pub mod accept;
+pub mod certificates;
 pub mod development;
 pub mod policy;
