@@ -5,8 +5,11 @@
 
 use std::{future::Future, time::Duration};
 
-use tokio::time::{Instant, MissedTickBehavior, interval_at};
+use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
+
+/// Keeps a scaled interval from becoming a busy loop.
+const SHORTEST_INTERVAL: Duration = Duration::from_millis(1);
 
 /// When rounds begin. Both durations are already scaled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,13 +33,14 @@ where
     F: FnMut() -> R,
     R: Future<Output = ()>,
 {
-    let mut beat =
-        interval_at(Instant::now() + schedule.first, schedule.interval.max(Duration::from_millis(1)));
-    beat.set_missed_tick_behavior(MissedTickBehavior::Skip);
+    let interval = schedule.interval.max(SHORTEST_INTERVAL);
+    let mut beat = Instant::now() + schedule.first;
     let rounds = async {
         loop {
-            beat.tick().await;
+            sleep_until(beat).await;
             round().await;
+            let overrun = Instant::now().saturating_duration_since(beat).as_nanos() / interval.as_nanos();
+            beat += interval.saturating_mul(u32::try_from(overrun).unwrap_or(u32::MAX).saturating_add(1));
         }
     };
     tokio::select! {
