@@ -6,6 +6,7 @@
 
 pub mod access_log;
 pub mod alb;
+pub mod admin;
 pub mod balance;
 pub mod headers;
 pub mod health;
