@@ -5,9 +5,10 @@
 //! holds them to it.
 
 pub mod access_log;
-pub mod alb;
 pub mod admin;
+pub mod alb;
 pub mod balance;
+pub mod config;
 pub mod headers;
 pub mod health;
 pub mod listener;

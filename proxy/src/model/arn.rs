@@ -52,6 +52,20 @@ impl Scope {
         format!("arn:aws:acm:{}:{}:certificate/{name}", self.region, self.account_id)
     }
 
+    /// The DNS name: `NAME-DIGITS.REGION.elb.amazonaws.com`, `NAME-HEX.elb.REGION.amazonaws.com` for a
+    /// network load balancer.
+    #[must_use]
+    pub fn dns_name(&self, kind: LoadBalancerType, name: &str) -> String {
+        let region = &self.region;
+        let hash = hash(&load_balancer_path(kind, name));
+        match kind {
+            LoadBalancerType::Application => {
+                format!("{name}-{}.{region}.elb.amazonaws.com", hash % 10_000_000_000)
+            }
+            LoadBalancerType::Network => format!("{name}-{hash:016x}.elb.{region}.amazonaws.com"),
+        }
+    }
+
     fn prefix(&self) -> String {
         format!("arn:aws:elasticloadbalancing:{}:{}:", self.region, self.account_id)
     }
@@ -73,12 +87,15 @@ pub fn target_group_path(name: &str) -> String {
     format!("targetgroup/{name}/{}", id(&format!("targetgroup/{name}")))
 }
 
-/// Sixteen hex digits from a name (FNV-1a, 64 bit): stable, not secret.
+/// Sixteen hex digits from a name.
 fn id(name: &str) -> String {
-    let hash = name.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-    });
-    format!("{hash:016x}")
+    format!("{:016x}", hash(name))
+}
+
+/// FNV-1a, 64 bit: stable, not secret.
+fn hash(name: &str) -> u64 {
+    name.bytes()
+        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
 #[cfg(test)]

@@ -1,1 +1,279 @@
-//! The attribute table.
+//! The attribute table: every attribute of load balancers, target groups and
+//! listeners, once.
+//!
+//! ELB pages: "Edit attributes for your Application Load Balancer", "Edit
+//! target group attributes for your Application Load Balancer", "HTTP header
+//! modification", their Network Load Balancer twins, and the API reference of
+//! `LoadBalancerAttribute`, `TargetGroupAttribute` and `ListenerAttribute`.
+//!
+//! Keys and spelling of values are AWS's; keys that begin with `albeit.` are
+//! ours and default to ELB's behaviour. The table drives parsing, validation
+//! and `docs/config.md`; nothing else knows a range or a default.
+
+mod constraint;
+mod listener;
+mod load_balancer;
+mod target_group;
+mod typed;
+mod values;
+
+#[cfg(test)]
+mod tests;
+
+use thiserror::Error;
+
+use super::LoadBalancerType;
+
+pub use self::{
+    constraint::{GroupProtocol, target_group_constraints},
+    values::AttributeValues,
+};
+
+/// The kind of resource an attribute belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Resource {
+    /// `ModifyLoadBalancerAttributes`.
+    LoadBalancer,
+    /// `ModifyTargetGroupAttributes`.
+    TargetGroup,
+    /// `ModifyListenerAttributes`.
+    Listener,
+}
+
+/// The load balancer types an attribute exists for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AppliesTo {
+    /// Application load balancers, their listeners and their target groups.
+    Application,
+    /// Network load balancers, their listeners and their target groups.
+    Network,
+    /// Both.
+    Both,
+    /// Target groups of the type `lambda`.
+    Lambda,
+}
+
+impl AppliesTo {
+    /// Whether the attribute exists for load balancers of the type `kind`.
+    #[must_use]
+    pub const fn includes(self, kind: LoadBalancerType) -> bool {
+        match self {
+            Self::Both => true,
+            Self::Application | Self::Lambda => matches!(kind, LoadBalancerType::Application),
+            Self::Network => matches!(kind, LoadBalancerType::Network),
+        }
+    }
+}
+
+/// What an attribute's value may be. All values travel as text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ValueType {
+    /// `true` or `false`.
+    Boolean,
+    /// A whole number between the two, inclusive.
+    Integer(u32, u32),
+    /// `0` (off), or a whole number between the two, inclusive.
+    ZeroOrInteger(u32, u32),
+    /// `off`, or a whole number between the two, inclusive.
+    OffOrInteger(u32, u32),
+    /// One of these words.
+    OneOf(&'static [&'static str]),
+    /// Visible ASCII text of at most so many characters; may be empty.
+    Text(usize),
+    /// A cookie name of at most 128 characters that does not start with a name the load balancer uses.
+    CookieName,
+    /// An HTTP header name of at most so many characters.
+    HeaderName(usize),
+}
+
+/// An attribute's default value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DefaultValue {
+    /// The same everywhere. Empty text is "not set".
+    Always(&'static str),
+    /// By load balancer type.
+    ByType {
+        /// For application load balancers.
+        application: &'static str,
+        /// For network load balancers.
+        network: &'static str,
+    },
+}
+
+impl DefaultValue {
+    /// The default for load balancers of the type `kind`.
+    #[must_use]
+    pub const fn of(self, kind: LoadBalancerType) -> &'static str {
+        match (self, kind) {
+            (Self::Always(value), _)
+            | (Self::ByType { application: value, .. }, LoadBalancerType::Application)
+            | (Self::ByType { network: value, .. }, LoadBalancerType::Network) => value,
+        }
+    }
+}
+
+/// What Albeit does with an attribute.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Support {
+    /// It acts as in ELB.
+    Acts,
+    /// It acts, but these values are refused as not supported yet.
+    ActsExcept(&'static [&'static str]),
+    /// It is accepted and changes nothing, for this reason.
+    NoEffect(&'static str),
+    /// Any value but the default is refused as not supported yet.
+    NotYet,
+}
+
+/// One row of the attribute table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Attribute {
+    /// Dotted key, as in the API.
+    pub key: &'static str,
+    /// The kind of resource it belongs to.
+    pub resource: Resource,
+    /// The load balancer types it exists for.
+    pub applies_to: AppliesTo,
+    /// What its value may be.
+    pub value: ValueType,
+    /// Its default value.
+    pub default: DefaultValue,
+    /// What Albeit does with it.
+    pub support: Support,
+    /// One sentence: what it is for.
+    pub doc: &'static str,
+}
+
+/// A mistake in one attribute, in AWS's words where AWS has some.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum AttributeError {
+    /// No attribute of this resource has the key.
+    #[error("'{key}' is not a known attribute{}", suggestion.map(|near| format!(" (did you mean '{near}'?)")).unwrap_or_default())]
+    Unknown {
+        /// The key as given.
+        key: String,
+        /// The known key that is spelled most alike, if any is near.
+        suggestion: Option<&'static str>,
+    },
+    /// The attribute exists for the other type of load balancer only.
+    #[error("'{key}' is not supported for {kind} load balancers")]
+    NotForType {
+        /// The key.
+        key: &'static str,
+        /// `application` or `network`.
+        kind: &'static str,
+    },
+    /// A number is not one, or out of range.
+    #[error("'{key}' value '{value}' must be between '{min}-{max}' inclusive{or}")]
+    OutOfRange {
+        /// The key.
+        key: &'static str,
+        /// The value as given.
+        value: String,
+        /// Smallest value.
+        min: u32,
+        /// Largest value.
+        max: u32,
+        /// What else is allowed.
+        or: &'static str,
+    },
+    /// A word is not one of those allowed.
+    #[error("'{key}' value '{value}' must be one of '{}'", allowed.join(", "))]
+    NotOneOf {
+        /// The key.
+        key: &'static str,
+        /// The value as given.
+        value: String,
+        /// What is allowed.
+        allowed: &'static [&'static str],
+    },
+    /// Text breaks a rule.
+    #[error("'{key}' value '{value}' {rule}")]
+    BadText {
+        /// The key.
+        key: &'static str,
+        /// The value as given.
+        value: String,
+        /// The rule, as the end of a sentence.
+        rule: &'static str,
+    },
+    /// A later version will have it.
+    #[error("not supported yet: '{key}' with the value '{value}'")]
+    NotSupportedYet {
+        /// The key.
+        key: &'static str,
+        /// The value as given.
+        value: String,
+    },
+}
+
+/// Every attribute, resource by resource, in the order of the ELB guides.
+pub fn all() -> impl Iterator<Item = &'static Attribute> {
+    [load_balancer::TABLE, target_group::TABLE, listener::TABLE].into_iter().flatten()
+}
+
+/// The attributes of one kind of resource.
+pub fn of(resource: Resource) -> impl Iterator<Item = &'static Attribute> {
+    all().filter(move |attribute| attribute.resource == resource)
+}
+
+/// Checks one attribute of a resource that belongs to a load balancer of the type `kind`.
+///
+/// # Errors
+/// The key is unknown or belongs to the other type, or the value breaks the attribute's rules or is not supported yet.
+pub fn check(
+    resource: Resource,
+    kind: LoadBalancerType,
+    key: &str,
+    value: &str,
+) -> Result<&'static Attribute, AttributeError> {
+    let Some(attribute) = of(resource).find(|attribute| attribute.key == key) else {
+        return Err(AttributeError::Unknown { key: key.to_owned(), suggestion: nearest(resource, key) });
+    };
+    if !attribute.applies_to.includes(kind) {
+        return Err(AttributeError::NotForType { key: attribute.key, kind: kind.as_str() });
+    }
+    values::check(attribute, value)?;
+    let refused = match attribute.support {
+        Support::Acts | Support::NoEffect(_) => false,
+        Support::ActsExcept(values) => values.contains(&value),
+        Support::NotYet => value != attribute.default.of(kind),
+    };
+    if refused {
+        return Err(AttributeError::NotSupportedYet { key: attribute.key, value: value.to_owned() });
+    }
+    Ok(attribute)
+}
+
+/// The key of this resource that differs in the fewest letters, if at most a third of them differ.
+fn nearest(resource: Resource, key: &str) -> Option<&'static str> {
+    const LONGEST: usize = 256;
+    if key.len() > LONGEST {
+        return None;
+    }
+    of(resource)
+        .map(|attribute| (edit_distance(attribute.key, key), attribute.key))
+        .min()
+        .filter(|(distance, near)| distance * 3 <= near.len())
+        .map(|(_, near)| near)
+}
+
+/// Levenshtein distance in characters: insertions, deletions and replacements that lead from `a` to `b`.
+#[must_use]
+pub fn edit_distance(a: &str, b: &str) -> usize {
+    let mut row: Vec<usize> = (0..=b.chars().count()).collect();
+    for (i, from) in a.chars().enumerate() {
+        let mut left = i + 1;
+        let mut diagonal = i;
+        if let Some(first) = row.first_mut() {
+            *first = left;
+        }
+        for (cell, to) in row.iter_mut().skip(1).zip(b.chars()) {
+            let above = *cell;
+            left = (diagonal + usize::from(from != to)).min(above + 1).min(left + 1);
+            diagonal = above;
+            *cell = left;
+        }
+    }
+    row.last().copied().unwrap_or(0)
+}

@@ -16,6 +16,17 @@ pub enum LoadBalancerType {
     Network,
 }
 
+impl LoadBalancerType {
+    /// The name in the `ELBv2` API: `application` or `network`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Application => "application",
+            Self::Network => "network",
+        }
+    }
+}
+
 /// A load balancer with its listeners.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LoadBalancer {

@@ -1,0 +1,225 @@
+//! Actions of rules and default rules.
+//!
+//! ELB page: "Action types for listener rules".
+
+use http::StatusCode;
+
+use super::{
+    authenticate,
+    context::Context,
+    path::Path,
+    protocol::Protocol,
+    raw::{List, RawAction, RawFixedResponse, RawForward, RawTargetGroupStickiness},
+    redirect,
+    scalar::{Number, Text},
+};
+use crate::model::{
+    Action, LoadBalancerType, TargetGroupIndex,
+    rule::{FixedResponse, Forward},
+};
+
+/// Target groups in one forward action.
+const MOST_TARGET_GROUPS: usize = 5;
+/// Heaviest weight of a target group.
+const HEAVIEST: u16 = 999;
+/// Longest body of a fixed response, in characters.
+const LONGEST_BODY: usize = 1024;
+/// Longest group stickiness: seven days, in seconds.
+const LONGEST_GROUP_STICKINESS: u64 = 604_800;
+
+/// The content types a fixed response may have.
+const CONTENT_TYPES: &[(&str, ())] = &[
+    ("text/plain", ()),
+    ("text/css", ()),
+    ("text/html", ()),
+    ("application/javascript", ()),
+    ("application/json", ()),
+];
+
+/// The listener whose actions are converted.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Owner<'a> {
+    pub(super) load_balancer: &'a str,
+    pub(super) kind: LoadBalancerType,
+    /// The listener's protocol, if that is valid.
+    pub(super) protocol: Option<Protocol>,
+    /// The listener's port, if that is valid.
+    pub(super) port: Option<u16>,
+}
+
+/// Converts a list of actions to the one that ends the rule.
+pub(super) fn convert(
+    raw: List<RawAction>,
+    owner: Owner<'_>,
+    at: &Path,
+    cx: &mut Context<'_>,
+) -> Option<Action> {
+    let Some(raw) = raw else {
+        cx.report.missing(at);
+        return None;
+    };
+    let last = raw.len().checked_sub(1);
+    if last.is_none() {
+        cx.report.mistake(at, "at least one action is needed");
+    }
+    let mut terminal = None;
+    for (index, raw) in raw.into_iter().enumerate() {
+        let at = at.index(index);
+        match raw {
+            Some(raw) => terminal = one(raw, owner, Some(index) == last, &at, cx),
+            None => cx.report.missing(&at),
+        }
+    }
+    terminal
+}
+
+const KINDS: [&str; 6] =
+    ["forward", "redirect", "fixed_response", "authenticate_oidc", "authenticate_cognito", "jwt_validation"];
+
+fn one(raw: RawAction, owner: Owner<'_>, last: bool, at: &Path, cx: &mut Context<'_>) -> Option<Action> {
+    let given = [
+        raw.forward.is_some(),
+        raw.redirect.is_some(),
+        raw.fixed_response.is_some(),
+        raw.authenticate_oidc.is_some(),
+        raw.authenticate_cognito.is_some(),
+        raw.jwt_validation.is_some(),
+    ];
+    let mut kinds = KINDS.iter().zip(given).filter(|(_, given)| *given).map(|(kind, _)| *kind);
+    let (Some(kind), None) = (kinds.next(), kinds.next()) else {
+        if !KINDS.iter().any(|kind| cx.report.is_reported(&at.key(kind))) {
+            cx.report.mistake(at, format!("must have exactly one of {}", KINDS.join(", ")));
+        }
+        return None;
+    };
+    let at = at.key(kind);
+    let terminal = matches!(kind, "forward" | "redirect" | "fixed_response");
+    if terminal != last {
+        cx.report.mistake(
+            &at,
+            "the last action, and only the last, must be one of forward, redirect, fixed_response",
+        );
+    }
+    if owner.kind == LoadBalancerType::Network && kind != "forward" {
+        cx.report.mistake(&at, "network load balancers can only forward");
+        return None;
+    }
+    if !terminal && owner.protocol.is_some_and(|protocol| protocol != Protocol::Https) {
+        cx.report.mistake(&at, format!("{kind} is for HTTPS listeners only"));
+    }
+    if let Some(raw) = raw.forward {
+        return forward(raw, owner, &at, cx).map(Action::Forward);
+    }
+    if let Some(raw) = raw.redirect {
+        return redirect::convert(raw, owner, &at, cx).map(Action::Redirect);
+    }
+    if let Some(raw) = raw.fixed_response {
+        return fixed_response(raw, &at, cx).map(Action::FixedResponse);
+    }
+    if let Some(raw) = raw.authenticate_oidc {
+        authenticate::oidc(raw, &at, cx);
+    } else if let Some(raw) = raw.authenticate_cognito {
+        authenticate::cognito(raw, &at, cx);
+    } else if let Some(raw) = raw.jwt_validation {
+        authenticate::jwt(raw, &at, cx);
+    }
+    None
+}
+
+fn forward(raw: RawForward, owner: Owner<'_>, at: &Path, cx: &mut Context<'_>) -> Option<Forward> {
+    if let Some(raw) = &raw.target_group_stickiness_config {
+        group_stickiness(raw, &at.key("target_group_stickiness_config"), cx);
+    }
+    let (single, list) = (at.key("target_group"), at.key("target_groups"));
+    let target_group = match (raw.target_group, raw.target_groups) {
+        (Some(Text(name)), None) => cx.target_group(&name, &single, owner.load_balancer, owner.protocol)?,
+        (None, Some(groups)) => {
+            if groups.is_empty() || groups.len() > MOST_TARGET_GROUPS {
+                let message =
+                    format!("must have 1 to {MOST_TARGET_GROUPS} target groups, not {}", groups.len());
+                cx.report.mistake(&list, message);
+            }
+            if groups.len() > 1 {
+                cx.report.not_yet(&list, "more than one target group in a forward action");
+            }
+            let mut found = Vec::new();
+            for (index, group) in groups.into_iter().enumerate() {
+                let at = list.index(index);
+                match group {
+                    Some(group) => {
+                        weight(group.weight, &at.key("weight"), cx);
+                        found.push(named_group(group.target_group, owner, &at.key("target_group"), cx));
+                    }
+                    None => cx.report.missing(&at),
+                }
+            }
+            found.into_iter().next()??
+        }
+        (Some(_), Some(_)) => {
+            cx.report.mistake(at, "must have either target_group or target_groups, not both");
+            return None;
+        }
+        (None, None) => {
+            if !cx.report.is_reported(&list) {
+                cx.report.missing(&single);
+            }
+            return None;
+        }
+    };
+    Some(Forward { target_group })
+}
+
+fn named_group(
+    raw: Option<Text>,
+    owner: Owner<'_>,
+    at: &Path,
+    cx: &mut Context<'_>,
+) -> Option<TargetGroupIndex> {
+    let name = cx.required(raw, at)?;
+    cx.target_group(&name, at, owner.load_balancer, owner.protocol)
+}
+
+fn weight(raw: Option<Number>, at: &Path, cx: &mut Context<'_>) {
+    let Some(number) = raw else { return };
+    if cx.in_range(number, at, "weight", (0, HEAVIEST)) == Some(0) {
+        cx.report.not_yet(at, "a weight of 0");
+    }
+}
+
+fn group_stickiness(raw: &RawTargetGroupStickiness, at: &Path, cx: &mut Context<'_>) {
+    let enabled = raw.enabled.unwrap_or(false);
+    let seconds = raw.duration.map(|span| span.0.as_secs());
+    let in_range = seconds.is_none_or(|seconds| (1..=LONGEST_GROUP_STICKINESS).contains(&seconds));
+    if !in_range {
+        let message = format!("must be between '1-{LONGEST_GROUP_STICKINESS}' seconds inclusive");
+        cx.report.mistake(&at.key("duration"), message);
+    } else if enabled && seconds.is_none() {
+        cx.report.missing(&at.key("duration"));
+    }
+    if enabled {
+        cx.report.not_yet(at, "target group stickiness");
+    }
+}
+
+fn fixed_response(raw: RawFixedResponse, at: &Path, cx: &mut Context<'_>) -> Option<FixedResponse> {
+    let status_at = at.key("status_code");
+    let status = cx.required(raw.status_code, &status_at).and_then(|text| {
+        let status = text.parse::<StatusCode>().ok();
+        let status =
+            status.filter(|code| code.is_success() || code.is_client_error() || code.is_server_error());
+        if status.is_none() {
+            cx.report.mistake(&status_at, format!("status code '{text}' must be 2XX, 4XX or 5XX"));
+        }
+        status
+    });
+    let content_type = raw.content_type.map(|Text(text)| text);
+    if let Some(text) = &content_type {
+        cx.one_of(text, &at.key("content_type"), "content type", CONTENT_TYPES);
+    }
+    let message_body = raw.message_body.map(|Text(text)| text).unwrap_or_default();
+    if message_body.chars().count() > LONGEST_BODY {
+        let message = format!("cannot be longer than {LONGEST_BODY} characters");
+        cx.report.mistake(&at.key("message_body"), message);
+    }
+    Some(FixedResponse { status: status?, content_type, message_body })
+}

@@ -1,0 +1,200 @@
+//! What every conversion shares: the report, the file's directory, the names that can be referred to.
+
+use std::path::{Path as FilePath, PathBuf};
+
+use super::{
+    error::Report,
+    path::Path,
+    protocol::Protocol,
+    raw::RawAttributes,
+    scalar::{Number, Text},
+};
+use crate::model::{
+    CertificateIndex, TargetGroupIndex,
+    arn::Scope,
+    attributes::{AttributeValues, Support},
+};
+
+/// A target group that rules can refer to.
+#[derive(Debug)]
+pub(super) struct KnownGroup {
+    /// Its name, if it has one.
+    pub(super) name: Option<String>,
+    /// Its protocol, if that is valid.
+    pub(super) protocol: Option<Protocol>,
+    /// The load balancer that uses it.
+    pub(super) used_by: Option<String>,
+}
+
+/// Shared by all conversions of one file.
+#[derive(Debug)]
+pub(super) struct Context<'a> {
+    pub(super) report: &'a mut Report,
+    pub(super) base: &'a FilePath,
+    pub(super) scope: Scope,
+    pub(super) certificates: Vec<Option<String>>,
+    pub(super) trust_stores: Vec<String>,
+    pub(super) groups: Vec<KnownGroup>,
+}
+
+impl Context<'_> {
+    /// The text of a setting that must be there.
+    pub(super) fn required(&mut self, raw: Option<Text>, at: &Path) -> Option<String> {
+        match raw {
+            Some(Text(text)) if text.is_empty() => {
+                self.report.mistake(at, "must not be empty");
+                None
+            }
+            Some(Text(text)) => Some(text),
+            None => {
+                self.report.missing(at);
+                None
+            }
+        }
+    }
+
+    /// One of the words of `table`.
+    pub(super) fn one_of<T: Copy>(
+        &mut self,
+        text: &str,
+        at: &Path,
+        what: &str,
+        table: &[(&str, T)],
+    ) -> Option<T> {
+        let found = table.iter().find(|(word, _)| *word == text);
+        if found.is_none() {
+            let words: Vec<_> = table.iter().map(|(word, _)| *word).collect();
+            self.report.mistake(at, format!("{what} '{text}' must be one of '{}'", words.join(", ")));
+        }
+        found.map(|(_, value)| *value)
+    }
+
+    /// A number in a range, both ends included.
+    pub(super) fn in_range(
+        &mut self,
+        Number(number): Number,
+        at: &Path,
+        what: &str,
+        (min, max): (u16, u16),
+    ) -> Option<u16> {
+        let checked = u16::try_from(number).ok().filter(|number| (min..=max).contains(number));
+        if checked.is_none() {
+            let message = format!("{what} '{number}' must be between '{min}-{max}' inclusive");
+            self.report.mistake(at, message);
+        }
+        checked
+    }
+
+    /// A port: 1–65535.
+    pub(super) fn port(&mut self, number: Number, at: &Path) -> Option<u16> {
+        self.in_range(number, at, "port", (1, u16::MAX))
+    }
+
+    /// A name of a load balancer, target group or trust store.
+    ///
+    /// ELB: up to 32 letters, digits and hyphens, no hyphen first or last.
+    pub(super) fn name(&mut self, raw: Option<Text>, at: &Path, what: &str) -> Option<String> {
+        const LONGEST: usize = 32;
+        let name = self.required(raw, at)?;
+        let message = if name.chars().count() > LONGEST {
+            format!("{what} name '{name}' cannot be longer than '{LONGEST}' characters")
+        } else if !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-') {
+            format!("{what} name '{name}' can only contain letters, digits and hyphens")
+        } else if name.starts_with('-') || name.ends_with('-') {
+            format!("{what} name '{name}' cannot begin or end with a hyphen")
+        } else {
+            return Some(name);
+        };
+        self.report.mistake(at, message);
+        None
+    }
+
+    /// A file that must exist; its path is relative to the configuration file.
+    pub(super) fn file(&mut self, raw: Option<Text>, at: &Path) -> Option<PathBuf> {
+        let path = self.base.join(self.required(raw, at)?);
+        let problem = match std::fs::metadata(&path) {
+            Ok(file) if file.is_file() => return Some(path),
+            Ok(_) => "is not a file".to_owned(),
+            Err(error) => error.to_string(),
+        };
+        self.report.mistake(at, format!("cannot use {}: {problem}", path.display()));
+        None
+    }
+
+    /// The certificate with this name.
+    pub(super) fn certificate(&mut self, name: &str, at: &Path) -> Option<CertificateIndex> {
+        let known = &self.certificates;
+        let found = known.iter().position(|known| known.as_deref() == Some(name));
+        if found.is_none() {
+            let have = have(known.iter().flatten());
+            self.report.mistake(at, format!("no certificate \"{name}\" ({have})"));
+        }
+        found.map(CertificateIndex)
+    }
+
+    /// The target group with this name, for a listener of `load_balancer` that speaks `protocol`.
+    pub(super) fn target_group(
+        &mut self,
+        name: &str,
+        at: &Path,
+        load_balancer: &str,
+        protocol: Option<Protocol>,
+    ) -> Option<TargetGroupIndex> {
+        let found = self.groups.iter().position(|group| group.name.as_deref() == Some(name));
+        let Some(index) = found else {
+            let have = have(self.groups.iter().filter_map(|group| group.name.as_ref()));
+            self.report.mistake(at, format!("no target group \"{name}\" ({have})"));
+            return None;
+        };
+        let group = self.groups.get_mut(index)?;
+        let user = group.used_by.get_or_insert_with(|| load_balancer.to_owned());
+        if user != load_balancer {
+            let message = format!("target group \"{name}\" is already used by load balancer \"{user}\"");
+            self.report.mistake(at, message);
+            return None;
+        }
+        if let (Some(listener), Some(target)) = (protocol, group.protocol)
+            && !listener.forwards_to(target)
+        {
+            let (listener, target) = (listener.as_str(), target.as_str());
+            self.report.mistake(
+                at,
+                format!(
+                    "{listener} listeners cannot forward to target group \"{name}\" with protocol {target}"
+                ),
+            );
+            return None;
+        }
+        Some(TargetGroupIndex(index))
+    }
+
+    /// Checks attributes one by one; warns of those that change nothing.
+    pub(super) fn attributes(&mut self, raw: RawAttributes, at: &Path, values: &mut AttributeValues) {
+        for (key, value) in raw.unwrap_or_default() {
+            let at = at.key(&key);
+            let Some(Text(value)) = value else {
+                if !self.report.is_reported(&at) {
+                    self.report.mistake(&at, "needs a value");
+                }
+                continue;
+            };
+            match values.set(&key, &value) {
+                Ok(attribute) => {
+                    let default = attribute.default.of(values.kind());
+                    if let Support::NoEffect(reason) = attribute.support
+                        && value != default
+                    {
+                        self.report.warn(&at, format!("has no effect: {reason}"));
+                    }
+                }
+                Err(error) => self.report.mistake(&at, error.to_string()),
+            }
+        }
+    }
+}
+
+/// `have: a, b`, or `there is none`.
+pub(super) fn have<'n>(names: impl Iterator<Item = &'n String>) -> String {
+    let names: Vec<_> = names.map(String::as_str).collect();
+    if names.is_empty() { "there is none".to_owned() } else { format!("have: {}", names.join(", ")) }
+}

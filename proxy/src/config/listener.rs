@@ -1,0 +1,247 @@
+//! Listeners and their rules.
+//!
+//! ELB pages: "Listeners for your Application Load Balancers", "Listener rules".
+
+use std::{
+    collections::HashMap,
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+};
+
+use super::{
+    action::{self, Owner},
+    condition,
+    context::{Context, have},
+    path::Path,
+    protocol::Protocol,
+    raw::{List, RawAction, RawListener, RawMutualAuthentication, RawRule},
+    scalar::Text,
+};
+use crate::model::{
+    Listener, ListenerProtocol, LoadBalancerType, Rule, SecurityPolicy,
+    attributes::{AttributeValues, Resource},
+    listener::ListenerTls,
+    security_policy,
+};
+
+/// Where listeners without `address` listen.
+const DEFAULT_ADDRESS: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+/// Certificates besides the default one.
+const MOST_FURTHER_CERTIFICATES: usize = 25;
+/// Priorities of rules.
+const PRIORITIES: (u16, u16) = (1, 50_000);
+
+/// The load balancer whose listener is converted.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct LoadBalancerRef<'a> {
+    pub(super) name: &'a str,
+    pub(super) kind: LoadBalancerType,
+}
+
+/// Converts a listener.
+pub(super) fn convert(
+    raw: RawListener,
+    load_balancer: LoadBalancerRef<'_>,
+    at: &Path,
+    cx: &mut Context<'_>,
+) -> Option<Listener> {
+    let protocol = protocol(raw.protocol, load_balancer.kind, at, cx);
+    let address = address(raw.address, at, cx);
+    let port_at = at.key("port");
+    let port = match raw.port {
+        Some(port) => cx.port(port, &port_at),
+        None => {
+            cx.report.missing(&port_at);
+            None
+        }
+    };
+    let tls = tls(raw.ssl_policy, raw.certificates, protocol, at, cx);
+    alpn_policy(raw.alpn_policy, protocol, at, cx);
+    if let Some(raw) = raw.mutual_authentication {
+        mutual_authentication(raw, protocol, &at.key("mutual_authentication"), cx);
+    }
+    let mut values = AttributeValues::new(Resource::Listener, load_balancer.kind);
+    cx.attributes(raw.attributes, &at.key("attributes"), &mut values);
+    let owner = Owner { load_balancer: load_balancer.name, kind: load_balancer.kind, protocol, port };
+    let default_action = default_action(raw.default_actions, owner, at, cx);
+    let rules = rules(raw.rules, owner, &at.key("rules"), cx);
+    let bind = SocketAddr::new(address?, port?);
+    let protocol = match protocol? {
+        Protocol::Http => ListenerProtocol::Http,
+        Protocol::Https => ListenerProtocol::Https,
+        Protocol::Tcp => ListenerProtocol::Tcp,
+        Protocol::Tls => ListenerProtocol::Tls,
+        Protocol::Udp | Protocol::TcpUdp | Protocol::Quic | Protocol::TcpQuic => return None,
+    };
+    Some(Listener {
+        arn: cx.scope.listener(load_balancer.kind, load_balancer.name, protocol, bind.port()),
+        protocol,
+        bind,
+        tls,
+        rules,
+        default_action: default_action?,
+    })
+}
+
+fn protocol(raw: Option<Text>, kind: LoadBalancerType, at: &Path, cx: &mut Context<'_>) -> Option<Protocol> {
+    let at = at.key("protocol");
+    let text = cx.required(raw, &at)?;
+    cx.one_of(&text, &at, "Listener protocol", &Protocol::of(kind))
+}
+
+fn address(raw: Option<Text>, at: &Path, cx: &mut Context<'_>) -> Option<IpAddr> {
+    let Some(Text(text)) = raw else { return Some(DEFAULT_ADDRESS) };
+    let address = text.parse().ok();
+    if address.is_none() {
+        cx.report.mistake(&at.key("address"), format!("'{text}' is not an IP address"));
+    }
+    address
+}
+
+fn tls(
+    ssl_policy: Option<Text>,
+    certificates: List<Text>,
+    protocol: Option<Protocol>,
+    at: &Path,
+    cx: &mut Context<'_>,
+) -> Option<ListenerTls> {
+    let protocol = protocol?;
+    let (policy_at, certificates_at) = (at.key("ssl_policy"), at.key("certificates"));
+    if !protocol.is_tls() {
+        for (at, given) in [(policy_at, ssl_policy.is_some()), (certificates_at, certificates.is_some())] {
+            if given {
+                cx.report.mistake(&at, format!("is not for {} listeners", protocol.as_str()));
+            }
+        }
+        return None;
+    }
+    let policy = policy(ssl_policy, &policy_at, cx);
+    let Some(names) = certificates.filter(|names| !names.is_empty()) else {
+        if !cx.report.is_reported(&certificates_at) {
+            let message = format!("{} listeners need at least one certificate", protocol.as_str());
+            cx.report.mistake(&certificates_at, message);
+        }
+        return None;
+    };
+    if names.len() > MOST_FURTHER_CERTIFICATES + 1 {
+        let message =
+            format!("can have up to {MOST_FURTHER_CERTIFICATES} certificates besides the default one");
+        cx.report.mistake(&certificates_at, message);
+    }
+    let mut certificates = Vec::new();
+    for (index, name) in names.into_iter().enumerate() {
+        let at = certificates_at.index(index);
+        let found = cx.required(name, &at).and_then(|name| cx.certificate(&name, &at));
+        certificates.extend(found);
+    }
+    Some(ListenerTls { policy: policy?, certificates })
+}
+
+fn policy(raw: Option<Text>, at: &Path, cx: &mut Context<'_>) -> Option<&'static SecurityPolicy> {
+    let name = raw.map_or_else(|| security_policy::DEFAULT.to_owned(), |Text(name)| name);
+    let policy = SecurityPolicy::by_name(&name);
+    if policy.is_none() {
+        let near = SecurityPolicy::all()
+            .iter()
+            .map(|policy| policy.name)
+            .min_by_key(|known| crate::model::attributes::edit_distance(known, &name));
+        let near = near.map(|near| format!(" (did you mean '{near}'?)")).unwrap_or_default();
+        cx.report.mistake(at, format!("SSL policy '{name}' not found{near}"));
+    }
+    policy
+}
+
+fn alpn_policy(raw: Option<Text>, protocol: Option<Protocol>, at: &Path, cx: &mut Context<'_>) {
+    const POLICIES: &[(&str, ())] =
+        &[("HTTP1Only", ()), ("HTTP2Only", ()), ("HTTP2Optional", ()), ("HTTP2Preferred", ()), ("None", ())];
+    let Some(Text(text)) = raw else { return };
+    let at = at.key("alpn_policy");
+    cx.one_of(&text, &at, "ALPN policy", POLICIES);
+    if protocol.is_some_and(|protocol| protocol != Protocol::Tls) {
+        cx.report.mistake(&at, "is for TLS listeners of network load balancers only");
+    }
+}
+
+fn mutual_authentication(
+    raw: RawMutualAuthentication,
+    protocol: Option<Protocol>,
+    at: &Path,
+    cx: &mut Context<'_>,
+) {
+    const MODES: &[(&str, &str)] = &[("off", "off"), ("passthrough", "passthrough"), ("verify", "verify")];
+    const ON_OFF: &[(&str, ())] = &[("on", ()), ("off", ())];
+    let mode_at = at.key("mode");
+    let mode = cx.required(raw.mode, &mode_at).and_then(|text| cx.one_of(&text, &mode_at, "mode", MODES));
+    if let Some(Text(name)) = &raw.trust_store
+        && !cx.trust_stores.contains(name)
+    {
+        let have = have(cx.trust_stores.iter());
+        cx.report.mistake(&at.key("trust_store"), format!("no trust store \"{name}\" ({have})"));
+    }
+    let verify_only =
+        raw.ignore_client_certificate_expiry.is_some() || raw.advertise_trust_store_ca_names.is_some();
+    if let Some(Text(text)) = raw.advertise_trust_store_ca_names {
+        let at = at.key("advertise_trust_store_ca_names");
+        cx.one_of(&text, &at, "advertise_trust_store_ca_names", ON_OFF);
+    }
+    match mode {
+        Some("verify") if raw.trust_store.is_none() => cx.report.missing(&at.key("trust_store")),
+        Some("off" | "passthrough") if raw.trust_store.is_some() || verify_only => {
+            cx.report.mistake(at, "settings of the trust store are for the mode verify only");
+        }
+        _ => {}
+    }
+    if protocol.is_some_and(|protocol| protocol != Protocol::Https) {
+        cx.report.mistake(at, "is for HTTPS listeners only");
+    }
+    if mode.is_some_and(|mode| mode != "off") {
+        cx.report.not_yet(at, "mutual TLS");
+    }
+}
+
+fn default_action(
+    raw: List<RawAction>,
+    owner: Owner<'_>,
+    at: &Path,
+    cx: &mut Context<'_>,
+) -> Option<crate::model::Action> {
+    action::convert(raw, owner, &at.key("default_actions"), cx)
+}
+
+/// Converts the rules and sorts them by priority.
+fn rules(raw: List<RawRule>, owner: Owner<'_>, at: &Path, cx: &mut Context<'_>) -> Vec<Rule> {
+    let raw = raw.unwrap_or_default();
+    if owner.kind == LoadBalancerType::Network && !raw.is_empty() {
+        cx.report.not_yet(at, "rules of network load balancers");
+    }
+    let mut priorities = HashMap::new();
+    let mut rules = Vec::new();
+    for (index, raw) in raw.into_iter().enumerate() {
+        let at = at.index(index);
+        let Some(raw) = raw else {
+            cx.report.missing(&at);
+            continue;
+        };
+        let priority_at = at.key("priority");
+        let priority = match raw.priority {
+            Some(number) => cx.in_range(number, &priority_at, "priority", PRIORITIES),
+            None => {
+                cx.report.missing(&priority_at);
+                None
+            }
+        };
+        if let Some(priority) = priority
+            && let Some(other) = priorities.insert(priority, index)
+        {
+            cx.report
+                .mistake(&priority_at, format!("priority {priority} is already in use by rules[{other}]"));
+        }
+        let conditions = condition::convert_all(raw.conditions, &at.key("conditions"), cx);
+        condition::refuse_transforms(raw.transforms, &at.key("transforms"), cx);
+        let action = action::convert(raw.actions, owner, &at.key("actions"), cx);
+        if let (Some(priority), Some(action)) = (priority, action) {
+            rules.push(Rule { priority, conditions, action });
+        }
+    }
+    rules.sort_by_key(|rule| rule.priority);
+    rules
+}

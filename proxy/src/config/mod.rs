@@ -1,0 +1,91 @@
+//! The configuration file: YAML to [`Model`].
+//!
+//! Four steps, each of which reports all it finds: text to a tree with places
+//! (`document`), environment variables on the way (`environment`), tree to raw
+//! structs (`decode`, `raw`), raw structs to the model. Every mistake has its
+//! path, line and column, and all are reported at once. What a later version
+//! will have is checked and then refused as "not supported yet"; nothing is
+//! silently ignored.
+//!
+//! Only the converted model leaves this module. Certificates and keys are
+//! looked for here, but read by those who use them.
+
+mod action;
+mod authenticate;
+mod condition;
+mod context;
+mod decode;
+mod document;
+mod environment;
+mod error;
+mod health_check;
+mod listener;
+mod load_balancer;
+mod path;
+mod protocol;
+mod raw;
+mod redirect;
+mod scalar;
+mod summary;
+mod target_group;
+mod whole;
+
+#[cfg(test)]
+mod tests;
+
+use std::{fs, path::Path as FilePath};
+
+use self::error::Report;
+use crate::model::Model;
+
+pub use self::{
+    error::{ConfigErrors, Mistake, Position},
+    summary::summary,
+};
+
+/// The largest file that is read, in bytes.
+pub const LARGEST_FILE: u64 = 4 * 1024 * 1024;
+
+/// A configuration that is consistent.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Loaded {
+    /// What the file describes.
+    pub model: Model,
+    /// What is accepted but probably not meant, sorted by place.
+    pub warnings: Vec<Mistake>,
+}
+
+/// Reads and checks the configuration file at `path`; `env` looks up environment variables.
+///
+/// # Errors
+/// The file cannot be read, or has mistakes: all of them.
+pub fn load(path: &FilePath, env: &dyn Fn(&str) -> Option<String>) -> Result<Loaded, ConfigErrors> {
+    let file = path.display().to_string();
+    let too_large = fs::metadata(path).is_ok_and(|metadata| metadata.len() > LARGEST_FILE);
+    if too_large {
+        return Err(ConfigErrors::whole_file(&file, format!("is larger than {LARGEST_FILE} bytes")));
+    }
+    let text = fs::read_to_string(path)
+        .map_err(|error| ConfigErrors::whole_file(&file, format!("cannot be read: {error}")))?;
+    parse(&text, path.parent().unwrap_or(FilePath::new("")), &file, env)
+}
+
+/// Checks a configuration given as text. Paths in it are relative to `base_dir`; `file_name` stands in messages.
+///
+/// # Errors
+/// The text has mistakes: all of them.
+pub fn parse(
+    text: &str,
+    base_dir: &FilePath,
+    file_name: &str,
+    env: &dyn Fn(&str) -> Option<String>,
+) -> Result<Loaded, ConfigErrors> {
+    let mut report = Report::default();
+    let model = document::read(text, env, &mut report)
+        .and_then(|tree| decode::decode(tree, &mut report))
+        .and_then(|raw| whole::convert(raw, base_dir, &mut report));
+    let warnings = report.finish(file_name)?;
+    model
+        .map(|model| Loaded { model, warnings })
+        .ok_or_else(|| ConfigErrors::whole_file(file_name, "is empty".to_owned()))
+}

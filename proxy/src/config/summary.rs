@@ -1,0 +1,89 @@
+//! What will listen where, for people.
+
+use std::fmt::{self, Write as _};
+
+use crate::model::{
+    Action, Listener, Model, TargetGroup,
+    rule::Redirect,
+    target_group::{Stickiness, TargetId},
+};
+
+/// What will listen where: load balancers with their listeners, target groups with their targets, the admin API.
+#[must_use]
+pub fn summary(model: &Model) -> String {
+    let mut text = String::new();
+    // Writing to a String cannot fail.
+    let _: fmt::Result = write(model, &mut text);
+    text
+}
+
+fn write(model: &Model, out: &mut String) -> fmt::Result {
+    for load_balancer in &model.load_balancers {
+        writeln!(out, "load balancer {} ({})", load_balancer.name, load_balancer.kind.as_str())?;
+        for listener in &load_balancer.listeners {
+            write_listener(model, listener, out)?;
+        }
+    }
+    for group in &model.target_groups {
+        write_group(group, out)?;
+    }
+    match model.admin.bind {
+        Some(bind) => writeln!(out, "admin API on {bind}"),
+        None => writeln!(out, "no admin API"),
+    }
+}
+
+fn write_listener(model: &Model, listener: &Listener, out: &mut String) -> fmt::Result {
+    write!(out, "  {} on {}", listener.protocol.as_str(), listener.bind)?;
+    if let Some(tls) = &listener.tls {
+        let names: Vec<_> = tls
+            .certificates
+            .iter()
+            .filter_map(|index| model.certificate(*index))
+            .map(|certificate| certificate.name.as_str())
+            .collect();
+        write!(out, ", {}, certificates {}", tls.policy.name, names.join(", "))?;
+    }
+    match listener.rules.len() {
+        0 => {}
+        1 => write!(out, ", 1 rule")?,
+        rules => write!(out, ", {rules} rules")?,
+    }
+    writeln!(out, ", default: {}", describe(model, &listener.default_action))
+}
+
+fn describe(model: &Model, action: &Action) -> String {
+    match action {
+        Action::Forward(forward) => {
+            let name = model.target_group(forward.target_group).map_or("?", |group| &group.name);
+            format!("forward to {name}")
+        }
+        Action::Redirect(redirect) => {
+            let Redirect { protocol, host, port, path, query, status } = redirect;
+            format!("redirect {} to {protocol}://{host}:{port}{path}?{query}", status.as_u16())
+        }
+        Action::FixedResponse(response) => format!("fixed response {}", response.status.as_u16()),
+    }
+}
+
+fn write_group(group: &TargetGroup, out: &mut String) -> fmt::Result {
+    let check = &group.health_check;
+    write!(
+        out,
+        "target group {}: health check {} every {} s",
+        group.name,
+        check.path,
+        check.interval.as_secs()
+    )?;
+    if let Some(Stickiness::LbCookie { duration }) = group.attributes.stickiness {
+        write!(out, ", lb_cookie for {} s", duration.as_secs())?;
+    }
+    writeln!(out)?;
+    for target in &group.targets {
+        match &target.id {
+            TargetId::Ip(address) => writeln!(out, "  {}", std::net::SocketAddr::new(*address, target.port))?,
+            TargetId::HostName(name) => writeln!(out, "  {name}:{}", target.port)?,
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,197 @@
+//! Target groups and their targets.
+
+use std::{collections::HashSet, net::IpAddr};
+
+use super::{
+    context::Context,
+    health_check,
+    path::Path,
+    protocol::Protocol,
+    raw::{List, RawTarget, RawTargetGroup},
+    scalar::Text,
+};
+use crate::model::{
+    LoadBalancerType, Target, TargetGroup, TargetGroupProtocol, arn,
+    attributes::{AttributeValues, GroupProtocol, Resource, target_group_constraints},
+    target_group::{TargetGroupAttributes, TargetId},
+};
+
+/// `protocol_version` of groups that name none.
+const DEFAULT_PROTOCOL_VERSION: &str = "HTTP1";
+/// `target_type` of groups that name none: targets are addresses or host names.
+const DEFAULT_TARGET_TYPE: &str = "ip";
+
+/// How requests are spoken to the targets of an HTTP or HTTPS group.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum ProtocolVersion {
+    Http1,
+    Http2,
+    Grpc,
+}
+
+/// Converts one target group.
+pub(super) fn convert(
+    raw: RawTargetGroup,
+    name: Option<String>,
+    at: &Path,
+    cx: &mut Context<'_>,
+) -> Option<TargetGroup> {
+    let protocol = protocol(raw.protocol, at, cx);
+    let version = protocol_version(raw.protocol_version, protocol, at, cx);
+    target_type(raw.target_type, at, cx);
+    let port = raw.port.and_then(|port| cx.port(port, &at.key("port")));
+    let settings = health_check::Setting { group: protocol, version };
+    let health_check = health_check::convert(raw.health_check, settings, &at.key("health_check"), cx);
+    let kind = protocol.map_or(LoadBalancerType::Application, Protocol::kind);
+    let mut values = AttributeValues::new(Resource::TargetGroup, kind);
+    if let Some(protocol) = protocol {
+        let at = at.key("attributes");
+        cx.attributes(raw.attributes, &at, &mut values);
+        let group = GroupProtocol { name: protocol.as_str(), kind };
+        for (key, message) in target_group_constraints(&values, group) {
+            cx.report.mistake(&at.key(key), message);
+        }
+    }
+    let targets = targets(raw.targets, port, at, cx);
+    let name = name?;
+    Some(TargetGroup {
+        arn: cx.scope.target_group(&name),
+        metric_name: arn::target_group_path(&name),
+        name,
+        protocol: TargetGroupProtocol::Http,
+        health_check: health_check?,
+        attributes: TargetGroupAttributes::from(&values),
+        targets,
+    })
+}
+
+fn protocol(raw: Option<Text>, at: &Path, cx: &mut Context<'_>) -> Option<Protocol> {
+    let at = at.key("protocol");
+    let text = cx.required(raw, &at)?;
+    let protocol = cx.one_of(&text, &at, "Target group protocol", Protocol::ALL)?;
+    if protocol != Protocol::Http {
+        cx.report.not_yet(&at, &format!("target groups with protocol {text}"));
+    }
+    Some(protocol)
+}
+
+fn protocol_version(
+    raw: Option<Text>,
+    protocol: Option<Protocol>,
+    at: &Path,
+    cx: &mut Context<'_>,
+) -> ProtocolVersion {
+    const VERSIONS: &[(&str, ProtocolVersion)] = &[
+        ("HTTP1", ProtocolVersion::Http1),
+        ("HTTP2", ProtocolVersion::Http2),
+        ("GRPC", ProtocolVersion::Grpc),
+    ];
+    let at = at.key("protocol_version");
+    if let (Some(_), Some(protocol)) = (&raw, protocol)
+        && protocol.kind() == LoadBalancerType::Network
+    {
+        cx.report.mistake(&at, format!("is not for target groups with protocol {}", protocol.as_str()));
+        return ProtocolVersion::Http1;
+    }
+    let text = raw.map_or_else(|| DEFAULT_PROTOCOL_VERSION.to_owned(), |Text(text)| text);
+    let version = cx.one_of(&text, &at, "Protocol version", VERSIONS).unwrap_or(ProtocolVersion::Http1);
+    if version != ProtocolVersion::Http1 {
+        cx.report.not_yet(&at, &format!("protocol version {text}"));
+    }
+    version
+}
+
+fn target_type(raw: Option<Text>, at: &Path, cx: &mut Context<'_>) {
+    const TYPES: &[(&str, &str)] =
+        &[("instance", "instance"), (DEFAULT_TARGET_TYPE, "ip"), ("lambda", "lambda"), ("alb", "alb")];
+    let Some(Text(text)) = raw else { return };
+    let at = at.key("target_type");
+    if let Some(kind) = cx.one_of(&text, &at, "Target type", TYPES)
+        && kind != DEFAULT_TARGET_TYPE
+    {
+        cx.report.not_yet(&at, &format!("targets of type {kind}"));
+    }
+}
+
+fn targets(raw: List<RawTarget>, port: Option<u16>, at: &Path, cx: &mut Context<'_>) -> Vec<Target> {
+    let group_port_is_bad = cx.report.is_reported(&at.key("port"));
+    let mut seen = HashSet::new();
+    let mut targets = Vec::new();
+    let at = at.key("targets");
+    for (index, raw) in raw.unwrap_or_default().into_iter().enumerate() {
+        let at = at.index(index);
+        let Some(raw) = raw else {
+            cx.report.missing(&at);
+            continue;
+        };
+        if let Some(Text(zone)) = &raw.availability_zone
+            && zone != "all"
+        {
+            cx.report.not_yet(&at.key("availability_zone"), "availability zones");
+        }
+        if raw.quic_server_id.is_some() {
+            cx.report.not_yet(&at.key("quic_server_id"), "QUIC targets");
+        }
+        let id = target_id(raw.id, &at, cx);
+        let own_port = raw.port.map(|port| cx.port(port, &at.key("port")));
+        let Some(port) = own_port.unwrap_or(port) else {
+            if own_port.is_none() && !group_port_is_bad {
+                cx.report.missing(&at.key("port"));
+            }
+            continue;
+        };
+        let Some(id) = id else { continue };
+        let target = Target { id, port };
+        if !seen.insert(target.clone()) {
+            cx.report.mistake(&at, "the same id and port are registered twice");
+            continue;
+        }
+        targets.push(target);
+    }
+    targets
+}
+
+fn target_id(raw: Option<Text>, at: &Path, cx: &mut Context<'_>) -> Option<TargetId> {
+    let at = at.key("id");
+    let id = cx.required(raw, &at)?;
+    if let Ok(address) = id.parse::<IpAddr>() {
+        return Some(TargetId::Ip(address));
+    }
+    if is_host_name(&id) {
+        return Some(TargetId::HostName(id));
+    }
+    cx.report.mistake(&at, format!("'{id}' is neither an IP address nor a host name"));
+    None
+}
+
+/// RFC 1123 host name, underscores allowed as container engines use them; all digits and dots is no name.
+fn is_host_name(text: &str) -> bool {
+    const LONGEST: usize = 253;
+    const LONGEST_LABEL: usize = 63;
+    let label_is_fine = |label: &str| {
+        !label.is_empty()
+            && label.len() <= LONGEST_LABEL
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+            && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
+    };
+    let name = text.strip_suffix('.').unwrap_or(text);
+    text.len() <= LONGEST
+        && name.split('.').all(label_is_fine)
+        && !name.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn host_names_are_told_from_garbage() {
+        for good in ["localhost", "backend-1", "a.b.example.com", "web_1", "example.com.", "4you.example"] {
+            assert!(is_host_name(good), "{good}");
+        }
+        for bad in ["", ".", "a..b", "-a", "a-", "10.0.0", "10.0.0.300", "a b", "http://a", "a:80"] {
+            assert!(!is_host_name(bad), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,249 @@
+//! The top level of the file, and what spans several resources.
+
+use std::{
+    collections::HashMap,
+    hash::Hash,
+    net::SocketAddr,
+    path::{Path as FilePath, PathBuf},
+};
+
+use super::{
+    context::{Context, KnownGroup},
+    error::Report,
+    load_balancer,
+    path::Path,
+    protocol::Protocol,
+    raw::{List, RawAdmin, RawCertificate, RawConfig, RawKeyFile, RawTargetGroup, RawTrustStore},
+    scalar::Text,
+    target_group,
+};
+use crate::model::{Admin, Certificate, LoadBalancer, Model, TargetGroup, arn::Scope};
+
+/// Digits of an account id.
+const ACCOUNT_ID_DIGITS: usize = 12;
+/// Longest name of a region or certificate.
+const LONGEST_NAME: usize = 64;
+
+/// Converts the whole file. The model counts only if the report has no mistake.
+pub(super) fn convert(raw: RawConfig, base: &FilePath, report: &mut Report) -> Option<Model> {
+    let root = Path::root();
+    let mut cx = Context {
+        report,
+        base,
+        scope: Scope::default(),
+        certificates: Vec::new(),
+        trust_stores: Vec::new(),
+        groups: Vec::new(),
+    };
+    scope(raw.account_id, raw.region, &mut cx);
+    let certificates = certificates(raw.certificates, &mut cx);
+    trust_stores(raw.trust_stores, &mut cx);
+    let target_groups = target_groups(raw.target_groups, &mut cx);
+    let mut load_balancers: Vec<LoadBalancer> = Vec::new();
+    let mut names = HashMap::new();
+    let at = root.key("load_balancers");
+    match raw.load_balancers {
+        Some(list) if !list.is_empty() => {
+            for (index, raw) in list.into_iter().enumerate() {
+                let at = at.index(index);
+                let Some(raw) = raw else {
+                    cx.report.missing(&at);
+                    continue;
+                };
+                let key =
+                    raw.name.as_ref().map(|Text(name)| (name.clone(), raw.r#type.clone().map(|Text(t)| t)));
+                unique(key, &at.key("name"), &mut names, &mut cx);
+                load_balancers.extend(load_balancer::convert(raw, &at, &mut cx));
+            }
+        }
+        Some(_) => cx.report.mistake(&at, "at least one load balancer is needed"),
+        None => cx.report.missing(&at),
+    }
+    let admin = admin(raw.admin, &mut cx);
+    let stickiness_keys = stickiness_keys(raw.stickiness_keys, &mut cx);
+    sockets(&load_balancers, admin.bind, &mut cx);
+    unused_groups(&mut cx);
+    Some(Model { scope: cx.scope, certificates, load_balancers, target_groups, admin, stickiness_keys })
+}
+
+fn scope(account_id: Option<Text>, region: Option<Text>, cx: &mut Context<'_>) {
+    if let Some(Text(id)) = account_id {
+        if id.len() != ACCOUNT_ID_DIGITS || !id.bytes().all(|byte| byte.is_ascii_digit()) {
+            let message = format!("account id '{id}' must have {ACCOUNT_ID_DIGITS} digits");
+            cx.report.mistake(&Path::root().key("account_id"), message);
+        }
+        cx.scope.account_id = id;
+    }
+    if let Some(Text(region)) = region {
+        let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+        if region.is_empty() || region.len() > LONGEST_NAME || !region.bytes().all(allowed) {
+            let message = format!("region '{region}' can only have lower-case letters, digits and hyphens");
+            cx.report.mistake(&Path::root().key("region"), message);
+        }
+        cx.scope.region = region;
+    }
+}
+
+/// Reports a name that an earlier element has already.
+fn unique<K: Eq + Hash>(key: Option<K>, at: &Path, seen: &mut HashMap<K, String>, cx: &mut Context<'_>) {
+    let Some(key) = key else { return };
+    if let Some(first) = seen.get(&key) {
+        cx.report.mistake(at, format!("the name is already in use at {first}"));
+    } else {
+        seen.insert(key, at.to_string());
+    }
+}
+
+fn certificates(raw: List<RawCertificate>, cx: &mut Context<'_>) -> Vec<Certificate> {
+    let mut certificates = Vec::new();
+    let mut names = HashMap::new();
+    let at = Path::root().key("certificates");
+    for (index, raw) in raw.unwrap_or_default().into_iter().enumerate() {
+        let at = at.index(index);
+        let Some(raw) = raw else {
+            cx.report.missing(&at);
+            cx.certificates.push(None);
+            continue;
+        };
+        let name_at = at.key("name");
+        let name = cx.required(raw.name, &name_at);
+        if let Some(name) = &name
+            && !is_certificate_name(name)
+        {
+            let message = format!("certificate name '{name}' can only have letters, digits and '-._'");
+            cx.report.mistake(&name_at, message);
+        }
+        unique(name.clone(), &name_at, &mut names, cx);
+        cx.certificates.push(name.clone());
+        let certificate = cx.file(raw.certificate, &at.key("certificate"));
+        let private_key = cx.file(raw.private_key, &at.key("private_key"));
+        if let (Some(name), Some(certificate), Some(private_key)) = (name, certificate, private_key) {
+            let arn = cx.scope.certificate(&name);
+            certificates.push(Certificate { name, arn, certificate, private_key });
+        }
+    }
+    certificates
+}
+
+fn is_certificate_name(name: &str) -> bool {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
+    name.len() <= LONGEST_NAME && name.bytes().all(allowed)
+}
+
+fn trust_stores(raw: List<RawTrustStore>, cx: &mut Context<'_>) {
+    let at = Path::root().key("trust_stores");
+    let mut names = HashMap::new();
+    for (index, raw) in raw.unwrap_or_default().into_iter().enumerate() {
+        let at = at.index(index);
+        let Some(raw) = raw else {
+            cx.report.missing(&at);
+            continue;
+        };
+        let name = cx.name(raw.name, &at.key("name"), "Trust store");
+        unique(name.clone(), &at.key("name"), &mut names, cx);
+        cx.trust_stores.extend(name);
+        cx.file(raw.ca_certificates_bundle, &at.key("ca_certificates_bundle"));
+        for (index, file) in raw.revocation_lists.unwrap_or_default().into_iter().enumerate() {
+            cx.file(file, &at.key("revocation_lists").index(index));
+        }
+        cx.report.not_yet(&at, "trust stores");
+    }
+}
+
+fn target_groups(raw: List<RawTargetGroup>, cx: &mut Context<'_>) -> Vec<TargetGroup> {
+    let mut groups = Vec::new();
+    let mut names = HashMap::new();
+    let at = Path::root().key("target_groups");
+    for (index, raw) in raw.unwrap_or_default().into_iter().enumerate() {
+        let at = at.index(index);
+        let Some(mut raw) = raw else {
+            cx.report.missing(&at);
+            cx.groups.push(KnownGroup { name: None, protocol: None, used_by: None });
+            continue;
+        };
+        let name_at = at.key("name");
+        let spelled = raw.name.as_ref().map(|Text(name)| name.clone());
+        let name = cx.name(raw.name.take(), &name_at, "Target group");
+        unique(spelled.clone(), &name_at, &mut names, cx);
+        let protocol = raw.protocol.as_ref().and_then(|Text(text)| {
+            Protocol::ALL.iter().find(|(name, _)| name == text).map(|(_, protocol)| *protocol)
+        });
+        cx.groups.push(KnownGroup { name: spelled, protocol, used_by: None });
+        groups.extend(target_group::convert(raw, name, &at, cx));
+    }
+    groups
+}
+
+fn admin(raw: Option<RawAdmin>, cx: &mut Context<'_>) -> Admin {
+    let mut admin = Admin::default();
+    let Some(raw) = raw else { return admin };
+    if let Some(Text(text)) = raw.bind {
+        match text.parse() {
+            Ok(address) => admin.bind = Some(address),
+            Err(_) => {
+                let at = Path::root().key("admin").key("bind");
+                cx.report
+                    .mistake(&at, format!("'{text}' is not an address with a port, such as 127.0.0.1:9901"));
+            }
+        }
+    }
+    if raw.enabled == Some(false) {
+        admin.bind = None;
+    }
+    admin
+}
+
+fn stickiness_keys(raw: List<RawKeyFile>, cx: &mut Context<'_>) -> Vec<PathBuf> {
+    let at = Path::root().key("stickiness_keys");
+    let mut files = Vec::new();
+    for (index, raw) in raw.unwrap_or_default().into_iter().enumerate() {
+        let at = at.index(index);
+        match raw {
+            Some(raw) => files.extend(cx.file(raw.file, &at.key("file"))),
+            None => cx.report.missing(&at),
+        }
+    }
+    files
+}
+
+/// No two listeners, nor a listener and the admin API, may want the same socket.
+///
+/// Listener indexes equal the file's only if every earlier one was converted; with other mistakes around,
+/// the paths could be off, so this check waits until they are gone.
+fn sockets(load_balancers: &[LoadBalancer], admin: Option<SocketAddr>, cx: &mut Context<'_>) {
+    if cx.report.has_mistakes() {
+        return;
+    }
+    let at = Path::root().key("load_balancers");
+    let mut taken: Vec<(SocketAddr, String)> = Vec::new();
+    let mut listeners = Vec::new();
+    for (i, load_balancer) in load_balancers.iter().enumerate() {
+        for (j, listener) in load_balancer.listeners.iter().enumerate() {
+            listeners.push((at.index(i).key("listeners").index(j).key("port"), listener.bind));
+        }
+    }
+    listeners.extend(admin.map(|bind| (Path::root().key("admin").key("bind"), bind)));
+    for (at, bind) in listeners {
+        match taken.iter().find(|(other, _)| overlap(*other, bind)) {
+            Some((other, first)) => {
+                cx.report.mistake(&at, format!("{bind} is already in use: {first} listens on {other}"));
+            }
+            None => taken.push((bind, at.to_string())),
+        }
+    }
+}
+
+/// An unspecified address covers every address of its family.
+fn overlap(a: SocketAddr, b: SocketAddr) -> bool {
+    let covers = a.ip() == b.ip() || a.ip().is_unspecified() || b.ip().is_unspecified();
+    a.port() == b.port() && a.is_ipv4() == b.is_ipv4() && covers
+}
+
+fn unused_groups(cx: &mut Context<'_>) {
+    let at = Path::root().key("target_groups");
+    for (index, group) in cx.groups.iter().enumerate() {
+        if group.used_by.is_none() {
+            cx.report.warn(&at.index(index), "no listener or rule forwards to this target group");
+        }
+    }
+}

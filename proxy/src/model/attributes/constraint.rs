@@ -1,0 +1,130 @@
+//! Combinations of target group attributes that ELB refuses.
+//!
+//! ELB page: "Edit target group attributes for your Application Load Balancer".
+
+use super::AttributeValues;
+use crate::model::LoadBalancerType;
+
+const STICKINESS_TYPE: &str = "stickiness.type";
+const ALGORITHM: &str = "load_balancing.algorithm.type";
+const ANOMALY_MITIGATION: &str = "load_balancing.algorithm.anomaly_mitigation";
+const SLOW_START: &str = "slow_start.duration_seconds";
+const CROSS_ZONE: &str = "load_balancing.cross_zone.enabled";
+const ROUTING_COUNT: &str = "target_group_health.unhealthy_state_routing.minimum_healthy_targets.count";
+const ROUTING_PERCENTAGE: &str =
+    "target_group_health.unhealthy_state_routing.minimum_healthy_targets.percentage";
+const FAILOVER_COUNT: &str = "target_group_health.dns_failover.minimum_healthy_targets.count";
+const FAILOVER_PERCENTAGE: &str = "target_group_health.dns_failover.minimum_healthy_targets.percentage";
+const PROXY_PROTOCOL: &str = "proxy_protocol_v2.enabled";
+const PRESERVE_CLIENT_IP: &str = "preserve_client_ip.enabled";
+const UNHEALTHY_TERMINATION: &str = "target_health_state.unhealthy.connection_termination.enabled";
+const UNHEALTHY_DRAINING: &str = "target_health_state.unhealthy.draining_interval_seconds";
+
+/// What the constraints need to know of a target group's protocol.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct GroupProtocol {
+    /// The protocol's name in the API, such as `HTTP`.
+    pub name: &'static str,
+    /// The type of load balancer that can use the group.
+    pub kind: LoadBalancerType,
+}
+
+/// The combinations in `values` that ELB refuses: the attribute to blame, and why.
+#[must_use]
+pub fn target_group_constraints(
+    values: &AttributeValues,
+    protocol: GroupProtocol,
+) -> Vec<(&'static str, String)> {
+    let mut broken = Vec::new();
+    stickiness(values, protocol, &mut broken);
+    match protocol.kind {
+        LoadBalancerType::Application => algorithm(values, &mut broken),
+        LoadBalancerType::Network => flows(values, protocol, &mut broken),
+    }
+    thresholds(values, &mut broken);
+    broken
+}
+
+fn stickiness(values: &AttributeValues, protocol: GroupProtocol, broken: &mut Vec<(&'static str, String)>) {
+    let kind = values.text(STICKINESS_TYPE);
+    let fits = match protocol.kind {
+        LoadBalancerType::Application => kind != "source_ip",
+        LoadBalancerType::Network => kind == "source_ip",
+    };
+    if !fits {
+        let name = protocol.name;
+        broken.push((
+            STICKINESS_TYPE,
+            format!("Stickiness type '{kind}' is not supported for target groups with the {name} protocol"),
+        ));
+    }
+    if !values.flag("stickiness.enabled") {
+        return;
+    }
+    if kind == "app_cookie" && values.text("stickiness.app_cookie.cookie_name").is_empty() {
+        broken.push((
+            STICKINESS_TYPE,
+            "You must set an application cookie name to enable stickiness of type 'app_cookie'".to_owned(),
+        ));
+    }
+    if values.text(CROSS_ZONE) == "false" {
+        broken.push((
+            CROSS_ZONE,
+            "stickiness cannot be enabled while cross-zone load balancing of the target group is off"
+                .to_owned(),
+        ));
+    }
+    if values.text(ALGORITHM) == "weighted_random" {
+        broken.push((ALGORITHM, "'weighted_random' is not supported with stickiness".to_owned()));
+    }
+}
+
+fn algorithm(values: &AttributeValues, broken: &mut Vec<(&'static str, String)>) {
+    let algorithm = values.text(ALGORITHM);
+    if values.text(SLOW_START) != "0" && algorithm != "round_robin" {
+        broken.push((SLOW_START, format!("slow start is not supported with the algorithm '{algorithm}'")));
+    }
+    if values.text(ANOMALY_MITIGATION) == "on" && algorithm != "weighted_random" {
+        broken.push((
+            ANOMALY_MITIGATION,
+            format!("anomaly mitigation is not supported with the algorithm '{algorithm}'"),
+        ));
+    }
+}
+
+fn flows(values: &AttributeValues, protocol: GroupProtocol, broken: &mut Vec<(&'static str, String)>) {
+    let name = protocol.name;
+    if values.flag(PROXY_PROTOCOL) && name.contains("QUIC") {
+        broken.push((PROXY_PROTOCOL, format!("PROXY protocol v2 is not supported for {name} target groups")));
+    }
+    if values.given(PRESERVE_CLIENT_IP) == Some("false") && (name.contains("UDP") || name.contains("QUIC")) {
+        broken.push((
+            PRESERVE_CLIENT_IP,
+            format!("client IP preservation cannot be disabled for {name} target groups"),
+        ));
+    }
+    if values.given(UNHEALTHY_TERMINATION) == Some("true") && name.contains("UDP") {
+        broken.push((
+            UNHEALTHY_TERMINATION,
+            format!("connection termination of unhealthy targets is not supported for {name} target groups"),
+        ));
+    }
+    if values.text(UNHEALTHY_DRAINING) != "0" && values.flag(UNHEALTHY_TERMINATION) {
+        broken.push((UNHEALTHY_DRAINING, format!("needs '{UNHEALTHY_TERMINATION}' to be 'false'")));
+    }
+}
+
+/// A threshold set for leaving DNS must not be lower than the one for failing open.
+fn thresholds(values: &AttributeValues, broken: &mut Vec<(&'static str, String)>) {
+    for (failover, routing) in [(FAILOVER_COUNT, ROUTING_COUNT), (FAILOVER_PERCENTAGE, ROUTING_PERCENTAGE)] {
+        let set = values.given(failover).and_then(|value| value.parse::<u32>().ok());
+        if let (Some(set), Some(least)) = (set, values.number(routing))
+            && set < least
+        {
+            broken.push((
+                failover,
+                format!("'{failover}' value '{set}' must be greater than or equal to '{least}', the value of '{routing}'"),
+            ));
+        }
+    }
+}

@@ -1,0 +1,240 @@
+//! Load balancer attributes.
+
+use super::{
+    AppliesTo::{self, Application, Both, Network},
+    Attribute,
+    DefaultValue::{self, Always, ByType},
+    Resource, Support,
+    ValueType::{self, Boolean, Integer, OneOf, Text},
+};
+
+const NO_ZONES: &str = "Albeit has no availability zones: every target is in reach of every node";
+const NO_NETWORK: &str = "the machine's firewall decides who may reach it";
+const NO_WAF: &str = "Albeit asks no web application firewall";
+const NO_API: &str = "nothing deletes a load balancer but an edit of the file";
+
+/// Longest value of an attribute, in characters.
+const LONGEST_VALUE: usize = 1024;
+
+const fn row(
+    key: &'static str,
+    applies_to: AppliesTo,
+    value: ValueType,
+    default: DefaultValue,
+    support: Support,
+    doc: &'static str,
+) -> Attribute {
+    Attribute { key, resource: Resource::LoadBalancer, applies_to, value, default, support, doc }
+}
+
+/// Every load balancer attribute.
+pub(super) const TABLE: &[Attribute] = &[
+    row(
+        "deletion_protection.enabled",
+        Both,
+        Boolean,
+        Always("false"),
+        Support::NoEffect(NO_API),
+        "Blocks the deletion of the load balancer.",
+    ),
+    row(
+        "load_balancing.cross_zone.enabled",
+        Both,
+        Boolean,
+        ByType { application: "true", network: "false" },
+        Support::NoEffect(NO_ZONES),
+        "Each node uses the targets of all zones.",
+    ),
+    row(
+        "access_logs.s3.enabled",
+        Both,
+        Boolean,
+        Always("false"),
+        Support::Acts,
+        "Writes access logs to the directory that stands for the bucket.",
+    ),
+    row(
+        "access_logs.s3.bucket",
+        Both,
+        Text(LONGEST_VALUE),
+        Always(""),
+        Support::Acts,
+        "The directory that stands for the bucket; relative to the configuration file.",
+    ),
+    row(
+        "access_logs.s3.prefix",
+        Both,
+        Text(LONGEST_VALUE),
+        Always(""),
+        Support::Acts,
+        "Key prefix below the bucket, without the part that begins with `AWSLogs`.",
+    ),
+    row(
+        "ipv6.deny_all_igw_traffic",
+        Both,
+        Boolean,
+        Always("false"),
+        Support::NoEffect(NO_NETWORK),
+        "Blocks access through an internet gateway.",
+    ),
+    row(
+        "zonal_shift.config.enabled",
+        Both,
+        Boolean,
+        Always("false"),
+        Support::NoEffect(NO_ZONES),
+        "Allows zonal shift.",
+    ),
+    row(
+        "idle_timeout.timeout_seconds",
+        Application,
+        Integer(1, 4000),
+        Always("60"),
+        Support::Acts,
+        "Seconds without a byte in either direction after which a connection is closed.",
+    ),
+    row(
+        "client_keep_alive.seconds",
+        Application,
+        Integer(60, 604_800),
+        Always("3600"),
+        Support::Acts,
+        "Longest life of a client connection, in seconds.",
+    ),
+    row(
+        "connection_logs.s3.enabled",
+        Application,
+        Boolean,
+        Always("false"),
+        Support::NotYet,
+        "Writes connection logs to the directory that stands for the bucket.",
+    ),
+    row(
+        "connection_logs.s3.bucket",
+        Application,
+        Text(LONGEST_VALUE),
+        Always(""),
+        Support::NotYet,
+        "The directory that stands for the connection logs' bucket.",
+    ),
+    row(
+        "connection_logs.s3.prefix",
+        Application,
+        Text(LONGEST_VALUE),
+        Always(""),
+        Support::NotYet,
+        "Key prefix of the connection logs.",
+    ),
+    row(
+        "health_check_logs.s3.enabled",
+        Application,
+        Boolean,
+        Always("false"),
+        Support::NotYet,
+        "Writes health check logs to the directory that stands for the bucket.",
+    ),
+    row(
+        "health_check_logs.s3.bucket",
+        Application,
+        Text(LONGEST_VALUE),
+        Always(""),
+        Support::NotYet,
+        "The directory that stands for the health check logs' bucket.",
+    ),
+    row(
+        "health_check_logs.s3.prefix",
+        Application,
+        Text(LONGEST_VALUE),
+        Always(""),
+        Support::NotYet,
+        "Key prefix of the health check logs.",
+    ),
+    row(
+        "routing.http.desync_mitigation_mode",
+        Application,
+        OneOf(&["monitor", "defensive", "strictest"]),
+        Always("defensive"),
+        Support::NotYet,
+        "How requests that could desynchronise HTTP parsers are handled.",
+    ),
+    row(
+        "routing.http.drop_invalid_header_fields.enabled",
+        Application,
+        Boolean,
+        Always("false"),
+        Support::NotYet,
+        "Drops header fields whose name has other characters than letters, digits and hyphens.",
+    ),
+    row(
+        "routing.http.preserve_host_header.enabled",
+        Application,
+        Boolean,
+        Always("false"),
+        Support::Acts,
+        "Sends the client's Host header to the target unchanged, port included.",
+    ),
+    row(
+        "routing.http.x_amzn_tls_version_and_cipher_suite.enabled",
+        Application,
+        Boolean,
+        Always("false"),
+        Support::NotYet,
+        "Adds the headers x-amzn-tls-version and x-amzn-tls-cipher-suite.",
+    ),
+    row(
+        "routing.http.xff_client_port.enabled",
+        Application,
+        Boolean,
+        Always("false"),
+        Support::Acts,
+        "Appends the client's port to its address in X-Forwarded-For.",
+    ),
+    row(
+        "routing.http.xff_header_processing.mode",
+        Application,
+        OneOf(&["append", "preserve", "remove"]),
+        Always("append"),
+        Support::Acts,
+        "What happens to X-Forwarded-For.",
+    ),
+    row(
+        "routing.http2.enabled",
+        Application,
+        Boolean,
+        Always("true"),
+        Support::Acts,
+        "Offers HTTP/2 to clients of HTTPS listeners.",
+    ),
+    row(
+        "waf.fail_open.enabled",
+        Application,
+        Boolean,
+        Always("false"),
+        Support::NoEffect(NO_WAF),
+        "Forwards requests when the web application firewall cannot be asked.",
+    ),
+    row(
+        "dns_record.client_routing_policy",
+        Network,
+        OneOf(&["any_availability_zone", "partial_availability_zone_affinity", "availability_zone_affinity"]),
+        Always("any_availability_zone"),
+        Support::NotYet,
+        "DNS affinity of clients to their zone.",
+    ),
+    row(
+        "secondary_ips.auto_assigned.per_subnet",
+        Network,
+        Integer(0, 7),
+        Always("0"),
+        Support::NotYet,
+        "Further source addresses towards targets.",
+    ),
+    row(
+        "albeit.access_logs.stdout.enabled",
+        Application,
+        Boolean,
+        Always("false"),
+        Support::Acts,
+        "Also writes access log lines to standard output.",
+    ),
+];

@@ -1,0 +1,149 @@
+//! Checked attribute values, with the table's defaults behind them.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use super::{Attribute, AttributeError, Resource, ValueType, check as check_attribute, of};
+use crate::model::LoadBalancerType;
+
+/// The attributes of one resource: what was given, else the default.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AttributeValues {
+    resource: Resource,
+    kind: LoadBalancerType,
+    given: BTreeMap<&'static str, String>,
+}
+
+impl AttributeValues {
+    /// The load balancer type the attributes are for.
+    #[must_use]
+    pub const fn kind(&self) -> LoadBalancerType {
+        self.kind
+    }
+
+    /// No attribute given: every value is its default.
+    #[must_use]
+    pub const fn new(resource: Resource, kind: LoadBalancerType) -> Self {
+        Self { resource, kind, given: BTreeMap::new() }
+    }
+
+    /// Checks an attribute and keeps its value.
+    ///
+    /// # Errors
+    /// As [`super::check`]. A value that is only not supported yet is kept all
+    /// the same, so that [`super::target_group_constraints`] can judge it too.
+    pub fn set(&mut self, key: &str, value: &str) -> Result<&'static Attribute, AttributeError> {
+        let checked = check_attribute(self.resource, self.kind, key, value);
+        let key = match &checked {
+            Ok(attribute) => attribute.key,
+            Err(AttributeError::NotSupportedYet { key, .. }) => key,
+            Err(_) => return checked,
+        };
+        self.given.insert(key, value.to_owned());
+        checked
+    }
+
+    /// The value that was given, if one was.
+    #[must_use]
+    pub fn given(&self, key: &str) -> Option<&str> {
+        self.given.get(key).map(String::as_str)
+    }
+
+    /// The value as text; empty for a key that the table does not have.
+    #[must_use]
+    pub fn text(&self, key: &str) -> &str {
+        self.given(key).unwrap_or_else(|| self.default(key))
+    }
+
+    /// The value of a boolean attribute.
+    #[must_use]
+    pub fn flag(&self, key: &str) -> bool {
+        self.text(key) == "true"
+    }
+
+    /// The value of a number; `None` for `off` and for what is no number.
+    #[must_use]
+    pub fn number(&self, key: &str) -> Option<u32> {
+        self.text(key).parse().ok()
+    }
+
+    /// The value of a number of seconds.
+    #[must_use]
+    pub fn seconds(&self, key: &str) -> Duration {
+        Duration::from_secs(u64::from(self.number(key).unwrap_or(0)))
+    }
+
+    fn default(&self, key: &str) -> &'static str {
+        of(self.resource)
+            .find(|attribute| attribute.key == key)
+            .map_or("", |attribute| attribute.default.of(self.kind))
+    }
+}
+
+/// Checks the value alone against its type.
+pub(super) fn check(attribute: &Attribute, value: &str) -> Result<(), AttributeError> {
+    let key = attribute.key;
+    let broken = match attribute.value {
+        ValueType::Boolean => return one_of(key, value, &["true", "false"]),
+        ValueType::OneOf(allowed) => return one_of(key, value, allowed),
+        ValueType::Integer(min, max) => return in_range(key, value, (min, max), ""),
+        ValueType::ZeroOrInteger(..) if value == "0" => return Ok(()),
+        ValueType::ZeroOrInteger(min, max) => return in_range(key, value, (min, max), " or '0' (off)"),
+        ValueType::OffOrInteger(..) if value == "off" => return Ok(()),
+        ValueType::OffOrInteger(min, max) => return in_range(key, value, (min, max), " or 'off'"),
+        ValueType::Text(longest) => text_rule(value, longest),
+        ValueType::HeaderName(longest) => header_name_rule(value, longest),
+        ValueType::CookieName => cookie_name_rule(value),
+    };
+    broken.map_or(Ok(()), |rule| Err(AttributeError::BadText { key, value: value.to_owned(), rule }))
+}
+
+fn one_of(key: &'static str, value: &str, allowed: &'static [&'static str]) -> Result<(), AttributeError> {
+    if allowed.contains(&value) {
+        return Ok(());
+    }
+    Err(AttributeError::NotOneOf { key, value: value.to_owned(), allowed })
+}
+
+fn in_range(
+    key: &'static str,
+    value: &str,
+    (min, max): (u32, u32),
+    or: &'static str,
+) -> Result<(), AttributeError> {
+    let digits = !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit());
+    if digits && value.parse().is_ok_and(|number: u32| (min..=max).contains(&number)) {
+        return Ok(());
+    }
+    Err(AttributeError::OutOfRange { key, value: value.to_owned(), min, max, or })
+}
+
+fn text_rule(value: &str, longest: usize) -> Option<&'static str> {
+    if value.chars().count() > longest {
+        Some("is too long")
+    } else if value.chars().any(char::is_control) {
+        Some("must not contain control characters")
+    } else {
+        None
+    }
+}
+
+fn header_name_rule(value: &str, longest: usize) -> Option<&'static str> {
+    let token = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
+    if value.is_empty() || value.len() > longest || !value.bytes().all(token) {
+        Some("must be a header name of up to 40 letters, digits, hyphens and underscores")
+    } else {
+        None
+    }
+}
+
+fn cookie_name_rule(value: &str) -> Option<&'static str> {
+    const LONGEST: usize = 128;
+    let token = |byte: u8| byte.is_ascii_graphic() && !b"()<>@,;:\\\"/[]?={}".contains(&byte);
+    if value.is_empty() || value.len() > LONGEST || !value.bytes().all(token) {
+        Some("must be a cookie name of up to 128 characters")
+    } else if value.starts_with("AWSALB") {
+        Some("must not start with 'AWSALB', 'AWSALBAPP' or 'AWSALBTG'")
+    } else {
+        None
+    }
+}
