@@ -1,2 +1,7 @@
 //! The `albeit` command.
-fn main() {}
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    albeit_proxy::cli::main()
+}

@@ -35,6 +35,12 @@ impl TimeScale {
         if (0.01..=100_000.0).contains(&divisor) { Ok(Self(divisor)) } else { Err(InvalidTimeScale(divisor)) }
     }
 
+    /// What timers are divided by.
+    #[must_use]
+    pub const fn divisor(self) -> f64 {
+        self.0
+    }
+
     /// The scaled timer, at least 1 ms.
     #[must_use]
     pub fn apply(self, timer: Duration) -> Duration {

@@ -43,6 +43,12 @@ pub use self::{
     summary::summary,
 };
 
+/// Reads a duration with its unit, such as `30s`, `5m` or `500ms`; `None` if it is none.
+#[must_use]
+pub fn duration(text: &str) -> Option<std::time::Duration> {
+    scalar::duration(text)
+}
+
 /// The largest file that is read, in bytes.
 pub const LARGEST_FILE: u64 = 4 * 1024 * 1024;
 

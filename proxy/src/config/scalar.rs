@@ -91,7 +91,7 @@ impl<'de> Deserialize<'de> for Span {
     }
 }
 
-fn duration(text: &str) -> Option<Duration> {
+pub(super) fn duration(text: &str) -> Option<Duration> {
     let unit_at = text.find(|c: char| !c.is_ascii_digit())?;
     let (digits, unit) = text.split_at(unit_at);
     let number: u64 = digits.parse().ok()?;

@@ -85,7 +85,8 @@ async fn serve(
             Ok((stream, info)) => (Transport::Tls(stream), Some(info)),
             Err(error) => {
                 state.load_balancer.metrics.client_tls_negotiation_error_count.inc();
-                tracing::info!(%client, %local, error = chain(&error), "TLS negotiation failed");
+                let error: &dyn std::error::Error = &error;
+                tracing::info!(%client, %local, error, "TLS negotiation failed");
                 return;
             }
         },
@@ -94,16 +95,4 @@ async fn serve(
     let connection = Arc::new(Connection { client, local, tls, meter: Arc::clone(&meter), trace_id });
     drop(state);
     alb::connection::serve(shared, listener, connection, ClientStream::new(transport, meter)).await;
-}
-
-/// An error with its sources, on one line.
-fn chain(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        source = error.source();
-    }
-    text
 }

@@ -122,6 +122,14 @@ impl Group {
         members.registered.iter().chain(&members.draining).map(describe).collect()
     }
 
+    /// Closes idle connections that have expired or that the target has closed; all of those to
+    /// targets that drain, which get no new requests.
+    pub(super) fn sweep_idle_connections(&self, now: Instant) {
+        let members = self.members.lock();
+        members.registered.iter().for_each(|target| target.pool().sweep(now));
+        members.draining.iter().for_each(|target| target.pool().clear());
+    }
+
     /// Whether every host name of the group was looked up at least once.
     pub(super) fn is_resolved(&self) -> bool {
         self.members.lock().hosts.iter().all(|host| host.addresses.is_some())

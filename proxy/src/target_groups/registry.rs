@@ -120,6 +120,13 @@ impl Registry {
         groups
     }
 
+    /// Closes idle connections to targets that have expired or that the target has closed.
+    pub fn sweep_idle_connections(&self, now: Instant) {
+        for group in self.groups() {
+            group.sweep_idle_connections(now);
+        }
+    }
+
     /// Told after every change of membership or health of any group.
     #[must_use]
     pub fn changes(&self) -> watch::Receiver<()> {

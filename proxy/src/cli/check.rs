@@ -1,0 +1,31 @@
+//! `albeit check`.
+
+use std::process::ExitCode;
+
+use super::{ConfigArg, WRONG_CONFIGURATION, complain, say};
+use crate::{
+    config,
+    server::{chain, prepare},
+};
+
+/// Checks a configuration and all files it names; prints what would listen where.
+pub(super) fn check(args: &ConfigArg) -> anyhow::Result<ExitCode> {
+    prepare::install_crypto_provider();
+    let tickets = prepare::tickets()?;
+    let prepared = match prepare::prepare(&args.config, &tickets) {
+        Ok(prepared) => prepared,
+        Err(error) => {
+            complain(&chain(&error));
+            return Ok(ExitCode::from(WRONG_CONFIGURATION));
+        }
+    };
+    let file = args.config.display().to_string();
+    for warning in &prepared.warnings {
+        complain(&format!("warning: {}", warning.in_file(&file)));
+    }
+    for warning in prepare::policy_warnings(&prepared.model) {
+        complain(&format!("warning: {warning}"));
+    }
+    say(config::summary(&prepared.model).trim_end());
+    Ok(ExitCode::SUCCESS)
+}

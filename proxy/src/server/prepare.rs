@@ -1,0 +1,145 @@
+//! Reading what a configuration names: certificates, keys. All of it is read
+//! and checked before any socket opens or anything running is changed.
+
+use std::{path::Path, sync::Arc};
+
+use rustls::server::ProducesTickets;
+
+use crate::{
+    config::{self, ConfigErrors, Mistake},
+    model::{CertificateIndex, ListenerProtocol, LoadBalancer, Model},
+    stickiness::seal::{KeyFileError, Keys},
+    tls::{
+        accept::{Http2, TlsListener},
+        certificates::{CertificateError, LoadedCertificate},
+    },
+};
+
+/// A configuration that cannot be used. All of it is the operator's to mend.
+#[derive(Debug, thiserror::Error)]
+pub enum PrepareError {
+    /// The file has mistakes.
+    #[error(transparent)]
+    Config(#[from] ConfigErrors),
+    /// Certificates or keys cannot be used.
+    #[error("{}", join(.0))]
+    Certificates(Vec<CertificateError>),
+    /// A stickiness key cannot be used.
+    #[error("stickiness_keys")]
+    StickinessKeys(#[from] KeyFileError),
+    /// A TLS policy cannot be served.
+    #[error("ssl_policy of load balancer \"{load_balancer}\"")]
+    Policy {
+        /// The load balancer's name.
+        load_balancer: String,
+        /// What the TLS library said.
+        source: rustls::Error,
+    },
+}
+
+/// One certificate's trouble a line, sources included.
+fn join(errors: &[CertificateError]) -> String {
+    let lines: Vec<String> = errors.iter().map(|error| super::chain(error)).collect();
+    lines.join("\n")
+}
+
+/// A configuration with everything it names read.
+#[derive(Debug)]
+pub struct Prepared {
+    /// The model.
+    pub model: Model,
+    /// What is accepted but probably not meant.
+    pub warnings: Vec<Mistake>,
+    /// TLS side of each listener, by load balancer and listener; `None` in clear text.
+    pub tls: Vec<Vec<Option<Arc<TlsListener>>>>,
+    /// Keys of the stickiness cookies; `None` if the configuration names none.
+    pub keys: Option<Keys>,
+}
+
+/// Reads the configuration file at `path` and what it names.
+///
+/// # Errors
+///
+/// Everything that is wrong with it.
+pub fn prepare(path: &Path, tickets: &Arc<dyn ProducesTickets>) -> Result<Prepared, PrepareError> {
+    let loaded = config::load(path, &|name| std::env::var(name).ok())?;
+    let model = loaded.model;
+    let certificates = certificates(&model)?;
+    let tls = model
+        .load_balancers
+        .iter()
+        .map(|load_balancer| tls_listeners(load_balancer, &certificates, tickets))
+        .collect::<Result<_, _>>()?;
+    let keys =
+        if model.stickiness_keys.is_empty() { None } else { Some(Keys::read(&model.stickiness_keys)?) };
+    Ok(Prepared { model, warnings: loaded.warnings, tls, keys })
+}
+
+fn certificates(model: &Model) -> Result<Vec<Arc<LoadedCertificate>>, PrepareError> {
+    let provider = rustls::crypto::aws_lc_rs::default_provider();
+    let (mut loaded, mut errors) = (Vec::new(), Vec::new());
+    for certificate in &model.certificates {
+        match LoadedCertificate::read(certificate, &provider) {
+            Ok(certificate) => loaded.push(Arc::new(certificate)),
+            Err(error) => errors.push(error),
+        }
+    }
+    if errors.is_empty() { Ok(loaded) } else { Err(PrepareError::Certificates(errors)) }
+}
+
+fn tls_listeners(
+    load_balancer: &LoadBalancer,
+    certificates: &[Arc<LoadedCertificate>],
+    tickets: &Arc<dyn ProducesTickets>,
+) -> Result<Vec<Option<Arc<TlsListener>>>, PrepareError> {
+    let mut listeners = Vec::with_capacity(load_balancer.listeners.len());
+    for listener in &load_balancer.listeners {
+        let Some(tls) = &listener.tls else {
+            listeners.push(None);
+            continue;
+        };
+        let is_http = listener.protocol == ListenerProtocol::Https;
+        let http2 = if load_balancer.attributes.http2 && is_http { Http2::Offered } else { Http2::Off };
+        let chosen: Vec<Arc<LoadedCertificate>> =
+            tls.certificates.iter().filter_map(|&CertificateIndex(i)| certificates.get(i).cloned()).collect();
+        let Some((default, others)) = chosen.split_first() else {
+            listeners.push(None);
+            continue;
+        };
+        let built = TlsListener::try_new(tls.policy, Arc::clone(default), others, tickets, http2);
+        let built = built.map_err(|source| PrepareError::Policy {
+            load_balancer: load_balancer.name.clone(),
+            source,
+        })?;
+        listeners.push(Some(Arc::new(built)));
+    }
+    Ok(listeners)
+}
+
+/// A maker of session tickets that any listener can use and that outlives reloads.
+///
+/// # Errors
+///
+/// When the system gives no randomness.
+pub fn tickets() -> Result<Arc<dyn ProducesTickets>, rustls::Error> {
+    rustls::crypto::aws_lc_rs::Ticketer::new()
+}
+
+/// Warnings about TLS policies of which only a part can be served.
+#[must_use]
+pub fn policy_warnings(model: &Model) -> Vec<String> {
+    let listeners = model.load_balancers.iter().flat_map(|load_balancer| &load_balancer.listeners);
+    let mut warnings: Vec<String> = listeners
+        .filter_map(|listener| listener.tls.as_ref())
+        .filter_map(|tls| tls.policy.left_out_warning())
+        .collect();
+    warnings.sort();
+    warnings.dedup();
+    warnings
+}
+
+/// Installs the cryptography library that all TLS of the process uses. Harmless if done twice.
+pub fn install_crypto_provider() {
+    // An error means that one is installed already, which is what is wanted.
+    drop(rustls::crypto::aws_lc_rs::default_provider().install_default());
+}
