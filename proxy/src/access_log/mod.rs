@@ -1,7 +1,7 @@
 //! Access logs: what is written about each request, how, and where to.
 //!
 //! ELB page: "Access logs for your Application Load Balancer". [`record`] holds
-//! the facts, [`format`] makes the line (pure), [`sink`] takes lines without
+//! the facts, [`mod@format`] makes the line (pure), [`sink`] takes lines without
 //! ever holding up a request and writes them in the background.
 
 mod file;

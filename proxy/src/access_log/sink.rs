@@ -108,6 +108,7 @@ impl Sink {
 
 /// The thread's side.
 struct Writer {
+    load_balancer: String,
     file: Option<File>,
     copy: Option<Box<dyn Write + Send>>,
     clock: fn() -> SystemTime,
@@ -125,10 +126,11 @@ struct Batch {
 impl Writer {
     fn new(settings: SinkSettings, metrics: Arc<LoadBalancerMetrics>) -> Self {
         let SinkSettings { destination, copy, scope, load_balancer, node, clock, random } = settings;
+        let of = load_balancer.clone();
         let file = destination.map(|destination| {
             File::new(Naming { root: destination.root(), scope, load_balancer, node }, random)
         });
-        Self { file, copy, clock, failing: false, metrics }
+        Self { load_balancer: of, file, copy, clock, failing: false, metrics }
     }
 
     /// Writes until told to close or until nobody can send any more.
@@ -168,10 +170,10 @@ impl Writer {
             self.metrics.access_log_write_errors.inc();
             self.metrics.access_log_lines_dropped.inc_by(batch.lines);
             if !self.failing {
-                tracing::error!(%error, "access log cannot be written, lines are lost");
+                tracing::error!(load_balancer = self.load_balancer, %error, "access log cannot be written, lines are lost");
             }
         } else if self.failing {
-            tracing::info!("access log is written again");
+            tracing::info!(load_balancer = self.load_balancer, "access log is written again");
         }
         self.failing = result.is_err();
         batch.bytes.clear();

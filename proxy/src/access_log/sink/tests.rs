@@ -1,1 +1,140 @@
+use std::{fs, path::Path};
 
+use parking_lot::{Condvar, Mutex};
+use tempfile::TempDir;
+
+use super::*;
+use crate::metrics::{Counter, Metrics};
+
+const LIMIT: Duration = Duration::from_secs(20);
+
+fn metrics() -> Arc<LoadBalancerMetrics> {
+    Metrics::try_new().unwrap().load_balancer("app/edge/1")
+}
+
+fn settings(bucket: Option<&Path>, copy: Option<Box<dyn Write + Send>>) -> SinkSettings {
+    SinkSettings {
+        destination: bucket
+            .map(|bucket| LogDestination { bucket: bucket.to_owned(), prefix: "prefix".to_owned() }),
+        copy,
+        scope: Scope::default(),
+        load_balancer: "app/edge/1".to_owned(),
+        node: IpAddr::from([127, 0, 0, 1]),
+        clock: || SystemTime::UNIX_EPOCH + Duration::from_secs(1_399_247_000),
+        random: || 1,
+    }
+}
+
+fn text(bucket: &TempDir) -> String {
+    let day = bucket.path().join("prefix/AWSLogs/000000000000/elasticloadbalancing/local/2014/05/04");
+    let files: Vec<_> = fs::read_dir(day).into_iter().flatten().map(|file| file.unwrap().path()).collect();
+    assert!(files.len() <= 1, "{files:?}");
+    files.first().map(|file| fs::read_to_string(file).unwrap()).unwrap_or_default()
+}
+
+/// Waits for the writer's thread: it runs beside the test and has no clock to pause.
+async fn eventually(what: &str, done: impl Fn() -> bool) {
+    let waiting = async {
+        while !done() {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    };
+    assert!(timeout(LIMIT, waiting).await.is_ok(), "{what}");
+}
+
+fn dropped_and_errors(metrics: &LoadBalancerMetrics) -> [u64; 2] {
+    [&metrics.access_log_lines_dropped, &metrics.access_log_write_errors].map(Counter::get)
+}
+
+/// Collects what is written, but only while it is not stuck.
+#[derive(Clone, Default)]
+struct Copy(Arc<Mutex<Vec<u8>>>, Arc<(Mutex<bool>, Condvar)>);
+
+impl Copy {
+    fn set_stuck(&self, stuck: bool) {
+        *self.1.0.lock() = stuck;
+        self.1.1.notify_all();
+    }
+}
+
+impl Write for Copy {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.1.1.wait_while(&mut self.1.0.lock(), |stuck| *stuck);
+        self.0.lock().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn a_line_is_in_the_file_at_once_and_copied() {
+    let (bucket, copy, metrics) = (tempfile::tempdir().unwrap(), Copy::default(), metrics());
+    let sink = Sink::open(settings(Some(bucket.path()), Some(Box::new(copy.clone()))), Arc::clone(&metrics))
+        .unwrap();
+    sink.send(b"one\n".to_vec());
+    eventually("the first line is flushed", || text(&bucket) == "one\n").await;
+    sink.send(b"two\n".to_vec());
+    eventually("the second line is flushed", || text(&bucket) == "one\ntwo\n").await;
+    assert!(sink.close(LIMIT).await);
+    assert_eq!(copy.0.lock().as_slice(), b"one\ntwo\n");
+    assert_eq!(dropped_and_errors(&metrics), [0, 0]);
+}
+
+#[tokio::test]
+async fn closing_writes_what_is_queued_and_counts_what_comes_later() {
+    let (bucket, metrics) = (tempfile::tempdir().unwrap(), metrics());
+    let sink = Sink::open(settings(Some(bucket.path()), None), Arc::clone(&metrics)).unwrap();
+    let lines: String = (0..5000).map(|line| format!("line {line}\n")).collect();
+    lines.split_inclusive('\n').for_each(|line| sink.send(line.as_bytes().to_vec()));
+    assert!(sink.close(LIMIT).await);
+    assert_eq!(text(&bucket), lines);
+    sink.send(b"late\n".to_vec());
+    assert!(sink.close(LIMIT).await, "closing twice is harmless");
+    assert_eq!(dropped_and_errors(&metrics), [1, 0]);
+}
+
+#[tokio::test]
+async fn a_full_queue_loses_lines_and_counts_them_without_waiting() {
+    let (copy, metrics) = (Copy::default(), metrics());
+    let sink = Sink::open(settings(None, Some(Box::new(copy.clone()))), Arc::clone(&metrics)).unwrap();
+    let total = 10 * QUEUE_LINES;
+    copy.set_stuck(true);
+    (0..total).for_each(|_| sink.send(vec![b'\n'; 64]));
+    assert!(!sink.close(Duration::from_millis(50)).await, "a stuck writer does not hold up shutdown");
+    copy.set_stuck(false);
+    assert!(sink.close(LIMIT).await);
+    let written = copy.0.lock().len() / 64;
+    let [dropped, errors] = dropped_and_errors(&metrics);
+    assert!(dropped > 0);
+    assert_eq!((written + usize::try_from(dropped).unwrap(), errors), (total, 0));
+}
+
+#[tokio::test]
+async fn a_log_that_cannot_be_written_is_counted_and_comes_back() {
+    let (bucket, metrics) = (tempfile::tempdir().unwrap(), metrics());
+    let blocker = bucket.path().join("prefix");
+    fs::write(&blocker, "in the way").unwrap();
+    let sink = Sink::open(settings(Some(bucket.path()), None), Arc::clone(&metrics)).unwrap();
+    sink.send(b"lost\n".to_vec());
+    eventually("the loss is counted", || dropped_and_errors(&metrics) == [1, 1]).await;
+    fs::remove_file(&blocker).unwrap();
+    sink.send(b"kept\n".to_vec());
+    assert!(sink.close(LIMIT).await);
+    assert_eq!(text(&bucket), "kept\n");
+    assert_eq!(dropped_and_errors(&metrics), [1, 1]);
+}
+
+#[tokio::test]
+async fn a_full_disk_does_not_stop_the_copy() {
+    let (bucket, copy, metrics) = (tempfile::tempdir().unwrap(), Copy::default(), metrics());
+    fs::write(bucket.path().join("prefix"), "in the way").unwrap();
+    let sink = Sink::open(settings(Some(bucket.path()), Some(Box::new(copy.clone()))), Arc::clone(&metrics))
+        .unwrap();
+    sink.send(b"one\n".to_vec());
+    assert!(sink.close(LIMIT).await);
+    assert_eq!(copy.0.lock().as_slice(), b"one\n");
+    assert_eq!(dropped_and_errors(&metrics), [1, 1]);
+}
