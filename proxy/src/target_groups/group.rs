@@ -9,20 +9,16 @@ use std::{
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 use tokio::time::sleep;
-use tokio_util::sync::CancellationToken;
 
 use super::{
     Environment, NoTarget, Selected, Target, checks,
+    members::Members,
     resolve::{self, Host},
     select::Selection,
 };
 use crate::{
-    health::{Health, Outcome, Reason, State, Thresholds, Tracker},
-    metrics::TargetGroupMetrics,
-    model::{
-        HealthCheck, TargetGroup,
-        target_group::{TargetGroupAttributes, TargetId},
-    },
+    health::{Health, Outcome, Reason, Thresholds, Tracker},
+    model::{TargetGroup, target_group::TargetId},
 };
 
 /// A target group: its targets, and the choice among them.
@@ -34,24 +30,6 @@ pub struct Group {
     selection: ArcSwap<Selection>,
     cursor: AtomicUsize,
     members: Mutex<Members>,
-}
-
-/// What changes under the lock; every change ends with a new [`Selection`].
-#[derive(Debug)]
-struct Members {
-    settings: TargetGroup,
-    health_check: Arc<HealthCheck>,
-    /// Log names of the load balancers that forward to the group. Without any the group is not in use.
-    load_balancers: Vec<String>,
-    gauges: Vec<Arc<TargetGroupMetrics>>,
-    hosts: Vec<Host>,
-    /// Ordered by address.
-    registered: Vec<Arc<Target>>,
-    draining: Vec<Arc<Target>>,
-    /// Stops all running health checks of the group's registered targets, one token each.
-    checks: Vec<(SocketAddr, CancellationToken)>,
-    /// Removed from the configuration: what is left drains.
-    removed: bool,
 }
 
 /// `TargetHealthDescription` with the work in flight, for people and tests.
@@ -68,24 +46,14 @@ pub struct TargetDescription {
 impl Group {
     /// A group without targets; [`Self::apply`] fills it.
     pub(super) fn new(environment: Arc<Environment>, settings: &TargetGroup) -> Arc<Self> {
-        let selection = Selection::new(&settings.attributes, &[], &[]);
+        let members = Members::new(settings);
         Arc::new(Self {
             name: settings.name.clone(),
             arn: settings.arn.clone(),
             environment,
-            selection: ArcSwap::from_pointee(selection),
+            selection: ArcSwap::from_pointee(members.selection()),
             cursor: AtomicUsize::new(0),
-            members: Mutex::new(Members {
-                health_check: Arc::new(settings.health_check.clone()),
-                settings: settings.clone(),
-                load_balancers: Vec::new(),
-                gauges: Vec::new(),
-                hosts: Vec::new(),
-                registered: Vec::new(),
-                draining: Vec::new(),
-                checks: Vec::new(),
-                removed: false,
-            }),
+            members: Mutex::new(members),
         })
     }
 
@@ -113,13 +81,7 @@ impl Group {
     /// All registered targets by address, then the draining ones in the order they began to drain.
     #[must_use]
     pub fn describe(&self) -> Vec<TargetDescription> {
-        let members = self.members.lock();
-        let describe = |target: &Arc<Target>| TargetDescription {
-            addr: target.addr(),
-            health: target.health(),
-            outstanding: target.outstanding(),
-        };
-        members.registered.iter().chain(&members.draining).map(describe).collect()
+        self.members.lock().describe()
     }
 
     /// Closes idle connections that have expired or that the target has closed; all of those to
@@ -145,12 +107,8 @@ impl Group {
     pub(super) fn apply(self: &Arc<Self>, settings: &TargetGroup, load_balancers: Vec<String>) {
         let mut members = self.members.lock();
         members.removed = false;
-        self.use_by(&mut members, settings, load_balancers);
-        if *members.health_check != settings.health_check {
-            members.health_check = Arc::new(settings.health_check.clone());
-            members.stop_checks();
-        }
-        members.settings = settings.clone();
+        self.set_load_balancers(&mut members, load_balancers);
+        members.set(settings);
         self.watch_hosts(&mut members);
         self.reconcile(&mut members);
     }
@@ -165,32 +123,26 @@ impl Group {
             return;
         }
         members.removed = true;
-        members.stop_checks();
-        members.hosts.drain(..).for_each(|host| host.stop.cancel());
-        for target in mem::take(&mut members.registered) {
-            self.drain(&mut members, target);
+        members.hosts.clear();
+        for member in mem::take(&mut members.registered) {
+            self.drain(&mut members, member.target);
         }
-        for load_balancer in mem::take(&mut members.load_balancers) {
-            self.environment.metrics.forget_host_counts(&load_balancer, &members.settings.metric_name);
-        }
-        members.gauges.clear();
+        self.set_load_balancers(&mut members, Vec::new());
         self.environment.changes.send_replace(());
     }
 
     /// A lookup of a host name ended; `None` keeps the last answer.
     pub(super) fn handle_resolved(
         self: &Arc<Self>,
-        host: &str,
-        port: u16,
+        (name, port): (&str, u16),
         addresses: Option<Vec<SocketAddr>>,
     ) {
         let mut members = self.members.lock();
-        let Some(entry) = members.hosts.iter_mut().find(|entry| entry.name == host && entry.port == port)
-        else {
+        let Some(host) = members.hosts.iter_mut().find(|host| host.name == name && host.port == port) else {
             return;
         };
-        let first = entry.addresses.is_none();
-        let known = entry.addresses.get_or_insert_default();
+        let first = host.addresses.is_none();
+        let known = host.addresses.get_or_insert_default();
         if let Some(addresses) = addresses
             && *known != addresses
         {
@@ -210,68 +162,55 @@ impl Group {
         }
     }
 
-    /// Points the gauges to the load balancers that use the group now.
-    fn use_by(&self, members: &mut Members, settings: &TargetGroup, load_balancers: Vec<String>) {
+    /// Points the host counts to the load balancers that use the group now.
+    fn set_load_balancers(&self, members: &mut Members, load_balancers: Vec<String>) {
         if members.load_balancers == load_balancers {
             return;
         }
         let metrics = &self.environment.metrics;
+        let group = &members.settings.metric_name;
         for load_balancer in &members.load_balancers {
-            metrics.forget_host_counts(load_balancer, &settings.metric_name);
+            metrics.forget_host_counts(load_balancer, group);
         }
-        let gauge = |load_balancer: &String| metrics.target_group(load_balancer, &settings.metric_name);
-        members.gauges = load_balancers.iter().map(gauge).collect();
+        members.metrics = load_balancers.iter().map(|name| metrics.target_group(name, group)).collect();
         members.load_balancers = load_balancers;
     }
 
-    /// Starts and stops lookups so that they are those of the configured host names.
+    /// Starts the lookups of host names that are new.
     fn watch_hosts(self: &Arc<Self>, members: &mut Members) {
         let Members { hosts, settings, .. } = members;
-        hosts.retain(|host| {
-            let wanted = settings.targets.iter().any(|target| host.is(&target.id, target.port));
-            if !wanted {
-                host.stop.cancel();
-            }
-            wanted
-        });
         for target in &settings.targets {
             let TargetId::HostName(name) = &target.id else { continue };
             if hosts.iter().any(|host| host.is(&target.id, target.port)) {
                 continue;
             }
             let stop = self.environment.shutdown.child_token();
-            let host = Host { name: name.clone(), port: target.port, addresses: None, stop: stop.clone() };
-            hosts.push(host);
             self.environment.tracker.spawn(resolve::watch(
                 Arc::clone(&self.environment),
                 Arc::downgrade(self),
                 (name.clone(), target.port),
-                stop,
+                stop.clone(),
             ));
+            hosts.push(Host {
+                name: name.clone(),
+                port: target.port,
+                addresses: None,
+                _lookups: stop.drop_guard(),
+            });
         }
     }
 
     /// Registers and deregisters so that the registered targets are the wanted ones, then publishes.
     fn reconcile(self: &Arc<Self>, members: &mut Members) {
-        let wanted = members.wanted();
-        let (kept, left): (Vec<_>, Vec<_>) = mem::take(&mut members.registered)
-            .into_iter()
-            .partition(|target| wanted.binary_search(&target.addr()).is_ok());
-        members.registered = kept;
+        let (came, left) = members.reconcile();
+        came.iter().for_each(|target| self.log(target));
         for target in left {
             self.drain(members, target);
         }
-        for addr in wanted {
-            if let Err(place) = members.registered.binary_search_by_key(&addr, |target| target.addr()) {
-                let target = Target::new(addr);
-                self.log(&target);
-                members.registered.insert(place, target);
-            }
-        }
         if members.load_balancers.is_empty() {
             members.stop_checks();
-            for target in &members.registered {
-                target.track(Tracker::handle_not_in_use);
+            for member in &members.registered {
+                member.target.track(Tracker::handle_not_in_use);
             }
         } else {
             self.start_checks(members);
@@ -281,27 +220,20 @@ impl Group {
 
     /// Checks every registered target that is not being checked.
     fn start_checks(self: &Arc<Self>, members: &mut Members) {
-        for (place, target) in members.registered.iter().enumerate() {
-            if members.checks.iter().any(|(addr, _)| *addr == target.addr()) {
+        for (place, member) in members.registered.iter_mut().enumerate() {
+            if member.checks.is_some() {
                 continue;
             }
+            member.target.track(Tracker::handle_checks_started);
             let stop = self.environment.shutdown.child_token();
-            members.checks.push((target.addr(), stop.clone()));
-            target.track(Tracker::handle_checks_started);
-            let member = (Arc::downgrade(self), Arc::clone(target));
-            checks::start(&self.environment, member, &members.health_check, place, stop);
+            member.checks = Some(stop.clone().drop_guard());
+            let subject = (Arc::downgrade(self), Arc::clone(&member.target));
+            checks::start(&self.environment, subject, &members.health_check, place, stop);
         }
     }
 
     /// Begins the deregistration of a target: no new requests, and the end of all others after the delay.
     fn drain(self: &Arc<Self>, members: &mut Members, target: Arc<Target>) {
-        members.checks.retain(|(addr, stop)| {
-            let other = *addr != target.addr();
-            if !other {
-                stop.cancel();
-            }
-            other
-        });
         target.track(Tracker::handle_deregistered);
         self.log(&target);
         members.draining.push(Arc::clone(&target));
@@ -321,27 +253,14 @@ impl Group {
         target.track(Tracker::handle_delay_over);
         self.log(target);
         target.terminated().cancel();
-        if members.removed {
-            self.environment.changes.send_replace(());
-        } else {
-            self.publish(&members);
-        }
+        self.publish(&members);
     }
 
     /// Makes the present members the ones that requests choose from.
     fn publish(&self, members: &Members) {
-        if members.removed {
-            return;
-        }
-        let attributes: &TargetGroupAttributes = &members.settings.attributes;
-        self.selection.store(Arc::new(Selection::new(attributes, &members.registered, &members.draining)));
-        let count = |state| {
-            let in_state = members.registered.iter().filter(|target| target.health().state == state).count();
-            i64::try_from(in_state).unwrap_or(i64::MAX)
-        };
-        for gauges in &members.gauges {
-            gauges.healthy_host_count.set(count(State::Healthy));
-            gauges.unhealthy_host_count.set(count(State::Unhealthy));
+        if !members.removed {
+            self.selection.store(Arc::new(members.selection()));
+            members.count_hosts();
         }
         self.environment.changes.send_replace(());
     }
@@ -355,26 +274,5 @@ impl Group {
             reason = reason.map(Reason::code),
             "target health changed"
         );
-    }
-}
-
-impl Members {
-    /// The addresses that should be registered, ordered, each once.
-    fn wanted(&self) -> Vec<SocketAddr> {
-        let mut wanted: Vec<SocketAddr> =
-            self.hosts.iter().filter_map(|host| host.addresses.as_deref()).flatten().copied().collect();
-        wanted.extend(self.settings.targets.iter().filter_map(|target| match target.id {
-            TargetId::Ip(ip) => Some(SocketAddr::new(ip, target.port)),
-            TargetId::HostName(_) => None,
-        }));
-        wanted.sort_unstable();
-        wanted.dedup();
-        wanted
-    }
-
-    fn stop_checks(&mut self) {
-        for (_, stop) in self.checks.drain(..) {
-            stop.cancel();
-        }
     }
 }

@@ -7,16 +7,17 @@
 //! The [`Registry`] outlives reloads: [`Registry::apply`] takes each new model
 //! and changes only what differs. A request chooses its target with
 //! [`Group::select`], which takes no lock and allocates nothing. Invariant: a
-//! target is chosen only from the [selection](select) published last, and
+//! target is chosen only from the selection published last, and
 //! that is published again at every change of membership, health or settings.
 //! Sealing and opening stickiness cookies is not done here.
 
 mod checks;
 mod group;
 pub mod pool;
+mod members;
 mod registry;
 mod resolve;
-pub mod select;
+mod select;
 mod target;
 
 pub use self::{

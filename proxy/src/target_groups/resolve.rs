@@ -9,7 +9,7 @@ use std::{
 
 use async_trait::async_trait;
 use tokio::time::{sleep, timeout};
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::{Environment, Group};
 use crate::model::target_group::TargetId;
@@ -41,13 +41,14 @@ impl Resolver for SystemResolver {
 /// A host name among the configured targets, with its last answer.
 #[derive(Debug)]
 pub(super) struct Host {
-    /// Name and port as configured.
+    /// As configured.
     pub(super) name: String,
+    /// As configured.
     pub(super) port: u16,
     /// `None` until the first lookup ended, however it ended.
     pub(super) addresses: Option<Vec<SocketAddr>>,
-    /// Ends the lookups.
-    pub(super) stop: CancellationToken,
+    /// Ends the lookups when dropped.
+    pub(super) _lookups: DropGuard,
 }
 
 impl Host {
@@ -81,7 +82,7 @@ pub(super) async fn watch(
                 tracing::info!(target_group = group.name(), host = host.0, "host name lookup works again");
             }
             failing = answer.is_err();
-            group.handle_resolved(&host.0, host.1, answer.ok());
+            group.handle_resolved((&host.0, host.1), answer.ok());
             drop(group);
             sleep(environment.scale.apply(RESOLVE_INTERVAL)).await;
         }
