@@ -3,6 +3,7 @@
 mod health;
 mod membership;
 mod selection;
+mod sockets;
 
 use std::{
     collections::HashMap,
