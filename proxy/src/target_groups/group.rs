@@ -8,7 +8,7 @@ use std::{
 
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use super::{
     Environment, NoTarget, Selected, Target, checks,
@@ -88,7 +88,7 @@ impl Group {
     /// targets that drain, which get no new requests.
     pub(super) fn sweep_idle_connections(&self, now: Instant) {
         let members = self.members.lock();
-        members.registered.iter().for_each(|target| target.pool().sweep(now));
+        members.registered.iter().for_each(|registered| registered.target.pool().sweep(now));
         members.draining.iter().for_each(|target| target.pool().clear());
     }
 
