@@ -1,6 +1,9 @@
 //! What every conversion shares: the report, the file's directory, the names that can be referred to.
 
-use std::path::{Path as FilePath, PathBuf};
+use std::{
+    net::SocketAddr,
+    path::{Path as FilePath, PathBuf},
+};
 
 use super::{
     error::Report,
@@ -35,6 +38,8 @@ pub(super) struct Context<'a> {
     pub(super) certificates: Vec<Option<String>>,
     pub(super) trust_stores: Vec<String>,
     pub(super) groups: Vec<KnownGroup>,
+    /// Sockets wanted so far, with the paths of the settings that want them.
+    pub(super) sockets: Vec<(SocketAddr, String)>,
 }
 
 impl Context<'_> {
@@ -168,6 +173,17 @@ impl Context<'_> {
         Some(TargetGroupIndex(index))
     }
 
+    /// Notes that the setting at `at` wants a socket; no other may want it too.
+    pub(super) fn claim(&mut self, bind: SocketAddr, at: &Path) {
+        match self.sockets.iter().find(|(other, _)| overlap(*other, bind)) {
+            Some((other, first)) => {
+                let message = format!("{bind} is already in use: {first} listens on {other}");
+                self.report.mistake(at, message);
+            }
+            None => self.sockets.push((bind, at.to_string())),
+        }
+    }
+
     /// Checks attributes one by one; warns of those that change nothing.
     pub(super) fn attributes(&mut self, raw: RawAttributes, at: &Path, values: &mut AttributeValues) {
         for (key, value) in raw.unwrap_or_default() {
@@ -191,6 +207,12 @@ impl Context<'_> {
             }
         }
     }
+}
+
+/// Whether two sockets want the same port; an unspecified address covers every address of its family.
+fn overlap(a: SocketAddr, b: SocketAddr) -> bool {
+    let covers = a.ip() == b.ip() || a.ip().is_unspecified() || b.ip().is_unspecified();
+    a.port() == b.port() && a.is_ipv4() == b.is_ipv4() && covers
 }
 
 /// `have: a, b`, or `there is none`.

@@ -131,11 +131,6 @@ impl Report {
         self.mistakes.iter().any(|mistake| mistake.path == path)
     }
 
-    /// Whether anything is wrong so far.
-    pub(super) fn has_mistakes(&self) -> bool {
-        !self.mistakes.is_empty()
-    }
-
     /// The warnings, or everything that is wrong.
     pub(super) fn finish(mut self, file: &str) -> Result<Vec<Mistake>, ConfigErrors> {
         let order = |a: &Mistake, b: &Mistake| a.position.cmp(&b.position);

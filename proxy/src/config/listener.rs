@@ -13,12 +13,12 @@ use super::{
     context::{Context, have},
     path::Path,
     protocol::Protocol,
-    raw::{List, RawAction, RawListener, RawMutualAuthentication, RawRule},
+    raw::{List, RawListener, RawMutualAuthentication, RawRule},
     scalar::Text,
 };
 use crate::model::{
     Listener, ListenerProtocol, LoadBalancerType, Rule, SecurityPolicy,
-    attributes::{AttributeValues, Resource},
+    attributes::{AttributeValues, Resource, edit_distance},
     listener::ListenerTls,
     security_policy,
 };
@@ -54,6 +54,9 @@ pub(super) fn convert(
             None
         }
     };
+    if let (Some(address), Some(port)) = (address, port) {
+        cx.claim(SocketAddr::new(address, port), &port_at);
+    }
     let tls = tls(raw.ssl_policy, raw.certificates, protocol, at, cx);
     alpn_policy(raw.alpn_policy, protocol, at, cx);
     if let Some(raw) = raw.mutual_authentication {
@@ -62,7 +65,7 @@ pub(super) fn convert(
     let mut values = AttributeValues::new(Resource::Listener, load_balancer.kind);
     cx.attributes(raw.attributes, &at.key("attributes"), &mut values);
     let owner = Owner { load_balancer: load_balancer.name, kind: load_balancer.kind, protocol, port };
-    let default_action = default_action(raw.default_actions, owner, at, cx);
+    let default_action = action::convert(raw.default_actions, owner, &at.key("default_actions"), cx);
     let rules = rules(raw.rules, owner, &at.key("rules"), cx);
     let bind = SocketAddr::new(address?, port?);
     let protocol = match protocol? {
@@ -136,18 +139,23 @@ fn tls(
     Some(ListenerTls { policy: policy?, certificates })
 }
 
+/// The policy by its name; without one the API's default.
 fn policy(raw: Option<Text>, at: &Path, cx: &mut Context<'_>) -> Option<&'static SecurityPolicy> {
-    let name = raw.map_or_else(|| security_policy::DEFAULT.to_owned(), |Text(name)| name);
-    let policy = SecurityPolicy::by_name(&name);
-    if policy.is_none() {
-        let near = SecurityPolicy::all()
-            .iter()
-            .map(|policy| policy.name)
-            .min_by_key(|known| crate::model::attributes::edit_distance(known, &name));
-        let near = near.map(|near| format!(" (did you mean '{near}'?)")).unwrap_or_default();
-        cx.report.mistake(at, format!("SSL policy '{name}' not found{near}"));
+    let name = raw.map(|Text(name)| name);
+    if name.is_none() && !cx.report.is_reported(at) {
+        cx.report.warn(at, format!("not given: {} is used, as by the API of ELB", security_policy::DEFAULT));
     }
-    policy
+    let name = name.as_deref().unwrap_or(security_policy::DEFAULT);
+    let Some(policy) = SecurityPolicy::by_name(name) else {
+        let all = SecurityPolicy::all().iter().map(|policy| policy.name);
+        let near = all.min_by_key(|known| edit_distance(known, name)).unwrap_or_default();
+        cx.report.mistake(at, format!("SSL policy '{name}' not found (did you mean '{near}'?)"));
+        return None;
+    };
+    if let Some(warning) = policy.left_out_warning() {
+        cx.report.warn(at, warning);
+    }
+    Some(policy)
 }
 
 fn alpn_policy(raw: Option<Text>, protocol: Option<Protocol>, at: &Path, cx: &mut Context<'_>) {
@@ -196,15 +204,6 @@ fn mutual_authentication(
     if mode.is_some_and(|mode| mode != "off") {
         cx.report.not_yet(at, "mutual TLS");
     }
-}
-
-fn default_action(
-    raw: List<RawAction>,
-    owner: Owner<'_>,
-    at: &Path,
-    cx: &mut Context<'_>,
-) -> Option<crate::model::Action> {
-    action::convert(raw, owner, &at.key("default_actions"), cx)
 }
 
 /// Converts the rules and sorts them by priority.

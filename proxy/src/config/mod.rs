@@ -73,7 +73,7 @@ pub fn load(path: &FilePath, env: &dyn Fn(&str) -> Option<String>) -> Result<Loa
     }
     let text = fs::read_to_string(path)
         .map_err(|error| ConfigErrors::whole_file(&file, format!("cannot be read: {error}")))?;
-    parse(&text, path.parent().unwrap_or(FilePath::new("")), &file, env)
+    parse(&text, path.parent().unwrap_or_else(|| FilePath::new("")), &file, env)
 }
 
 /// Checks a configuration given as text. Paths in it are relative to `base_dir`; `file_name` stands in messages.

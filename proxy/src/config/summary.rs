@@ -12,9 +12,8 @@ use crate::model::{
 #[must_use]
 pub fn summary(model: &Model) -> String {
     let mut text = String::new();
-    // Writing to a String cannot fail.
-    let _: fmt::Result = write(model, &mut text);
-    text
+    // Writing to a `String` cannot fail, so there is no error to lose.
+    write(model, &mut text).map_or_else(|_| String::new(), |()| text)
 }
 
 fn write(model: &Model, out: &mut String) -> fmt::Result {

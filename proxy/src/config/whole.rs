@@ -3,7 +3,6 @@
 use std::{
     collections::HashMap,
     hash::Hash,
-    net::SocketAddr,
     path::{Path as FilePath, PathBuf},
 };
 
@@ -34,6 +33,7 @@ pub(super) fn convert(raw: RawConfig, base: &FilePath, report: &mut Report) -> O
         certificates: Vec::new(),
         trust_stores: Vec::new(),
         groups: Vec::new(),
+        sockets: Vec::new(),
     };
     scope(raw.account_id, raw.region, &mut cx);
     let certificates = certificates(raw.certificates, &mut cx);
@@ -61,7 +61,9 @@ pub(super) fn convert(raw: RawConfig, base: &FilePath, report: &mut Report) -> O
     }
     let admin = admin(raw.admin, &mut cx);
     let stickiness_keys = stickiness_keys(raw.stickiness_keys, &mut cx);
-    sockets(&load_balancers, admin.bind, &mut cx);
+    if let Some(bind) = admin.bind {
+        cx.claim(bind, &root.key("admin").key("bind"));
+    }
     unused_groups(&mut cx);
     Some(Model { scope: cx.scope, certificates, load_balancers, target_groups, admin, stickiness_keys })
 }
@@ -204,39 +206,6 @@ fn stickiness_keys(raw: List<RawKeyFile>, cx: &mut Context<'_>) -> Vec<PathBuf> 
         }
     }
     files
-}
-
-/// No two listeners, nor a listener and the admin API, may want the same socket.
-///
-/// Listener indexes equal the file's only if every earlier one was converted; with other mistakes around,
-/// the paths could be off, so this check waits until they are gone.
-fn sockets(load_balancers: &[LoadBalancer], admin: Option<SocketAddr>, cx: &mut Context<'_>) {
-    if cx.report.has_mistakes() {
-        return;
-    }
-    let at = Path::root().key("load_balancers");
-    let mut taken: Vec<(SocketAddr, String)> = Vec::new();
-    let mut listeners = Vec::new();
-    for (i, load_balancer) in load_balancers.iter().enumerate() {
-        for (j, listener) in load_balancer.listeners.iter().enumerate() {
-            listeners.push((at.index(i).key("listeners").index(j).key("port"), listener.bind));
-        }
-    }
-    listeners.extend(admin.map(|bind| (Path::root().key("admin").key("bind"), bind)));
-    for (at, bind) in listeners {
-        match taken.iter().find(|(other, _)| overlap(*other, bind)) {
-            Some((other, first)) => {
-                cx.report.mistake(&at, format!("{bind} is already in use: {first} listens on {other}"));
-            }
-            None => taken.push((bind, at.to_string())),
-        }
-    }
-}
-
-/// An unspecified address covers every address of its family.
-fn overlap(a: SocketAddr, b: SocketAddr) -> bool {
-    let covers = a.ip() == b.ip() || a.ip().is_unspecified() || b.ip().is_unspecified();
-    a.port() == b.port() && a.is_ipv4() == b.is_ipv4() && covers
 }
 
 fn unused_groups(cx: &mut Context<'_>) {

@@ -50,6 +50,7 @@ pub struct LoadBalancer {
 ///
 /// Keys, ranges and defaults are in the table of [`super::attributes`].
 #[derive(Debug, Clone, PartialEq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is an attribute of ELB that is on or off")]
 pub struct LoadBalancerAttributes {
     /// `idle_timeout.timeout_seconds`: 1–4000 s, default 60 s.
     pub idle_timeout: Duration,

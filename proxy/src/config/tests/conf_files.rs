@@ -1,0 +1,99 @@
+//! Every file of `conf/` loads, and says what it will do.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use super::super::{load, summary};
+
+/// `conf/` of the repository.
+fn conf() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../conf")
+}
+
+fn yaml_files(dir: &Path) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(dir).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            // Prometheus and Grafana have files of their own there.
+            if !path.ends_with("prometheus") && !path.ends_with("grafana") {
+                files.extend(yaml_files(&path));
+            }
+        } else if path.extension().is_some_and(|extension| extension == "yaml") {
+            files.push(path);
+        }
+    }
+    files.sort();
+    files
+}
+
+/// A copy of `conf/` beside certificates, as after `albeit certs`.
+fn copy_with_certificates(to: &Path) -> Vec<PathBuf> {
+    let certs = to.join("certs");
+    fs::create_dir(&certs).unwrap();
+    let leaf = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    fs::write(certs.join("localhost.pem"), leaf.cert.pem()).unwrap();
+    fs::write(certs.join("localhost-key.pem"), leaf.signing_key.serialize_pem()).unwrap();
+    fs::write(certs.join("stickiness.key"), "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\n").unwrap();
+    let from = conf();
+    let mut copies = Vec::new();
+    for file in yaml_files(&from) {
+        let copy = to.join("conf").join(file.strip_prefix(&from).unwrap());
+        fs::create_dir_all(copy.parent().unwrap()).unwrap();
+        // Certificates of the container image stand at a fixed place.
+        let text = fs::read_to_string(&file).unwrap().replace("/etc/albeit/certs", certs.to_str().unwrap());
+        fs::write(&copy, text).unwrap();
+        copies.push(copy);
+    }
+    copies
+}
+
+#[test]
+fn every_file_loads_without_any_environment() {
+    let dir = tempfile::tempdir().unwrap();
+    let files = copy_with_certificates(dir.path());
+    assert!(files.len() >= 6, "{files:?}");
+    for file in files {
+        if let Err(errors) = load(&file, &|_| None) {
+            panic!("{errors}");
+        }
+    }
+}
+
+#[test]
+fn the_development_file_does_what_the_readme_says() {
+    let dir = tempfile::tempdir().unwrap();
+    copy_with_certificates(dir.path());
+    let dev = load(&dir.path().join("conf/dev.yaml"), &|_| None).unwrap();
+    assert_eq!(dev.warnings, []);
+    insta::assert_snapshot!(summary(&dev.model), @r"
+    load balancer websocket-alb (application)
+      HTTPS on 127.0.0.1:8443, ELBSecurityPolicy-TLS13-1-2-Res-PQ-2025-09, certificates localhost, default: forward to websocket-tg
+      HTTP on 127.0.0.1:8080, default: redirect 301 to HTTPS://#{host}:8443/#{path}?#{query}
+    target group websocket-tg: health check /actuator/health every 5 s, lb_cookie for 86400 s
+      127.0.0.1:9001
+      127.0.0.1:9002
+    admin API on 127.0.0.1:9901
+    ");
+}
+
+#[test]
+fn the_development_ports_follow_the_environment() {
+    let dir = tempfile::tempdir().unwrap();
+    copy_with_certificates(dir.path());
+    let env = |name: &str| match name {
+        "ALBEIT_HTTPS_PORT" => Some("18443".to_owned()),
+        "ALBEIT_ADMIN_BIND" => Some("127.0.0.1:19901".to_owned()),
+        "ALBEIT_BACKEND_2_PORT" => Some("19002".to_owned()),
+        _ => None,
+    };
+    let model = load(&dir.path().join("conf/dev.yaml"), &env).unwrap().model;
+    let text = summary(&model);
+    for expected in
+        ["HTTPS on 127.0.0.1:18443", "#{host}:18443/", "127.0.0.1:19002", "admin API on 127.0.0.1:19901"]
+    {
+        assert!(text.contains(expected), "no {expected} in\n{text}");
+    }
+}

@@ -1,0 +1,363 @@
+//! What the file can say: defaults, every feature of the model, refusals of what is not there yet.
+
+use std::time::Duration;
+
+use super::{
+    check, conditions, default_action, http_listener, https_listener, load, load_balancer_attributes,
+    target_group,
+};
+use crate::model::{
+    Action, Condition, HealthCheck, Model, TargetGroupIndex,
+    load_balancer::{LoadBalancerAttributes, XffHeaderProcessing},
+    rule::Forward,
+    target_group::{Algorithm, Matcher, MinimumHealthyTargets, Stickiness, TargetGroupAttributes, TargetId},
+};
+
+#[track_caller]
+fn model(yaml: &str) -> Model {
+    match load(yaml) {
+        Ok(loaded) => loaded.model,
+        Err(errors) => panic!("{errors}\nin\n{yaml}"),
+    }
+}
+
+#[test]
+fn the_shortest_file_takes_every_default() {
+    let model = model(&default_action("forward: { target_group: web }"));
+    let load_balancer = &model.load_balancers[0];
+    assert_eq!(load_balancer.attributes, LoadBalancerAttributes::default());
+    assert_eq!(load_balancer.listeners[0].bind.to_string(), "0.0.0.0:80");
+    assert_eq!(load_balancer.listeners[0].tls, None);
+    assert_eq!(
+        load_balancer.listeners[0].default_action,
+        Action::Forward(Forward { target_group: TargetGroupIndex(0) })
+    );
+    assert_eq!(model.target_groups[0].attributes, TargetGroupAttributes::default());
+    assert_eq!(model.target_groups[0].health_check, HealthCheck::default());
+    assert_eq!(model.admin.bind.map(|bind| bind.to_string()).as_deref(), Some("127.0.0.1:9901"));
+    assert_eq!(model.scope.account_id, "000000000000");
+    assert!(load_balancer.dns_name.starts_with("edge-"), "{}", load_balancer.dns_name);
+    assert!(load_balancer.dns_name.ends_with(".local.elb.amazonaws.com"), "{}", load_balancer.dns_name);
+}
+
+#[test]
+fn attributes_become_typed() {
+    let model = model(&load_balancer_attributes(
+        "idle_timeout.timeout_seconds: 3600, client_keep_alive.seconds: '60', access_logs.s3.enabled: true, \
+         access_logs.s3.bucket: logs, access_logs.s3.prefix: /a/b/, routing.http.xff_client_port.enabled: true, \
+         routing.http.xff_header_processing.mode: remove, routing.http.preserve_host_header.enabled: 'true', \
+         routing.http2.enabled: false, albeit.access_logs.stdout.enabled: true",
+    ));
+    let attributes = &model.load_balancers[0].attributes;
+    assert_eq!(attributes.idle_timeout, Duration::from_secs(3600));
+    assert_eq!(attributes.client_keep_alive, Duration::from_secs(60));
+    assert_eq!(
+        attributes.access_logs.as_ref().map(|logs| logs.root()),
+        Some(super::FILES.path().join("logs/a/b"))
+    );
+    assert_eq!(attributes.xff_header_processing, XffHeaderProcessing::Remove);
+    assert!(attributes.access_logs_stdout && attributes.xff_client_port && attributes.preserve_host_header);
+    assert!(!attributes.http2);
+}
+
+#[test]
+fn target_groups_become_typed() {
+    let model = model(&target_group(
+        "protocol: HTTP
+health_check: { path: /up, port: 81, interval: 15s, timeout: 3s, healthy_threshold: 2, unhealthy_threshold: 10, matcher: '200,204-299' }
+attributes:
+  stickiness.enabled: ${ON}
+  stickiness.lb_cookie.duration_seconds: 60
+  load_balancing.algorithm.type: least_outstanding_requests
+  deregistration_delay.timeout_seconds: 0
+  target_group_health.unhealthy_state_routing.minimum_healthy_targets.count: 2
+  target_group_health.unhealthy_state_routing.minimum_healthy_targets.percentage: 50
+targets: [{ id: 127.0.0.1, port: '${PORT}' }, { id: '::1', port: 82 }, { id: backend-1, port: 83 }]",
+    ));
+    let group = &model.target_groups[0];
+    assert_eq!(
+        group.attributes,
+        TargetGroupAttributes {
+            deregistration_delay: Duration::ZERO,
+            stickiness: Some(Stickiness::LbCookie { duration: Duration::from_secs(60) }),
+            algorithm: Algorithm::LeastOutstandingRequests,
+            minimum_healthy_targets: MinimumHealthyTargets { count: 2, percentage: Some(50) },
+        }
+    );
+    assert_eq!(group.health_check.port, Some(81));
+    assert_eq!(group.health_check.interval, Duration::from_secs(15));
+    assert_eq!(group.health_check.matcher, Matcher(vec![(200, 200), (204, 299)]));
+    assert_eq!(group.targets[0].port, 8443);
+    assert_eq!(group.targets[1].id, TargetId::Ip("::1".parse().unwrap()));
+    assert_eq!(group.targets[2].id, TargetId::HostName("backend-1".to_owned()));
+}
+
+#[test]
+fn rules_are_sorted_by_priority() {
+    let model = model(&http_listener(
+        "default_actions: [{ fixed_response: { status_code: 404, content_type: text/plain, message_body: no } }]
+rules:
+  - { priority: 20, conditions: [{ path_pattern: [/b] }], actions: [{ forward: { target_groups: [{ target_group: '${GROUP}', weight: 1 }] } }] }
+  - { priority: 10, conditions: [{ host_header: [a.example.com] }, { path_pattern: { values: [/a] } }], actions: [{ redirect: { host: b.example.com, status_code: HTTP_302 } }] }",
+    ));
+    let rules = &model.load_balancers[0].listeners[0].rules;
+    assert_eq!(rules.iter().map(|rule| rule.priority).collect::<Vec<_>>(), [10, 20]);
+    assert_eq!(
+        rules[0].conditions,
+        [
+            Condition::HostHeader(vec!["a.example.com".to_owned()]),
+            Condition::PathPattern(vec!["/a".to_owned()])
+        ]
+    );
+    assert_eq!(rules[1].action, Action::Forward(Forward { target_group: TargetGroupIndex(0) }));
+}
+
+#[test]
+fn an_alias_repeats_a_value() {
+    let yaml = "x: 1\n";
+    check(
+        yaml,
+        &[
+            "x: unknown key \"x\", expected one of \"account_id\", \"region\", \"certificates\", \"trust_stores\", \"load_balancers\", \"target_groups\", \"admin\", \"stickiness_keys\"",
+            "load_balancers: is missing",
+        ],
+    );
+    let model = model(
+        "load_balancers:
+  - name: edge
+    listeners:
+      - { protocol: HTTP, port: 80, default_actions: &all [{ forward: { target_group: web } }] }
+      - { protocol: HTTP, port: 81, default_actions: *all }
+target_groups: [{ name: web, protocol: HTTP, port: 80 }]
+",
+    );
+    let listeners = &model.load_balancers[0].listeners;
+    assert_eq!(listeners[0].default_action, listeners[1].default_action);
+}
+
+#[test]
+fn what_changes_nothing_is_accepted_with_a_warning() {
+    let loaded = load(&target_group(
+        "protocol: HTTP
+attributes: { load_balancing.cross_zone.enabled: true, target_group_health.dns_failover.minimum_healthy_targets.count: 3 }",
+    ))
+    .unwrap();
+    let warnings: Vec<_> = loaded.warnings.iter().map(|warning| warning.in_file("f")).collect();
+    insta::assert_snapshot!(warnings.join("\n"), @"");
+    let quiet = load(&load_balancer_attributes(
+        "load_balancing.cross_zone.enabled: true, waf.fail_open.enabled: false",
+    ));
+    assert_eq!(quiet.unwrap().warnings, []);
+}
+
+#[test]
+fn what_is_probably_not_meant_is_warned_about() {
+    let loaded = load(
+        "load_balancers:
+  - name: edge
+    listeners: [{ protocol: HTTP, port: 80, default_actions: [{ fixed_response: { status_code: 200 } }] }]
+target_groups: [{ name: spare, protocol: HTTP }]
+",
+    )
+    .unwrap();
+    let warnings: Vec<_> = loaded.warnings.iter().map(|warning| warning.in_file("f")).collect();
+    assert_eq!(warnings, ["f:4:17: target_groups[0]: no listener or rule forwards to this target group"]);
+}
+
+#[test]
+fn the_default_policy_is_the_one_of_the_api() {
+    let yaml = https_listener("certificates: [main]\ndefault_actions: [{ forward: { target_group: web } }]")
+        .replace("        ssl_policy: ELBSecurityPolicy-TLS13-1-2-Res-PQ-2025-09\n", "");
+    let loaded = load(&yaml).unwrap();
+    let tls = loaded.model.load_balancers[0].listeners[0].tls.clone().unwrap();
+    assert_eq!(tls.policy.name, "ELBSecurityPolicy-2016-08");
+    let warning = &loaded.warnings[0];
+    assert_eq!(warning.path, "load_balancers[0].listeners[0].ssl_policy");
+    assert_eq!(warning.message, "not given: ELBSecurityPolicy-2016-08 is used, as by the API of ELB");
+    assert!(loaded.warnings[1].message.contains("TLS 1.1"), "{:?}", loaded.warnings);
+}
+
+/// Each refused feature: the file that uses it, the path and the words of the refusal.
+#[test]
+fn later_features_are_refused_by_name() {
+    let rule = "load_balancers[0].listeners[0].rules[0].conditions";
+    let action = "load_balancers[0].listeners[0].default_actions";
+    let listener = "load_balancers[0].listeners[0]";
+    let group = "target_groups[0]";
+    let secure = |settings: &str| {
+        https_listener(&format!(
+            "certificates: [main]\n{settings}\ndefault_actions: [{{ forward: {{ target_group: web }} }}]"
+        ))
+    };
+    let login = |action: &str| {
+        https_listener(&format!(
+            "certificates: [main]\ndefault_actions: [{{ {action} }}, {{ forward: {{ target_group: web }} }}]"
+        ))
+    };
+    let cases = [
+        (
+            conditions("[{ http_header: { name: X-Tenant, values: [a*] } }]"),
+            format!("{rule}[0].http_header"),
+            "the condition http_header",
+        ),
+        (
+            conditions("[{ http_request_method: [GET, HEAD] }]"),
+            format!("{rule}[0].http_request_method"),
+            "the condition http_request_method",
+        ),
+        (
+            conditions("[{ query_string: [{ key: v, value: 1 }] }]"),
+            format!("{rule}[0].query_string"),
+            "the condition query_string",
+        ),
+        (
+            conditions("[{ source_ip: [10.0.0.0/8, '::1/128'] }]"),
+            format!("{rule}[0].source_ip"),
+            "the condition source_ip",
+        ),
+        (
+            conditions("[{ path_pattern: { regex_values: ['^/a'] } }]"),
+            format!("{rule}[0].path_pattern.regex_values"),
+            "regular expressions in conditions",
+        ),
+        (
+            conditions(
+                "[{ path_pattern: [/a] }]\n    transforms: [{ url_rewrite: { regex: '^/a', replace: /b } }]",
+            ),
+            "load_balancers[0].listeners[0].rules[0].transforms[0].url_rewrite".to_owned(),
+            "transforms",
+        ),
+        (
+            default_action(
+                "forward: { target_groups: [{ target_group: web, weight: 1 }, { target_group: web, weight: 2 }] }",
+            ),
+            format!("{action}[0].forward.target_groups"),
+            "more than one target group in a forward action",
+        ),
+        (
+            default_action(
+                "forward: { target_group: web, target_group_stickiness_config: { enabled: true, duration: 1h } }",
+            ),
+            format!("{action}[0].forward.target_group_stickiness_config"),
+            "target group stickiness",
+        ),
+        (
+            login(
+                "authenticate_oidc: { issuer: 'https://i', authorization_endpoint: 'https://a', token_endpoint: 'https://t', user_info_endpoint: 'https://u', client_id: c, client_secret: s, session_timeout: 1h, on_unauthenticated_request: deny }",
+            ),
+            format!("{action}[0].authenticate_oidc"),
+            "the action authenticate_oidc",
+        ),
+        (
+            login("authenticate_cognito: { user_pool_arn: a, user_pool_client_id: b, user_pool_domain: c }"),
+            format!("{action}[0].authenticate_cognito"),
+            "the action authenticate_cognito",
+        ),
+        (
+            login(
+                "jwt_validation: { jwks_endpoint: 'https://j', issuer: i, additional_claims: [{ name: scope, format: string-array, values: [x] }] }",
+            ),
+            format!("{action}[0].jwt_validation"),
+            "the action jwt_validation",
+        ),
+        (
+            secure("mutual_authentication: { mode: passthrough }"),
+            format!("{listener}.mutual_authentication"),
+            "mutual TLS",
+        ),
+        (
+            secure("attributes: { routing.http.response.server.enabled: false }"),
+            format!("{listener}.attributes.routing.http.response.server.enabled"),
+            "'routing.http.response.server.enabled' with the value 'false'",
+        ),
+        (
+            load_balancer_attributes("routing.http.desync_mitigation_mode: strictest"),
+            "load_balancers[0].attributes.routing.http.desync_mitigation_mode".to_owned(),
+            "'routing.http.desync_mitigation_mode' with the value 'strictest'",
+        ),
+        (target_group("protocol: HTTPS"), format!("{group}.protocol"), "target groups with protocol HTTPS"),
+        (
+            target_group("protocol: HTTP\nprotocol_version: HTTP2"),
+            format!("{group}.protocol_version"),
+            "protocol version HTTP2",
+        ),
+        (
+            target_group("protocol: HTTP\nprotocol_version: GRPC\nhealth_check: { matcher: 0-99 }"),
+            format!("{group}.protocol_version"),
+            "protocol version GRPC",
+        ),
+        (
+            target_group("protocol: HTTP\ntarget_type: lambda"),
+            format!("{group}.target_type"),
+            "targets of type lambda",
+        ),
+        (
+            target_group("protocol: HTTP\nhealth_check: { protocol: HTTPS }"),
+            format!("{group}.health_check.protocol"),
+            "health checks with protocol HTTPS",
+        ),
+        (
+            target_group(
+                "protocol: HTTP\nport: 80\ntargets: [{ id: 10.0.0.1, availability_zone: eu-central-1a }]",
+            ),
+            format!("{group}.targets[0].availability_zone"),
+            "availability zones",
+        ),
+        (
+            target_group("protocol: HTTP\nattributes: { slow_start.duration_seconds: 30 }"),
+            format!("{group}.attributes.slow_start.duration_seconds"),
+            "'slow_start.duration_seconds' with the value '30'",
+        ),
+        (
+            target_group("protocol: HTTP\nattributes: { load_balancing.algorithm.type: weighted_random }"),
+            format!("{group}.attributes.load_balancing.algorithm.type"),
+            "'load_balancing.algorithm.type' with the value 'weighted_random'",
+        ),
+    ];
+    for (yaml, path, what) in cases {
+        check(&yaml, &[&format!("{path}: not supported yet: {what}")]);
+    }
+}
+
+#[test]
+fn trust_stores_are_refused_with_what_uses_them() {
+    let yaml = https_listener(
+        "certificates: [main]
+mutual_authentication: { mode: verify, trust_store: staff, ignore_client_certificate_expiry: true, advertise_trust_store_ca_names: on }
+default_actions: [{ forward: { target_group: web } }]",
+    ) + "trust_stores: [{ name: staff, ca_certificates_bundle: cert.pem, revocation_lists: [key.pem] }]\n";
+    check(
+        &yaml,
+        &[
+            "load_balancers[0].listeners[0].mutual_authentication: not supported yet: mutual TLS",
+            "trust_stores[0]: not supported yet: trust stores",
+        ],
+    );
+}
+
+#[test]
+fn network_load_balancers_are_checked_and_refused() {
+    check(
+        "load_balancers:
+  - name: edge
+    type: network
+    attributes: { load_balancing.cross_zone.enabled: true, idle_timeout.timeout_seconds: 60 }
+    listeners:
+      - { protocol: TCP, port: 33335, default_actions: [{ forward: { target_group: flows } }], attributes: { tcp.idle_timeout.seconds: 350 } }
+      - { protocol: UDP, port: 33336, default_actions: [{ forward: { target_group: flows } }] }
+      - { protocol: HTTP, port: 80, default_actions: [{ redirect: { port: 81, status_code: HTTP_301 } }] }
+target_groups:
+  - { name: flows, protocol: TCP, port: 1, health_check: { protocol: TCP, interval: 10s, timeout: 10s }, attributes: { stickiness.type: lb_cookie } }
+",
+        &[
+            "load_balancers[0].type: not supported yet: load balancers of type network",
+            "load_balancers[0].attributes.idle_timeout.timeout_seconds: 'idle_timeout.timeout_seconds' is not supported for network load balancers",
+            "load_balancers[0].listeners[1].default_actions[0].forward.target_group: UDP listeners cannot forward to target group \"flows\" with protocol TCP",
+            "load_balancers[0].listeners[2].protocol: Listener protocol 'HTTP' must be one of 'TCP, TLS, UDP, TCP_UDP, QUIC, TCP_QUIC'",
+            "load_balancers[0].listeners[2].default_actions[0].redirect: network load balancers can only forward",
+            "target_groups[0].protocol: not supported yet: target groups with protocol TCP",
+            "target_groups[0].health_check.protocol: not supported yet: health checks with protocol TCP",
+            "target_groups[0].attributes.stickiness.type: Stickiness type 'lb_cookie' is not supported for target groups with the TCP protocol",
+        ],
+    );
+}
