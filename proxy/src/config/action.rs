@@ -87,7 +87,7 @@ fn one(raw: RawAction, owner: Owner<'_>, last: bool, at: &Path, cx: &mut Context
     ];
     let mut kinds = KINDS.iter().zip(given).filter(|(_, given)| *given).map(|(kind, _)| *kind);
     let (Some(kind), None) = (kinds.next(), kinds.next()) else {
-        if !KINDS.iter().any(|kind| cx.report.is_reported(&at.key(kind))) {
+        if !cx.report.is_reported_within(at) {
             cx.report.mistake(at, format!("must have exactly one of {}", KINDS.join(", ")));
         }
         return None;

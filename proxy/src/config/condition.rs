@@ -25,6 +25,10 @@ const LONGEST_NAME: usize = 40;
 /// Characters in a transform's regular expression or replacement.
 const LONGEST_TRANSFORM: usize = 1024;
 
+/// Every kind of condition.
+const KINDS: [&str; 6] =
+    ["host_header", "path_pattern", "http_header", "http_request_method", "query_string", "source_ip"];
+
 /// Converts the conditions of a rule.
 pub(super) fn convert_all(raw: List<RawCondition>, at: &Path, cx: &mut Context<'_>) -> Vec<Condition> {
     let Some(raw) = raw else {
@@ -88,16 +92,8 @@ fn one(raw: RawCondition, at: &Path, rule: &mut Tally, cx: &mut Context<'_>) -> 
         raw.source_ip.is_some(),
     ];
     if given.iter().filter(|given| **given).count() != 1 {
-        let below = [
-            "host_header",
-            "path_pattern",
-            "http_header",
-            "http_request_method",
-            "query_string",
-            "source_ip",
-        ];
-        if !below.iter().any(|key| cx.report.is_reported(&at.key(key))) {
-            cx.report.mistake(at, format!("must have exactly one of {}", below.join(", ")));
+        if !cx.report.is_reported_within(at) {
+            cx.report.mistake(at, format!("must have exactly one of {}", KINDS.join(", ")));
         }
         return None;
     }

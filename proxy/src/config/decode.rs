@@ -29,11 +29,20 @@ pub(super) fn decode(mut tree: Value, report: &mut Report) -> Option<RawConfig> 
     None
 }
 
+/// Serde's messages in the words of people who write YAML.
 fn in_our_words(message: &str) -> String {
-    match message.strip_prefix("unknown field") {
-        Some(rest) => format!("unknown key{}", rest.replace('`', "\"")),
-        None => message.replace("invalid type: map", "invalid type: a map"),
+    if let Some(rest) = message.strip_prefix("unknown field") {
+        return format!("unknown key{}", rest.replace('`', "\""));
     }
+    let message = match message.rsplit_once("expected struct ") {
+        Some((start, _)) => format!("{start}expected a map"),
+        None => message.replace("expected a sequence", "expected a list"),
+    };
+    message.replacen("invalid type: map,", "invalid type: a map,", 1).replacen(
+        "invalid type: sequence,",
+        "invalid type: a list,",
+        1,
+    )
 }
 
 fn path(path: &SerdePath) -> Path {

@@ -23,6 +23,7 @@ const MOST_VALUES: usize = 100_000;
 
 /// Reads `text`. `None` if it is no YAML; what is wrong is in the report either way.
 pub(super) fn read(text: &str, env: Lookup<'_>, report: &mut Report) -> Option<Value> {
+    report.place(&Path::root(), Position { line: 1, column: 1 });
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let parser = Parser::new_from_str(text);
     let mut loader = Loader { parser, env, report, anchors: HashMap::new(), values: 0 };

@@ -1,6 +1,10 @@
 //! Mistakes with their place, gathered so that all of them are shown at once.
 
-use std::{collections::HashMap, error::Error, fmt};
+use std::{
+    collections::{HashMap, HashSet},
+    error::Error,
+    fmt,
+};
 
 use super::path::Path;
 
@@ -83,6 +87,8 @@ impl Error for ConfigErrors {}
 pub(super) struct Report {
     positions: HashMap<String, Position>,
     mistakes: Vec<Mistake>,
+    /// The paths of the mistakes.
+    reported: HashSet<String>,
     warnings: Vec<Mistake>,
 }
 
@@ -95,16 +101,15 @@ impl Report {
     /// Adds a mistake.
     pub(super) fn mistake(&mut self, at: &Path, message: impl Into<String>) {
         let mistake = self.at(at, message.into());
+        self.reported.insert(mistake.path.clone());
         self.mistakes.push(mistake);
     }
 
     /// Adds a mistake at a place in the text that has no path of its own.
     pub(super) fn mistake_at(&mut self, position: Position, at: &Path, message: impl Into<String>) {
-        self.mistakes.push(Mistake {
-            position: Some(position),
-            path: at.to_string(),
-            message: message.into(),
-        });
+        let mistake = Mistake { position: Some(position), path: at.to_string(), message: message.into() };
+        self.reported.insert(mistake.path.clone());
+        self.mistakes.push(mistake);
     }
 
     /// Adds "is missing", unless something was reported about the path already.
@@ -127,8 +132,13 @@ impl Report {
 
     /// Whether a mistake was added for exactly this path.
     pub(super) fn is_reported(&self, at: &Path) -> bool {
-        let path = at.to_string();
-        self.mistakes.iter().any(|mistake| mistake.path == path)
+        self.reported.contains(&at.to_string())
+    }
+
+    /// Whether a mistake was added for an entry of the map at this path.
+    pub(super) fn is_reported_within(&self, at: &Path) -> bool {
+        let prefix = at.key("").to_string();
+        self.reported.iter().any(|path| path.starts_with(&prefix))
     }
 
     /// The warnings, or everything that is wrong.

@@ -131,7 +131,7 @@ fn load_balancer_attributes(attributes: &str) -> String {
 
 /// Where the mistakes of `yaml` are shown, as people see them.
 fn shown(yaml: &str) -> String {
-    load(yaml).unwrap_err().to_string()
+    load(yaml).unwrap_err().to_string().replace(FILES.path().to_str().unwrap(), "DIR")
 }
 
 #[test]
