@@ -1,1 +1,34 @@
-//! Backend.
+//! A STOMP over WebSocket service to stand behind an Application or Network
+//! Load Balancer.
+//!
+//! To a client it is a Spring STOMP endpoint with an in-memory broker; to an
+//! operator a Spring Boot service with Tomcat's settings, actuator health and
+//! Prometheus metrics. As a library it serves any [`app::Application`]:
+//!
+//! ```no_run
+//! use std::sync::Arc;
+//! use albeit_backend::{app::Demo, config::Config, server::Server};
+//! use tokio_util::sync::CancellationToken;
+//!
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! let server = Server::bind(Config::default(), Arc::new(Demo::new("b1")))?;
+//! println!("http://{}/", server.local_addr());
+//! server.run(CancellationToken::new()).await;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Layers, each using only those before it: [`config`], [`metrics`], [`health`]
+//! and [`auth`]; [`ws`], [`stomp`], [`broker`] and [`app`], which do not know
+//! each other; [`endpoint`], which joins them; [`server`].
+
+pub mod app;
+pub mod auth;
+pub mod broker;
+pub mod config;
+pub mod endpoint;
+pub mod health;
+pub mod metrics;
+pub mod server;
+pub mod stomp;
+pub mod ws;

@@ -1,2 +1,87 @@
 //! The `albeit-backend` command.
-fn main() {}
+//!
+//! Exit codes: 0 after a drain, 1 when it cannot listen or run, 2 for a wrong
+//! command line or configuration, 130 when a second signal cuts the drain short.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use albeit_backend::app::Demo;
+use albeit_backend::config::{Arguments, Config};
+use albeit_backend::server::Server;
+use anyhow::Context;
+use clap::Parser;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+use tracing_subscriber::EnvFilter;
+
+/// Wrong arguments or configuration.
+const USAGE: u8 = 2;
+
+/// Ended by a second signal.
+const INTERRUPTED: u8 = 130;
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let config = match arguments.into_config() {
+        Ok(config) => config,
+        Err(error) => {
+            for line in error.to_string().lines() {
+                tracing::error!("{line}");
+            }
+            return ExitCode::from(USAGE);
+        }
+    };
+    match run(config) {
+        Ok(code) => code,
+        Err(error) => {
+            tracing::error!("{error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+#[tokio::main]
+async fn run(config: Config) -> anyhow::Result<ExitCode> {
+    let mut signals = Signals::try_new().context("signal handlers")?;
+    let application = Arc::new(Demo::new(config.instance.clone()));
+    let server = Server::bind(config, application)?;
+    let shutdown = CancellationToken::new();
+    let serving = server.run(shutdown.clone());
+    tokio::pin!(serving);
+    tokio::select! {
+        () = &mut serving => return Ok(ExitCode::SUCCESS),
+        () = signals.next() => shutdown.cancel(),
+    }
+    tokio::select! {
+        () = &mut serving => Ok(ExitCode::SUCCESS),
+        () = signals.next() => {
+            tracing::warn!("second signal: leaving at once");
+            Ok(ExitCode::from(INTERRUPTED))
+        }
+    }
+}
+
+/// SIGTERM and SIGINT.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn try_new() -> std::io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}

@@ -1,0 +1,72 @@
+//! The command line, which overrides the file.
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::{Config, ConfigError, parse_duration};
+
+/// A STOMP over WebSocket service to stand behind a load balancer.
+#[derive(Debug, Clone, Default, clap::Parser)]
+#[command(name = "albeit-backend", version)]
+pub struct Arguments {
+    /// YAML file with the settings
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// TCP port, 0 for any free one [default: 8080]
+    #[arg(long, env = "SERVER_PORT")]
+    pub port: Option<u16>,
+    /// Local address [default: 127.0.0.1]
+    #[arg(long, env = "SERVER_ADDRESS")]
+    pub address: Option<IpAddr>,
+    /// Name of this instance, shown to clients
+    #[arg(long, value_name = "NAME")]
+    pub instance: Option<String>,
+    /// Divide every timer by this number
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub time_scale: u32,
+    /// Listen with `SO_REUSEPORT`, for a harness that holds the port
+    #[arg(long)]
+    pub reuse_port: bool,
+    /// Longest time from SIGTERM to exit [default: 30s]
+    #[arg(long, value_parser = parse_duration, value_name = "TIME")]
+    pub drain: Option<Duration>,
+    /// How long a connection may idle between requests [default: 70s]
+    #[arg(long, value_parser = parse_duration, value_name = "TIME")]
+    pub keep_alive_timeout: Option<Duration>,
+    /// Longest time for the head of a request [default: 20s]
+    #[arg(long, value_parser = parse_duration, value_name = "TIME")]
+    pub connection_timeout: Option<Duration>,
+}
+
+impl Arguments {
+    /// Reads the file, lays the flags over it, validates, and scales the
+    /// timers.
+    ///
+    /// # Errors
+    ///
+    /// The file cannot be read or does not parse, or a value cannot be served.
+    pub fn into_config(self) -> Result<Config, ConfigError> {
+        let mut config = match &self.config {
+            Some(path) => Config::read(path)?,
+            None => Config::default(),
+        };
+        let tomcat = &mut config.server.tomcat;
+        replace(&mut tomcat.keep_alive_timeout, self.keep_alive_timeout);
+        replace(&mut tomcat.connection_timeout, self.connection_timeout);
+        replace(&mut config.server.port, self.port);
+        replace(&mut config.server.address, self.address);
+        replace(&mut config.instance, self.instance);
+        replace(&mut config.drain, self.drain);
+        config.server.reuse_port |= self.reuse_port;
+        config.validate()?;
+        Ok(config.scaled(self.time_scale))
+    }
+}
+
+/// Overrides a setting where the command line names it.
+fn replace<T>(setting: &mut T, argument: Option<T>) {
+    if let Some(value) = argument {
+        *setting = value;
+    }
+}

@@ -1,0 +1,407 @@
+//! The settings of the backend, read from YAML and the command line.
+//!
+//! Keys are those of Spring Boot and its embedded Tomcat where one exists
+//! (`server.tomcat.keep-alive-timeout`), so that a file written for the
+//! service this one stands in for reads the same. Unknown keys are errors, and
+//! every error names the file, the key and the place. Only this module knows
+//! YAML.
+
+mod arguments;
+mod units;
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use ipnet::IpNet;
+use serde::Deserialize;
+
+pub use arguments::Arguments;
+pub use units::{UnitError, parse_duration, parse_size};
+
+/// Largest configuration file that is read, in bytes: a guard against a wrong
+/// path and against YAML alias expansion.
+const FILE_LIMIT: u64 = 1 << 20;
+
+/// Everything that can be set. `Config::default()` is a working server on
+/// 127.0.0.1:8080.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Config {
+    /// Name of this instance, shown in `/whoami`, in the STOMP `server` header
+    /// and in broadcasts. Default `albeit-backend`.
+    pub instance: String,
+    /// The HTTP server: Spring's `server.*`.
+    pub server: ServerConfig,
+    /// STOMP sessions and the broker's outboxes.
+    pub stomp: StompConfig,
+    /// WebSocket connections of every kind.
+    pub websocket: WebSocketConfig,
+    /// Longest time from SIGTERM to exit, in which connections are told to
+    /// leave. Default `30s`, the deregistration delay the balancer is meant to
+    /// be given.
+    #[serde(deserialize_with = "units::duration")]
+    pub drain: Duration,
+}
+
+/// Where to listen, and the limits of HTTP.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct ServerConfig {
+    /// TCP port; 0 lets the system choose. Default 8080.
+    pub port: u16,
+    /// Local address. Default 127.0.0.1: a backend stands behind a balancer.
+    pub address: IpAddr,
+    /// Listen with `SO_REUSEPORT`, for a harness that already holds the port.
+    /// Default false.
+    pub reuse_port: bool,
+    /// Timeouts and limits under Tomcat's names.
+    pub tomcat: TomcatConfig,
+}
+
+/// Tomcat's connector settings, with its meaning.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct TomcatConfig {
+    /// Longest time in which the whole head of a request must arrive, counted
+    /// from its first byte (from the accept for the first one). An absolute
+    /// deadline: Tomcat's restarts at each byte. Default `20s`.
+    #[serde(deserialize_with = "units::duration")]
+    pub connection_timeout: Duration,
+    /// How long a connection may idle between two requests. Default `70s`:
+    /// longer than the 60 s idle timeout of an Application Load Balancer, which
+    /// otherwise meets a closed connection and answers 502. (Tomcat takes
+    /// `connection-timeout`, 20 s, when this is unset; set `20s` here to have
+    /// that behaviour.)
+    #[serde(deserialize_with = "units::duration")]
+    pub keep_alive_timeout: Duration,
+    /// Largest head of a request in bytes, 431 above. Default `8192`.
+    #[serde(deserialize_with = "units::size")]
+    pub max_http_header_size: usize,
+    /// Connections served at one time, WebSockets included; the next one is
+    /// answered 503 with `Connection: close`. Default 10000.
+    pub max_connections: usize,
+    /// Listen backlog. Default 4096 rather than Tomcat's 100, so that a
+    /// reconnecting fleet is not refused by the kernel.
+    pub accept_count: u32,
+    /// Who may set X-Forwarded-*.
+    pub remoteip: RemoteIpConfig,
+}
+
+/// Tomcat's `RemoteIpValve`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct RemoteIpConfig {
+    /// Networks of the proxies whose X-Forwarded-* headers are believed.
+    /// Default: loopback, RFC 1918, link-local and unique local addresses.
+    #[serde(deserialize_with = "units::networks")]
+    pub internal_proxies: Vec<IpNet>,
+}
+
+/// STOMP limits, under the names of Spring's WebSocket transport.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct StompConfig {
+    /// Largest STOMP frame in bytes, also when it comes in several WebSocket
+    /// messages. Default `64KiB`.
+    #[serde(deserialize_with = "units::size")]
+    pub message_size_limit: usize,
+    /// Bytes that may wait for a slow client before it is closed with 4500.
+    /// Default `512KiB`.
+    #[serde(deserialize_with = "units::size")]
+    pub send_buffer_size_limit: usize,
+    /// Longest time that a write may block before the client is closed with
+    /// 4500. Default `10s`.
+    #[serde(deserialize_with = "units::duration")]
+    pub send_time_limit: Duration,
+    /// Longest time from the handshake to the CONNECT frame. Default `60s`.
+    #[serde(deserialize_with = "units::duration")]
+    pub time_to_first_message: Duration,
+    /// What the server offers to send and wants to receive: `[send, receive]`,
+    /// `0s` for none. Default `[10s, 10s]`.
+    #[serde(deserialize_with = "units::heart_beat")]
+    pub heart_beat: HeartBeatConfig,
+    /// Whether a client may SEND to a broker destination. Default `deny`
+    /// (Spring allows it).
+    pub client_publish_to_topic: ClientPublish,
+}
+
+/// The two heart-beat intervals of the server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HeartBeatConfig {
+    /// At least this often something is sent; zero for never.
+    pub send: Duration,
+    /// At least this often something is expected; zero for never.
+    pub receive: Duration,
+}
+
+/// Policy for a SEND to `/topic/…`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ClientPublish {
+    /// Answer ERROR.
+    Deny,
+    /// Publish the message as it is.
+    Allow,
+}
+
+/// WebSocket limits.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct WebSocketConfig {
+    /// Origins besides the server's own that may open a WebSocket, as
+    /// `https://app.example.com`. Default none; a missing Origin is allowed.
+    pub allowed_origins: Vec<String>,
+    /// A STOMP client that wants no heart-beats gets a ping this often, so that
+    /// a balancer with a 60 s idle timeout keeps the connection. Default `25s`.
+    #[serde(deserialize_with = "units::duration")]
+    pub ping_interval: Duration,
+    /// How long a closing handshake may take. Default `5s`.
+    #[serde(deserialize_with = "units::duration")]
+    pub close_timeout: Duration,
+    /// Largest message of `/echo` in bytes. Default `16MiB`.
+    #[serde(deserialize_with = "units::size")]
+    pub echo_message_size_limit: usize,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            instance: "albeit-backend".to_owned(),
+            server: ServerConfig::default(),
+            stomp: StompConfig::default(),
+            websocket: WebSocketConfig::default(),
+            drain: Duration::from_secs(30),
+        }
+    }
+}
+
+impl Default for ServerConfig {
+    fn default() -> Self {
+        Self {
+            port: 8080,
+            address: IpAddr::V4(Ipv4Addr::LOCALHOST),
+            reuse_port: false,
+            tomcat: TomcatConfig::default(),
+        }
+    }
+}
+
+impl Default for TomcatConfig {
+    fn default() -> Self {
+        Self {
+            connection_timeout: Duration::from_secs(20),
+            keep_alive_timeout: Duration::from_secs(70),
+            max_http_header_size: 8192,
+            max_connections: 10_000,
+            accept_count: 4096,
+            remoteip: RemoteIpConfig::default(),
+        }
+    }
+}
+
+impl Default for RemoteIpConfig {
+    fn default() -> Self {
+        let networks = [
+            "127.0.0.0/8",
+            "10.0.0.0/8",
+            "172.16.0.0/12",
+            "192.168.0.0/16",
+            "169.254.0.0/16",
+            "::1/128",
+            "fc00::/7",
+        ];
+        Self { internal_proxies: networks.iter().filter_map(|text| text.parse().ok()).collect() }
+    }
+}
+
+impl Default for StompConfig {
+    fn default() -> Self {
+        Self {
+            message_size_limit: 64 * 1024,
+            send_buffer_size_limit: 512 * 1024,
+            send_time_limit: Duration::from_secs(10),
+            time_to_first_message: Duration::from_secs(60),
+            heart_beat: HeartBeatConfig {
+                send: Duration::from_secs(10),
+                receive: Duration::from_secs(10),
+            },
+            client_publish_to_topic: ClientPublish::Deny,
+        }
+    }
+}
+
+impl Default for WebSocketConfig {
+    fn default() -> Self {
+        Self {
+            allowed_origins: Vec::new(),
+            ping_interval: Duration::from_secs(25),
+            close_timeout: Duration::from_secs(5),
+            echo_message_size_limit: 16 * 1024 * 1024,
+        }
+    }
+}
+
+/// Why there is no configuration.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("{}: cannot be read: {source}", path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The file is larger than any configuration is.
+    #[error("{}: larger than {FILE_LIMIT} bytes", path.display())]
+    TooLarge {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A key is unknown, or a value is of the wrong type.
+    #[error("{}: {key}: {message}", file.display())]
+    Malformed {
+        /// The file.
+        file: PathBuf,
+        /// The YAML path of the value.
+        key: String,
+        /// What is wrong, with line and column.
+        message: String,
+    },
+    /// Values that cannot be served; one line each.
+    #[error("{}", .0.join("\n"))]
+    Invalid(Vec<String>),
+}
+
+impl Config {
+    /// Reads a YAML file. Does not [`validate`](Self::validate).
+    ///
+    /// # Errors
+    ///
+    /// The file cannot be read, or does not parse.
+    pub fn read(path: &Path) -> Result<Self, ConfigError> {
+        let unreadable = |source| ConfigError::Unreadable { path: path.to_owned(), source };
+        if std::fs::metadata(path).map_err(unreadable)?.len() > FILE_LIMIT {
+            return Err(ConfigError::TooLarge { path: path.to_owned() });
+        }
+        let text = std::fs::read_to_string(path).map_err(unreadable)?;
+        Self::parse(&text, path)
+    }
+
+    /// Parses YAML; `file` is only named in errors. An empty text is the
+    /// default.
+    ///
+    /// # Errors
+    ///
+    /// The first unknown key or malformed value.
+    pub fn parse(text: &str, file: &Path) -> Result<Self, ConfigError> {
+        let blank = |line: &str| {
+            let line = line.trim();
+            line.is_empty() || line.starts_with('#') || line == "---"
+        };
+        if text.lines().all(blank) {
+            return Ok(Self::default());
+        }
+        serde_path_to_error::deserialize(serde_yaml::Deserializer::from_str(text)).map_err(
+            |error| ConfigError::Malformed {
+                file: file.to_owned(),
+                key: error.path().to_string(),
+                message: error.inner().to_string(),
+            },
+        )
+    }
+
+    /// Checks what types cannot say, and reports every problem at once.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError::Invalid`] with one line for each problem.
+    pub fn validate(&self) -> Result<(), ConfigError> {
+        let tomcat = &self.server.tomcat;
+        let mut problems = Vec::new();
+        let mut require = |holds: bool, problem: &str| {
+            if !holds {
+                problems.push(problem.to_owned());
+            }
+        };
+        let printable = |text: &str| !text.is_empty() && text.chars().all(|c| c.is_ascii_graphic());
+        require(
+            printable(&self.instance) && self.instance.len() <= 64,
+            "instance: must be 1 to 64 printable characters without blanks",
+        );
+        require(
+            !tomcat.connection_timeout.is_zero(),
+            "server.tomcat.connection-timeout: must be above zero",
+        );
+        require(
+            !tomcat.keep_alive_timeout.is_zero(),
+            "server.tomcat.keep-alive-timeout: must be above zero",
+        );
+        require(
+            (1024..=256 << 10).contains(&tomcat.max_http_header_size),
+            "server.tomcat.max-http-header-size: must be from 1KiB to 256KiB",
+        );
+        require(
+            (1..=1_000_000).contains(&tomcat.max_connections),
+            "server.tomcat.max-connections: must be from 1 to 1000000",
+        );
+        require(
+            (1..=65_535).contains(&tomcat.accept_count),
+            "server.tomcat.accept-count: must be from 1 to 65535",
+        );
+        require(
+            (1024..=64 << 20).contains(&self.stomp.message_size_limit),
+            "stomp.message-size-limit: must be from 1KiB to 64MiB",
+        );
+        require(
+            self.stomp.send_buffer_size_limit >= self.stomp.message_size_limit,
+            "stomp.send-buffer-size-limit: must not be below stomp.message-size-limit",
+        );
+        require(
+            !self.stomp.send_time_limit.is_zero(),
+            "stomp.send-time-limit: must be above zero",
+        );
+        require(
+            (1..=1 << 30).contains(&self.websocket.echo_message_size_limit),
+            "websocket.echo-message-size-limit: must be from 1 byte to 1GiB",
+        );
+        for (index, origin) in self.websocket.allowed_origins.iter().enumerate() {
+            require(
+                crate::auth::is_origin(origin),
+                &format!(
+                    "websocket.allowed-origins[{index}]: {origin:?} is no origin, \
+                     write scheme://host[:port]"
+                ),
+            );
+        }
+        if problems.is_empty() { Ok(()) } else { Err(ConfigError::Invalid(problems)) }
+    }
+
+    /// Divides every timer by `scale`, so that an hour passes in a minute at
+    /// 60 with all proportions kept. Nothing that was above zero becomes zero.
+    #[must_use]
+    pub fn scaled(mut self, scale: u32) -> Self {
+        let scale = scale.max(1);
+        let tomcat = &mut self.server.tomcat;
+        for timer in [
+            &mut self.drain,
+            &mut tomcat.connection_timeout,
+            &mut tomcat.keep_alive_timeout,
+            &mut self.stomp.send_time_limit,
+            &mut self.stomp.time_to_first_message,
+            &mut self.stomp.heart_beat.send,
+            &mut self.stomp.heart_beat.receive,
+            &mut self.websocket.ping_interval,
+            &mut self.websocket.close_timeout,
+        ] {
+            if !timer.is_zero() {
+                *timer = (*timer / scale).max(Duration::from_millis(1));
+            }
+        }
+        self
+    }
+}
+
+#[cfg(test)]
+mod tests;

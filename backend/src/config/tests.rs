@@ -1,0 +1,120 @@
+//! Configuration: defaults, units, and errors that say where.
+
+use super::*;
+
+fn parse(text: &str) -> Result<Config, String> {
+    let config = Config::parse(text, Path::new("backend.yml")).map_err(|e| e.to_string())?;
+    config.validate().map_err(|e| e.to_string())?;
+    Ok(config)
+}
+
+#[track_caller]
+fn fails_with(text: &str, expected: &str) {
+    assert_eq!(parse(text).expect_err("the text is wrong"), expected);
+}
+
+#[test]
+fn an_empty_file_is_the_default() {
+    assert_eq!(parse("# nothing\n"), Ok(Config::default()));
+}
+
+#[test]
+fn the_default_is_valid() {
+    Config::default().validate().unwrap();
+}
+
+#[test]
+fn spring_keys_are_read() {
+    let config = parse(
+        "instance: b1\n\
+         server:\n  port: 9001\n  address: 0.0.0.0\n  tomcat:\n    keep-alive-timeout: 20s\n    \
+         connection-timeout: 500ms\n    max-http-header-size: 16KB\n    remoteip:\n      \
+         internal-proxies: [10.0.0.0/8]\n\
+         stomp: { heart-beat: [5s, 0s], client-publish-to-topic: allow }\n\
+         drain: 1m\n",
+    )
+    .unwrap();
+    assert_eq!(config.server.port, 9001);
+    assert_eq!(config.server.tomcat.keep_alive_timeout, Duration::from_secs(20));
+    assert_eq!(config.server.tomcat.connection_timeout, Duration::from_millis(500));
+    assert_eq!(config.server.tomcat.max_http_header_size, 16 * 1024);
+    assert_eq!(config.stomp.heart_beat.send, Duration::from_secs(5));
+    assert_eq!(config.stomp.heart_beat.receive, Duration::ZERO);
+    assert_eq!(config.stomp.client_publish_to_topic, ClientPublish::Allow);
+    assert_eq!(config.drain, Duration::from_secs(60));
+}
+
+#[test]
+fn an_unknown_key_is_named_with_its_place() {
+    let error = parse("server:\n  tomcat:\n    keepalive: 3s\n").unwrap_err();
+    assert!(error.starts_with("backend.yml: server.tomcat.keepalive: unknown field"), "{error}");
+    assert!(error.ends_with("at line 3 column 5"), "{error}");
+}
+
+#[test]
+fn a_duration_needs_its_unit() {
+    fails_with(
+        "drain: 30\n",
+        "backend.yml: drain: \"30\" is no duration: write a number and one of ms, s, m, h, \
+         like 20s at line 1 column 8",
+    );
+}
+
+#[test]
+fn every_invalid_value_is_reported_at_once() {
+    fails_with(
+        "instance: a b\nserver: { tomcat: { max-connections: 0 } }\n\
+         websocket: { allowed-origins: [example.com] }\n",
+        "instance: must be 1 to 64 printable characters without blanks\n\
+         server.tomcat.max-connections: must be from 1 to 1000000\n\
+         websocket.allowed-origins[0]: \"example.com\" is no origin, write scheme://host[:port]",
+    );
+}
+
+#[test]
+fn a_wrong_network_is_named() {
+    let error = parse("server: { tomcat: { remoteip: { internal-proxies: [ten] } } }\n");
+    let error = error.unwrap_err();
+    assert!(error.contains("server.tomcat.remoteip.internal-proxies"), "{error}");
+    assert!(error.contains("\"ten\" is no network"), "{error}");
+}
+
+#[test]
+fn durations_and_sizes_parse() {
+    for (text, millis) in [("20s", 20_000), ("500ms", 500), ("2m", 120_000), ("1h", 3_600_000)] {
+        assert_eq!(parse_duration(text), Ok(Duration::from_millis(millis)), "{text}");
+    }
+    for text in ["", "s", "5", "5 s", "-1s", "1.5s", "99999999999999999999s"] {
+        assert!(parse_duration(text).is_err(), "{text}");
+    }
+    for (text, bytes) in [("8192", 8192), ("64KiB", 65_536), ("1MB", 1 << 20), ("7B", 7)] {
+        assert_eq!(parse_size(text), Ok(bytes), "{text}");
+    }
+    for text in ["", "KiB", "1GB", "-1"] {
+        assert!(parse_size(text).is_err(), "{text}");
+    }
+}
+
+#[test]
+fn the_time_scale_divides_every_timer_and_keeps_zero() {
+    let mut config = Config::default();
+    config.stomp.heart_beat.receive = Duration::ZERO;
+    let config = config.scaled(100);
+    assert_eq!(config.server.tomcat.keep_alive_timeout, Duration::from_millis(700));
+    assert_eq!(config.stomp.heart_beat.send, Duration::from_millis(100));
+    assert_eq!(config.stomp.heart_beat.receive, Duration::ZERO);
+}
+
+#[test]
+fn flags_override_the_file() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), "server: { port: 1 }\ndrain: 3s\n").unwrap();
+    let arguments = Arguments {
+        config: Some(file.path().to_owned()),
+        port: Some(0),
+        time_scale: 1,
+        ..Arguments::default()
+    };
+    let config = arguments.into_config().unwrap();
+    assert_eq!((config.server.port, config.drain), (0, Duration::from_secs(3)));
+}

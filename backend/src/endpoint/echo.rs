@@ -1,0 +1,76 @@
+//! `/echo`: every WebSocket message comes back as it was.
+//!
+//! One message is in flight at a time, so a slow reader slows its own writes
+//! down. Nothing is sent of the server's own accord: no pings, so that idle
+//! timeouts in front of it can be seen.
+
+use tokio::time::Instant;
+
+use crate::metrics::Active;
+use crate::ws::{CloseCode, Event, Failure, Reading, Socket};
+
+use super::Services;
+
+/// Serves one echo WebSocket until it closes. `jitter` from 0 to 1 says when in
+/// the window it leaves while the server drains.
+pub async fn serve(mut socket: Socket, services: &Services, jitter: f64) {
+    let _active = Active::new(&services.metrics.websocket_connections_active);
+    let lifecycle = &services.lifecycle;
+    let leave = async {
+        lifecycle.closing().cancelled().await;
+        tokio::time::sleep(services.jitter_window().mul_f64(jitter)).await;
+    };
+    tokio::pin!(leave);
+    let (code, reason) = loop {
+        let reading = if socket.is_unflushed() { Reading::Paused } else { Reading::On };
+        let event = tokio::select! {
+            event = socket.event(reading) => event,
+            () = &mut leave => break (CloseCode::GoingAway, "server is going away"),
+            () = lifecycle.aborting().cancelled() => return,
+        };
+        match event {
+            Event::Text(payload) => {
+                count(services);
+                socket.queue_text(payload);
+            }
+            Event::Binary(payload) => {
+                count(services);
+                socket.queue_binary(payload);
+            }
+            Event::Alive | Event::Flushed => {}
+            Event::Closed(_) => break (CloseCode::Normal, ""),
+            Event::Failed(failure) => match ended_by(services, failure) {
+                Some(closing) => break closing,
+                None => return,
+            },
+        }
+    };
+    socket.close(code, reason, Instant::now() + services.config.websocket.close_timeout).await;
+}
+
+fn count(services: &Services) {
+    services.metrics.websocket_messages_received.inc();
+    services.metrics.websocket_messages_sent.inc();
+}
+
+/// Counts a failure; the close frame that it still allows.
+pub(super) fn ended_by(
+    services: &Services,
+    failure: Failure,
+) -> Option<(CloseCode, &'static str)> {
+    let errors = &services.metrics.websocket_connection_errors;
+    match failure {
+        Failure::Protocol => {
+            errors.with_label_values(&["protocol"]).inc();
+            Some((CloseCode::ProtocolError, "protocol error"))
+        }
+        Failure::TooLarge => {
+            errors.with_label_values(&["protocol"]).inc();
+            Some((CloseCode::MessageTooBig, "message too big"))
+        }
+        Failure::Io => {
+            errors.with_label_values(&["io"]).inc();
+            None
+        }
+    }
+}

@@ -1,0 +1,143 @@
+//! A message on its way from a SEND or a handler to the subscribers, written as
+//! STOMP.
+
+use bytes::{Bytes, BytesMut};
+
+use crate::broker::{Dialect, Encode, Kind};
+use crate::stomp::Version;
+use crate::stomp::frame::{put_body, put_header};
+
+/// Headers of a SEND that are not for subscribers: they belong to the sender's
+/// session, are written anew, or are secrets.
+const PRIVATE_HEADERS: [&str; 14] = [
+    "ack",
+    "authorization",
+    "content-length",
+    "destination",
+    "heart-beat",
+    "id",
+    "login",
+    "message-id",
+    "passcode",
+    "receipt",
+    "receipt-id",
+    "subscription",
+    "token",
+    "transaction",
+];
+
+/// A message for the subscribers of a destination.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Content {
+    destination: String,
+    headers: Vec<(String, String)>,
+    body: Bytes,
+    kind: Kind,
+}
+
+impl Content {
+    /// A message with headers as they are.
+    #[must_use]
+    pub fn new(destination: String, headers: Vec<(String, String)>, body: Bytes) -> Self {
+        let kind = match std::str::from_utf8(&body) {
+            Ok(_) => Kind::Text,
+            Err(_) => Kind::Binary,
+        };
+        Self { destination, headers, body, kind }
+    }
+
+    /// A message of a client, with those of its headers that are for others.
+    #[must_use]
+    pub fn of_client<'a>(
+        destination: &str,
+        headers: impl Iterator<Item = (&'a str, &'a str)>,
+        body: Bytes,
+    ) -> Self {
+        let public = headers
+            .filter(|(name, _)| !PRIVATE_HEADERS.iter().any(|h| h.eq_ignore_ascii_case(name)))
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .collect();
+        Self::new(destination.to_owned(), public, body)
+    }
+}
+
+impl Encode for Content {
+    fn encode(&self, dialect: Dialect) -> Bytes {
+        let version = version(dialect);
+        let mut out = BytesMut::with_capacity(128 + self.body.len());
+        put_header(&mut out, version, "destination", &self.destination);
+        for (name, value) in &self.headers {
+            put_header(&mut out, version, name, value);
+        }
+        put_header(&mut out, version, "content-length", &self.body.len().to_string());
+        put_body(&mut out, &self.body);
+        out.freeze()
+    }
+
+    fn kind(&self) -> Kind {
+        self.kind
+    }
+}
+
+/// The dialect of a session of this version.
+pub(super) fn dialect(version: Version) -> Dialect {
+    Dialect(match version {
+        Version::V1_0 => 0,
+        Version::V1_1 => 1,
+        Version::V1_2 => 2,
+    })
+}
+
+fn version(dialect: Dialect) -> Version {
+    match dialect.0 {
+        0 => Version::V1_0,
+        1 => Version::V1_1,
+        _ => Version::V1_2,
+    }
+}
+
+/// The head of each delivery up to its message id. Heads come first, so that
+/// what follows can be shared.
+pub(super) fn delivery_prefix(version: Version, id: Option<&str>, session: &str) -> Bytes {
+    let mut out = BytesMut::from("MESSAGE\n");
+    if let Some(id) = id {
+        put_header(&mut out, version, "subscription", id);
+    }
+    out.extend_from_slice(b"message-id:");
+    out.extend_from_slice(session.as_bytes());
+    out.extend_from_slice(b"-");
+    out.freeze()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_delivery_reads_as_a_message_frame_without_the_senders_secrets() {
+        let headers = [
+            ("destination", "/topic/a"),
+            ("receipt", "r1"),
+            ("Authorization", "Bearer x"),
+            ("content-type", "text/plain"),
+            ("note", "a:b"),
+        ];
+        let content =
+            Content::of_client("/topic/a", headers.into_iter(), Bytes::from_static(b"hi"));
+        let prefix = delivery_prefix(Version::V1_2, Some("sub:0"), "s1");
+        let tail = content.encode(dialect(Version::V1_2));
+        let frame = [&prefix[..], b"7\n", &tail[..]].concat();
+        assert_eq!(
+            String::from_utf8(frame).unwrap(),
+            "MESSAGE\nsubscription:sub\\c0\nmessage-id:s1-7\ndestination:/topic/a\n\
+             content-type:text/plain\nnote:a\\cb\ncontent-length:2\n\nhi\0"
+        );
+        assert_eq!(content.kind(), Kind::Text);
+    }
+
+    #[test]
+    fn a_body_that_is_not_utf8_is_binary() {
+        let content = Content::new("/topic/a".into(), Vec::new(), Bytes::from_static(&[0xff]));
+        assert_eq!(content.kind(), Kind::Binary);
+    }
+}

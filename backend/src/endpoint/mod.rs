@@ -1,0 +1,65 @@
+//! Joins sockets, sessions and the broker: one task per WebSocket, which reads,
+//! writes and keeps the timers of its connection.
+
+mod destinations;
+mod echo;
+mod message;
+mod stomp;
+
+use std::sync::Arc;
+
+use crate::app::Application;
+use crate::broker::Broker;
+use crate::config::Config;
+use crate::health::Lifecycle;
+use crate::metrics::Metrics;
+use crate::stomp::Settings;
+
+pub use echo::serve as serve_echo;
+pub use message::Content;
+pub use stomp::serve as serve_stomp;
+
+/// The subprotocols of the STOMP endpoint, best first.
+pub const STOMP_PROTOCOLS: [&str; 3] = ["v12.stomp", "v11.stomp", "v10.stomp"];
+
+/// A STOMP message may come in a WebSocket message with others: this many
+/// times the frame limit is read in one, so that a frame above the limit gets an
+/// ERROR and not a bare 1009.
+const MESSAGES_PER_READ: usize = 2;
+
+/// What all connections of a server share.
+pub struct Services {
+    /// The settings, scaled.
+    pub config: Config,
+    /// Destinations and their subscribers.
+    pub broker: Arc<Broker>,
+    /// Counters and gauges.
+    pub metrics: Metrics,
+    /// Handles `/app/…`.
+    pub application: Arc<dyn Application>,
+    /// What STOMP sessions share.
+    pub stomp: Arc<Settings>,
+    /// Whether the process is leaving.
+    pub lifecycle: Lifecycle,
+}
+
+impl std::fmt::Debug for Services {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Services").field("instance", &self.config.instance).finish_non_exhaustive()
+    }
+}
+
+impl Services {
+    /// The largest WebSocket message that a STOMP endpoint reads, in bytes.
+    #[must_use]
+    pub fn stomp_message_limit(&self) -> usize {
+        self.config.stomp.message_size_limit.saturating_mul(MESSAGES_PER_READ)
+    }
+
+    /// Longest delay of a WebSocket's close after draining started: half the
+    /// drain, so that the closing handshakes have the other half.
+    #[must_use]
+    pub fn jitter_window(&self) -> std::time::Duration {
+        self.config.drain / 2
+    }
+}

@@ -1,0 +1,306 @@
+//! STOMP over WebSocket: one task with socket, session and outbox.
+//!
+//! Everything for the client goes through the outbox, so that receipts and
+//! deliveries keep one order; what waits there is written in batches. One frame
+//! of the client is processed at a time. A blocked write arms the send-time
+//! limit, whether or not anything more is sent.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use tokio::time::{Duration, Instant};
+
+use crate::app::Rejection;
+use crate::broker::{Item, Kind, Outbox, OutboxState, Subscription};
+use crate::metrics::Active;
+use crate::stomp::session::Ending;
+use crate::stomp::{Output, Session};
+use crate::ws::{CloseCode, Event, Reading, Socket};
+
+use super::{Services, destinations, echo, message};
+
+/// Frames written by one system call: each is a WebSocket head and a payload,
+/// and writev takes 64 pieces at most in the WebSocket library.
+const BATCH_FRAMES: usize = 32;
+
+/// Bytes that leave the outbox, and its accounting, for one write.
+const BATCH_BYTES: usize = 64 * 1024;
+
+/// A timer that is never reached.
+const NEVER: Duration = Duration::from_secs(365 * 24 * 3600);
+
+/// How a connection ends: close code, reason.
+type Closing = (CloseCode, &'static str);
+
+type Processing = BoxFuture<'static, Result<(), Rejection>>;
+
+/// Serves one STOMP WebSocket until it closes. `session` names it among all
+/// sessions; `jitter` from 0 to 1 says when in the window it leaves while the
+/// server drains.
+pub async fn serve(socket: Socket, services: Arc<Services>, session: String, jitter: f64) {
+    let _active = Active::new(&services.metrics.websocket_connections_active);
+    let aborting = services.lifecycle.aborting().clone();
+    let close_timeout = services.config.websocket.close_timeout;
+    let mut connection = Connection::new(socket, services, session, jitter);
+    tokio::select! {
+        closing = connection.run() => {
+            // Deliveries end here, before the closing handshake.
+            let Connection { socket, outbox, subscriptions, .. } = connection;
+            drop((subscriptions, outbox));
+            if let Some((code, reason)) = closing {
+                let deadline = Instant::now() + close_timeout;
+                tokio::select! {
+                    () = socket.close(code, reason, deadline) => {}
+                    () = aborting.cancelled() => {}
+                }
+            }
+        }
+        () = aborting.cancelled() => {}
+    }
+}
+
+/// An outbox that is closed, and what it forgot is counted, when its connection
+/// ends in whatever way.
+struct OpenOutbox {
+    outbox: Arc<Outbox>,
+    services: Arc<Services>,
+}
+
+impl OpenOutbox {
+    fn new(services: &Arc<Services>) -> Self {
+        let limit = services.config.stomp.send_buffer_size_limit;
+        Self { outbox: Arc::new(Outbox::new(limit)), services: Arc::clone(services) }
+    }
+
+    fn share(&self) -> Arc<Outbox> {
+        Arc::clone(&self.outbox)
+    }
+}
+
+impl std::ops::Deref for OpenOutbox {
+    type Target = Outbox;
+
+    fn deref(&self) -> &Outbox {
+        &self.outbox
+    }
+}
+
+impl Drop for OpenOutbox {
+    fn drop(&mut self) {
+        self.services.metrics.outbox_dropped.inc_by(self.outbox.close());
+    }
+}
+
+struct Connection {
+    socket: Socket,
+    session: Session,
+    session_id: Arc<str>,
+    outbox: OpenOutbox,
+    /// By the key that the session gives.
+    subscriptions: HashMap<String, Subscription>,
+    services: Arc<Services>,
+    /// The frame being processed.
+    processing: Option<Processing>,
+    /// When the write in progress has blocked too long.
+    write_deadline: Option<Instant>,
+    /// When to leave, once the server drains.
+    leave_at: Option<Instant>,
+    jitter: f64,
+    /// Set when nothing more is read; what waits is still written.
+    closing: Option<Closing>,
+}
+
+impl Connection {
+    fn new(socket: Socket, services: Arc<Services>, session: String, jitter: f64) -> Self {
+        Self {
+            session: Session::new(Arc::clone(&services.stomp), &session, Instant::now()),
+            session_id: session.into(),
+            outbox: OpenOutbox::new(&services),
+            subscriptions: HashMap::new(),
+            processing: None,
+            write_deadline: None,
+            leave_at: None,
+            closing: None,
+            socket,
+            services,
+            jitter,
+        }
+    }
+
+    /// Runs until the connection is to be closed, or is gone already.
+    async fn run(&mut self) -> Option<Closing> {
+        let services = Arc::clone(&self.services);
+        let closing = services.lifecycle.closing();
+        let timer = tokio::time::sleep(NEVER);
+        tokio::pin!(timer);
+        loop {
+            let now = Instant::now();
+            if self.session.poll_timeout().is_some_and(|at| now >= at) {
+                self.session.handle_timeout(now);
+            }
+            self.process(now);
+            if let Some(end) = self.write(now) {
+                return Some(end);
+            }
+            // A timer that fires early only costs a turn of the loop, so it is
+            // moved when it would fire late, not at every write.
+            let next = self.next_timer().unwrap_or(now + NEVER);
+            if next < timer.deadline() || timer.is_elapsed() {
+                timer.as_mut().reset(next);
+            }
+            let busy = self.processing.is_some() || self.closing.is_some();
+            let reading = if busy { Reading::Paused } else { Reading::On };
+            tokio::select! {
+                event = self.socket.event(reading) => {
+                    if let Some(end) = self.handle_event(event) {
+                        return end;
+                    }
+                }
+                outcome = processed(&mut self.processing) => match outcome {
+                    Ok(()) => self.session.accept(),
+                    Err(rejection) => {
+                        self.session.reject(&rejection.message, &rejection.explanation);
+                    }
+                },
+                () = self.outbox.filled(), if !self.socket.is_unflushed() => {}
+                () = timer.as_mut() => {}
+                () = closing.cancelled(), if self.leave_at.is_none() => {
+                    let delay = services.jitter_window().mul_f64(self.jitter);
+                    self.leave_at = Some(Instant::now() + delay);
+                }
+            }
+        }
+    }
+
+    /// Handles one event; the inner option is the close frame to send, if the
+    /// socket still takes one.
+    fn handle_event(&mut self, event: Event) -> Option<Option<Closing>> {
+        let now = Instant::now();
+        match event {
+            Event::Text(bytes) | Event::Binary(bytes) => self.session.handle_bytes(now, &bytes),
+            Event::Alive => self.session.handle_bytes(now, b""),
+            Event::Flushed => self.write_deadline = None,
+            Event::Closed(code) => {
+                tracing::debug!(session = %self.session_id, code, "client closed");
+                return Some(Some((CloseCode::Normal, "")));
+            }
+            Event::Failed(failure) => return Some(echo::ended_by(&self.services, failure)),
+        }
+        None
+    }
+
+    fn next_timer(&self) -> Option<Instant> {
+        let session = self.session.poll_timeout();
+        let leave = self.leave_at.filter(|_| self.closing.is_none());
+        session.into_iter().chain(self.write_deadline).chain(leave).min()
+    }
+
+    /// Carries out what the session wants, up to a frame that takes time.
+    fn process(&mut self, now: Instant) {
+        if self.closing.is_none() && self.leave_at.is_some_and(|at| now >= at) {
+            self.closing = Some((CloseCode::GoingAway, "server is going away"));
+        }
+        while self.closing.is_none() && self.processing.is_none() {
+            let Some(output) = self.session.poll_output(now) else { return };
+            match output {
+                Output::Write(bytes) => {
+                    if !self.outbox.push(Item::whole(bytes)) {
+                        self.services.metrics.outbox_dropped.inc();
+                    }
+                }
+                Output::Ping => self.socket.queue_ping(),
+                Output::Subscribe { id, destination } => self.subscribe(id, &destination),
+                Output::Unsubscribe(key) => {
+                    self.subscriptions.remove(&key);
+                    self.session.accept();
+                }
+                Output::Send(frame) => {
+                    let services = Arc::clone(&self.services);
+                    let session = Arc::clone(&self.session_id);
+                    let sending =
+                        async move { destinations::send(&services, frame, &session).await };
+                    self.processing = Some(sending.boxed());
+                }
+                Output::Close(ending) => self.closing = Some(self.end(ending)),
+            }
+        }
+    }
+
+    fn subscribe(&mut self, id: Option<String>, destination: &str) {
+        if let Err(rejection) = destinations::check_subscribe(destination) {
+            self.session.reject(&rejection.message, &rejection.explanation);
+            return;
+        }
+        let version = self.session.version();
+        let prefix = message::delivery_prefix(version, id.as_deref(), &self.session_id);
+        let subscription = self.services.broker.subscribe(
+            destination,
+            self.outbox.share(),
+            prefix,
+            message::dialect(version),
+        );
+        self.subscriptions.insert(id.unwrap_or_else(|| destination.to_owned()), subscription);
+        self.session.accept();
+    }
+
+    fn end(&self, ending: Ending) -> Closing {
+        let errors = &self.services.metrics.websocket_connection_errors;
+        match ending {
+            Ending::Disconnect => (CloseCode::Normal, ""),
+            Ending::ProtocolError => {
+                errors.with_label_values(&["protocol"]).inc();
+                (CloseCode::ProtocolError, "protocol error")
+            }
+            Ending::Refused => (CloseCode::PolicyViolation, "refused"),
+            Ending::TooLarge => {
+                errors.with_label_values(&["protocol"]).inc();
+                (CloseCode::MessageTooBig, "frame too big")
+            }
+            Ending::Unreliable => {
+                errors.with_label_values(&["unreliable"]).inc();
+                (CloseCode::NotReliable, "session not reliable")
+            }
+        }
+    }
+
+    /// Starts the next write when none is in progress. Returns the ending when
+    /// the client is too slow, or when all is written and nothing more comes.
+    fn write(&mut self, now: Instant) -> Option<Closing> {
+        let slow = &self.services.metrics.slow_consumers;
+        if self.outbox.state() == OutboxState::Overflowed {
+            slow.with_label_values(&["buffer"]).inc();
+            return Some((CloseCode::NotReliable, "send buffer size limit exceeded"));
+        }
+        if self.write_deadline.is_some_and(|at| now >= at) {
+            slow.with_label_values(&["time"]).inc();
+            return Some((CloseCode::NotReliable, "send time limit exceeded"));
+        }
+        if self.write_deadline.is_none() {
+            let mut batch = Vec::new();
+            self.outbox.take(&mut batch, BATCH_FRAMES, BATCH_BYTES);
+            if !batch.is_empty() {
+                self.session.handle_written(now);
+            }
+            for item in batch {
+                match item.kind {
+                    Kind::Text => self.socket.queue_text(item.join()),
+                    Kind::Binary => self.socket.queue_binary(item.join()),
+                }
+            }
+            if self.socket.is_unflushed() {
+                self.write_deadline = Some(now + self.services.config.stomp.send_time_limit);
+            }
+        }
+        if self.socket.is_unflushed() { None } else { self.closing }
+    }
+}
+
+/// The outcome of the frame being processed; pending when there is none.
+async fn processed(processing: &mut Option<Processing>) -> Result<(), Rejection> {
+    let Some(future) = processing else { return std::future::pending().await };
+    let outcome = future.await;
+    *processing = None;
+    outcome
+}

@@ -1,0 +1,189 @@
+//! Every metric of the backend, once: its name, help and labels.
+//!
+//! Names are those of the Micrometer meters of the Spring service this one
+//! stands in for (`websocket.connections.active`), in Prometheus' spelling. No
+//! label is ever a user or a destination.
+
+use prometheus::core::Collector;
+use prometheus::{
+    Encoder, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Opts, Registry,
+    TextEncoder,
+};
+
+/// Seconds: from 10 µs to 2.5 s.
+const PROCESSING_BUCKETS: [f64; 12] =
+    [1e-5, 2.5e-5, 5e-5, 1e-4, 2.5e-4, 5e-4, 1e-3, 5e-3, 2.5e-2, 0.1, 0.5, 2.5];
+
+/// The metrics of one server.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    /// Open WebSockets of every kind.
+    pub websocket_connections_active: IntGauge,
+    /// Messages of clients: STOMP SEND frames and echo messages.
+    pub websocket_messages_received: IntCounter,
+    /// Messages put out to clients, one for each receiver.
+    pub websocket_messages_sent: IntCounter,
+    /// WebSockets that ended by a fault, by whose: `handshake`, `protocol`,
+    /// `unreliable`, `io`.
+    pub websocket_connection_errors: IntCounterVec,
+    /// Seconds from a SEND to its last delivery into an outbox.
+    pub websocket_message_processing_time: Histogram,
+    /// Clients closed with 4500 because they read too slowly, by `reason`:
+    /// `buffer` or `time`.
+    pub slow_consumers: IntCounterVec,
+    /// Messages that a full or closed outbox did not take.
+    pub outbox_dropped: IntCounter,
+    /// Open TCP connections, WebSockets included.
+    pub http_connections_active: IntGauge,
+    /// Connections refused with 503, or dropped unanswered, above
+    /// `max-connections`.
+    pub http_connections_refused: IntCounter,
+    /// HTTP responses by status; 101 is a WebSocket.
+    pub http_requests: IntCounterVec,
+}
+
+/// Why the metrics cannot be made: a name is invalid or taken.
+pub type MetricsError = prometheus::Error;
+
+impl Metrics {
+    /// Registers all metrics, with the instance as a constant label.
+    ///
+    /// # Errors
+    ///
+    /// Never with the names above; the registry checks them.
+    pub fn try_new(instance: &str) -> Result<Self, MetricsError> {
+        let labels = [("instance_name".to_owned(), instance.to_owned())].into();
+        let registry = Registry::new_custom(None, Some(labels))?;
+        Ok(Self {
+            websocket_connections_active: add(
+                &registry,
+                IntGauge::new("websocket_connections_active", "Open WebSockets")?,
+            )?,
+            websocket_messages_received: add(
+                &registry,
+                IntCounter::new("websocket_messages_received_total", "Messages from clients")?,
+            )?,
+            websocket_messages_sent: add(
+                &registry,
+                IntCounter::new("websocket_messages_sent_total", "Messages to clients")?,
+            )?,
+            websocket_connection_errors: counter(
+                &registry,
+                "websocket_connection_errors_total",
+                "WebSockets that ended by a fault",
+                "kind",
+            )?,
+            websocket_message_processing_time: add(
+                &registry,
+                Histogram::with_opts(
+                    HistogramOpts::new(
+                        "websocket_message_processing_time_seconds",
+                        "Time from a SEND to its last delivery into an outbox",
+                    )
+                    .buckets(PROCESSING_BUCKETS.to_vec()),
+                )?,
+            )?,
+            slow_consumers: counter(
+                &registry,
+                "websocket_slow_consumers_total",
+                "Clients closed because they read too slowly",
+                "reason",
+            )?,
+            outbox_dropped: add(
+                &registry,
+                IntCounter::new(
+                    "websocket_outbox_dropped_total",
+                    "Messages that a full or closed outbox did not take",
+                )?,
+            )?,
+            http_connections_active: add(
+                &registry,
+                IntGauge::new("http_connections_active", "Open TCP connections")?,
+            )?,
+            http_connections_refused: add(
+                &registry,
+                IntCounter::new(
+                    "http_connections_refused_total",
+                    "Connections above max-connections",
+                )?,
+            )?,
+            http_requests: counter(
+                &registry,
+                "http_requests_total",
+                "HTTP responses by status",
+                "status",
+            )?,
+            registry,
+        })
+    }
+
+    /// The text format of Prometheus, version 0.0.4.
+    ///
+    /// # Errors
+    ///
+    /// A metric cannot be encoded.
+    pub fn render(&self) -> Result<Vec<u8>, MetricsError> {
+        let mut text = Vec::new();
+        TextEncoder::new().encode(&self.registry.gather(), &mut text)?;
+        Ok(text)
+    }
+}
+
+fn add<C: Collector + Clone + 'static>(registry: &Registry, metric: C) -> Result<C, MetricsError> {
+    registry.register(Box::new(metric.clone()))?;
+    Ok(metric)
+}
+
+fn counter(
+    registry: &Registry,
+    name: &str,
+    help: &str,
+    label: &str,
+) -> Result<IntCounterVec, MetricsError> {
+    add(registry, IntCounterVec::new(Opts::new(name, help), &[label])?)
+}
+
+/// Counts something that is open for as long as this lives.
+#[derive(Debug)]
+pub struct Active(IntGauge);
+
+impl Active {
+    /// One more.
+    #[must_use]
+    pub fn new(gauge: &IntGauge) -> Self {
+        gauge.inc();
+        Self(gauge.clone())
+    }
+}
+
+impl Drop for Active {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn metrics_have_their_documented_names() {
+        let metrics = Metrics::try_new("b1").unwrap();
+        let open = Active::new(&metrics.websocket_connections_active);
+        metrics.http_requests.with_label_values(&["200"]).inc();
+        let text = String::from_utf8(metrics.render().unwrap()).unwrap();
+        assert!(text.contains("websocket_connections_active{instance_name=\"b1\"} 1"), "{text}");
+        assert!(text.contains("http_requests_total{instance_name=\"b1\",status=\"200\"} 1"));
+        for name in [
+            "websocket_messages_received_total",
+            "websocket_messages_sent_total",
+            "websocket_message_processing_time_seconds_bucket",
+            "websocket_outbox_dropped_total",
+        ] {
+            assert!(text.contains(name), "{name}");
+        }
+        drop(open);
+        assert_eq!(metrics.websocket_connections_active.get(), 0);
+    }
+}

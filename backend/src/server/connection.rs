@@ -1,0 +1,145 @@
+//! One HTTP connection: hyper over a [`TimedIo`], and the end of a response.
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http::header::{CONNECTION, HeaderValue};
+use http::{Request, Response, StatusCode};
+use http_body_util::Full;
+use hyper::body::{Body, Frame, Incoming, SizeHint};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::Instant;
+use tokio_util::task::TaskTracker;
+
+use crate::endpoint::Services;
+use crate::metrics::Active;
+
+use super::routes::{self, Exchange};
+use super::timed_io::{Clock, TimedIo};
+use super::upgrade::Upgrade;
+
+/// One TCP connection. A WebSocket keeps it after HTTP is done with it.
+#[derive(Debug)]
+pub(super) struct Connection {
+    /// Counts from 1 in this process.
+    pub(super) id: u64,
+    pub(super) remote: SocketAddr,
+    pub(super) local: SocketAddr,
+    /// Requests so far.
+    pub(super) requests: AtomicU64,
+    pub(super) _active: Active,
+    pub(super) _permit: OwnedSemaphorePermit,
+}
+
+/// Serves a connection until it closes or becomes a WebSocket.
+pub(super) async fn serve(
+    stream: TcpStream,
+    connection: Arc<Connection>,
+    services: Arc<Services>,
+    tasks: TaskTracker,
+) {
+    let tomcat = &services.config.server.tomcat;
+    let clock = Arc::new(Clock::new(
+        Instant::now(),
+        tomcat.connection_timeout,
+        tomcat.keep_alive_timeout,
+    ));
+    let io = TokioIo::new(TimedIo::new(stream, Arc::clone(&clock)));
+    let lifecycle = services.lifecycle.clone();
+    let mut builder = http1::Builder::new();
+    builder.header_read_timeout(None).max_header_size(tomcat.max_http_header_size);
+    let service = service_fn(move |request| {
+        let started = Started {
+            ambiguous: clock.request_started(),
+            connection: Arc::clone(&connection),
+            services: Arc::clone(&services),
+            tasks: tasks.clone(),
+        };
+        let clock = Arc::clone(&clock);
+        async move { Ok::<_, Infallible>(respond(request, started, clock).await) }
+    });
+    let serving = builder.serve_connection(io, service).with_upgrades();
+    tokio::pin!(serving);
+    let result = tokio::select! {
+        result = serving.as_mut() => result,
+        () = lifecycle.ending().cancelled() => {
+            serving.as_mut().graceful_shutdown();
+            tokio::select! {
+                result = serving.as_mut() => result,
+                () = lifecycle.aborting().cancelled() => return,
+            }
+        }
+    };
+    if let Err(error) = result {
+        tracing::debug!(error = &error as &dyn std::error::Error, "connection ended");
+    }
+}
+
+/// A request that has just begun.
+struct Started {
+    ambiguous: bool,
+    connection: Arc<Connection>,
+    services: Arc<Services>,
+    tasks: TaskTracker,
+}
+
+async fn respond(
+    request: Request<Incoming>,
+    started: Started,
+    clock: Arc<Clock>,
+) -> Response<Tracked> {
+    let Started { ambiguous, connection, services, tasks } = started;
+    let requests = connection.requests.fetch_add(1, Ordering::Relaxed) + 1;
+    let upgrade = Upgrade { connection: Arc::clone(&connection), tasks };
+    let exchange = Exchange { connection: &connection, requests, ambiguous, upgrade };
+    let mut response = routes::respond(request, exchange, &services).await;
+    let status = response.status();
+    services.metrics.http_requests.with_label_values(&[status.as_str()]).inc();
+    if services.lifecycle.draining().is_cancelled() && status != StatusCode::SWITCHING_PROTOCOLS {
+        // The balancer learns it from an answer, not from a reset.
+        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    response.map(|body| Tracked { body, clock })
+}
+
+/// A response body that starts the idle time of its connection when it ends.
+#[derive(Debug)]
+pub(super) struct Tracked {
+    body: Full<Bytes>,
+    clock: Arc<Clock>,
+}
+
+impl Body for Tracked {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        Pin::new(&mut self.body).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+impl Drop for Tracked {
+    fn drop(&mut self) {
+        self.clock.request_finished(Instant::now());
+    }
+}

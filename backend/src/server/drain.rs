@@ -1,0 +1,82 @@
+//! Leaving in order, within the drain time.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use tokio::time::{Duration, Instant, timeout_at};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::endpoint::{Content, Services};
+
+/// Where clients hear that the server leaves.
+const EVENTS: &str = "/topic/server.events";
+
+/// What they hear.
+const NOTICE: &str = r#"{"message":"Server maintenance. Please reconnect in a few seconds.","reconnectInSeconds":30}"#;
+
+/// Longest time that the notice gets before the first WebSocket closes.
+const NOTICE_TIME: Duration = Duration::from_secs(2);
+
+/// The last part of the drain, in which nothing new starts.
+const MARGIN: u32 = 10;
+
+/// The order of leaving.
+#[derive(Debug)]
+pub(super) struct Drain {
+    services: Arc<Services>,
+    tasks: TaskTracker,
+}
+
+impl Drain {
+    pub(super) fn new(services: &Arc<Services>, tasks: &TaskTracker) -> Self {
+        Self { services: Arc::clone(services), tasks: tasks.clone() }
+    }
+
+    /// Waits for `shutdown`, then takes every step. All tasks have ended when
+    /// this returns.
+    pub(super) async fn run(self, shutdown: &CancellationToken) {
+        shutdown.cancelled().await;
+        let lifecycle = &self.services.lifecycle;
+        let drain = self.services.config.drain;
+        let start = Instant::now();
+        tracing::info!(
+            drain_ms = drain.as_millis(),
+            websockets = self.services.metrics.websocket_connections_active.get(),
+            connections = self.services.metrics.http_connections_active.get(),
+            "draining"
+        );
+        lifecycle.draining().cancel();
+        if self.services.broker.has_subscribers(EVENTS) {
+            self.notify().await;
+            tokio::time::sleep((drain / MARGIN).min(NOTICE_TIME)).await;
+        }
+        lifecycle.closing().cancel();
+        self.tasks.close();
+        // WebSockets leave within the jitter window. An HTTP connection that
+        // idles gets as long to see its `Connection: close`.
+        let idle_until = start + self.services.jitter_window();
+        if timeout_at(idle_until, self.tasks.wait()).await.is_ok() {
+            return;
+        }
+        lifecycle.ending().cancel();
+        if timeout_at(start + drain - drain / MARGIN, self.tasks.wait()).await.is_ok() {
+            return;
+        }
+        tracing::warn!(
+            connections = self.services.metrics.http_connections_active.get(),
+            "drain time is over, dropping what is left"
+        );
+        lifecycle.aborting().cancel();
+        self.tasks.wait().await;
+    }
+
+    async fn notify(&self) {
+        let headers = vec![("content-type".to_owned(), "application/json".to_owned())];
+        let body = Bytes::from_static(NOTICE.as_bytes());
+        let content = Content::new(EVENTS.to_owned(), headers, body);
+        let published = self.services.broker.publish(EVENTS, &content).await;
+        self.services.metrics.websocket_messages_sent.inc_by(published.delivered);
+        self.services.metrics.outbox_dropped.inc_by(published.dropped);
+    }
+}

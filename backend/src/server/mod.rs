@@ -1,0 +1,192 @@
+//! The server: listener, connections, and the order in which it leaves.
+//!
+//! [`Server::bind`] opens the socket, [`Server::run`] serves until told to
+//! leave. Every task is tracked and has ended when `run` returns.
+
+mod connection;
+mod drain;
+mod head;
+mod listener;
+mod response;
+mod routes;
+mod timed_io;
+mod upgrade;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio::time::Duration;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::app::Application;
+use crate::broker::Broker;
+use crate::config::Config;
+use crate::endpoint::Services;
+use crate::health::Lifecycle;
+use crate::metrics::{Active, Metrics, MetricsError};
+use crate::stomp::Settings;
+
+use connection::Connection;
+
+/// Refusals answered at one time above `max-connections`; further connections
+/// are dropped unanswered.
+const REFUSALS: usize = 256;
+
+/// Pause after an accept that failed, as it does when file descriptors run out.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// Why a server does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum BindError {
+    /// The address is taken or not ours.
+    #[error("cannot listen on {address}: {source} (choose another with --port or server.port, --address or server.address)")]
+    Listen {
+        /// The address asked for.
+        address: SocketAddr,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The metrics could not be registered.
+    #[error("metrics: {0}")]
+    Metrics(#[from] MetricsError),
+}
+
+/// A server with an open socket.
+#[derive(Debug)]
+pub struct Server {
+    listener: TcpListener,
+    address: SocketAddr,
+    services: Arc<Services>,
+    tasks: TaskTracker,
+    connections: Arc<Semaphore>,
+    refusals: Arc<Semaphore>,
+    next_connection: AtomicU64,
+}
+
+impl Server {
+    /// Opens the socket. Connections queue in the backlog until
+    /// [`run`](Self::run). Must be called within a Tokio runtime.
+    ///
+    /// # Errors
+    ///
+    /// The address cannot be listened on.
+    pub fn bind(config: Config, application: Arc<dyn Application>) -> Result<Self, BindError> {
+        let address = SocketAddr::new(config.server.address, config.server.port);
+        let failed = |source| BindError::Listen { address, source };
+        let listener = listener::open(
+            address,
+            config.server.tomcat.accept_count,
+            config.server.reuse_port,
+        )
+        .map_err(failed)?;
+        let address = listener.local_addr().map_err(failed)?;
+        let metrics = Metrics::try_new(&config.instance)?;
+        let stomp = Settings {
+            message_size_limit: config.stomp.message_size_limit,
+            heart_beat: (config.stomp.heart_beat.send, config.stomp.heart_beat.receive),
+            time_to_first_message: config.stomp.time_to_first_message,
+            ping_interval: config.websocket.ping_interval,
+            server: format!("albeit-backend/{} {}", env!("CARGO_PKG_VERSION"), config.instance),
+        };
+        Ok(Self {
+            listener,
+            address,
+            connections: Arc::new(Semaphore::new(config.server.tomcat.max_connections)),
+            refusals: Arc::new(Semaphore::new(REFUSALS)),
+            tasks: TaskTracker::new(),
+            next_connection: AtomicU64::new(1),
+            services: Arc::new(Services {
+                broker: Arc::new(Broker::default()),
+                stomp: Arc::new(stomp),
+                lifecycle: Lifecycle::default(),
+                application,
+                metrics,
+                config,
+            }),
+        })
+    }
+
+    /// The address listened on, with the port that the system chose for 0.
+    #[must_use]
+    pub fn local_addr(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// What the server's connections share: the broker to publish from outside,
+    /// the metrics, the lifecycle.
+    #[must_use]
+    pub fn services(&self) -> &Arc<Services> {
+        &self.services
+    }
+
+    /// Serves until `shutdown` is cancelled, then leaves in order within the
+    /// drain time of the configuration: readiness off and a notice on
+    /// `/topic/server.events`, no more accepts, WebSockets closed one after the
+    /// other, idle connections closed, the rest dropped.
+    pub async fn run(self, shutdown: CancellationToken) {
+        tracing::info!(
+            address = %self.address,
+            instance = %self.services.config.instance,
+            "listening"
+        );
+        let drain = drain::Drain::new(&self.services, &self.tasks);
+        tokio::join!(self.accept(), drain.run(&shutdown));
+        tracing::info!("stopped");
+    }
+
+    /// Accepts until the lifecycle says to close, and closes the socket: what
+    /// still waits in the backlog is refused at once.
+    async fn accept(self) {
+        let closing = self.services.lifecycle.closing();
+        loop {
+            let accepted = tokio::select! {
+                biased;
+                () = closing.cancelled() => return,
+                accepted = self.listener.accept() => accepted,
+            };
+            match accepted {
+                Ok((stream, peer)) => self.admit(stream, peer),
+                Err(error) => {
+                    tracing::warn!(%error, "accept failed");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
+            }
+        }
+    }
+
+    /// Serves a connection, or refuses it above the limit.
+    fn admit(&self, stream: TcpStream, peer: SocketAddr) {
+        let metrics = &self.services.metrics;
+        let Ok(permit) = Arc::clone(&self.connections).try_acquire_owned() else {
+            metrics.http_connections_refused.inc();
+            tracing::warn!(%peer, "connection above max-connections refused");
+            if let Ok(permit) = Arc::clone(&self.refusals).try_acquire_owned() {
+                let aborting = self.services.lifecycle.aborting().clone();
+                self.tasks.spawn(async move {
+                    tokio::select! {
+                        () = listener::refuse(stream) => {}
+                        () = aborting.cancelled() => {}
+                    }
+                    drop(permit);
+                });
+            }
+            return;
+        };
+        listener::tune(&stream);
+        let connection = Connection {
+            id: self.next_connection.fetch_add(1, Ordering::Relaxed),
+            remote: peer,
+            local: stream.local_addr().unwrap_or(self.address),
+            requests: AtomicU64::new(0),
+            _active: Active::new(&metrics.http_connections_active),
+            _permit: permit,
+        };
+        let services = Arc::clone(&self.services);
+        let tasks = self.tasks.clone();
+        self.tasks.spawn(connection::serve(stream, Arc::new(connection), services, tasks));
+    }
+}

@@ -1,0 +1,45 @@
+//! Responses with a body in one piece.
+
+use bytes::Bytes;
+use http::header::{ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderValue};
+use http::{Response, StatusCode};
+use http_body_util::Full;
+
+/// A response of ours.
+pub(super) type Answer = Response<Full<Bytes>>;
+
+pub(super) const JSON: &str = "application/json";
+
+/// A response with a body.
+pub(super) fn content(
+    status: StatusCode,
+    content_type: &'static str,
+    body: impl Into<Bytes>,
+) -> Answer {
+    let mut response = Response::new(Full::new(body.into()));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
+/// An error in JSON: its status and a text.
+pub(super) fn error(status: StatusCode, text: &str) -> Answer {
+    let body = serde_json::json!({ "status": status.as_u16(), "error": text });
+    content(status, JSON, body.to_string())
+}
+
+/// 400 for a request that cannot be trusted; its connection closes.
+pub(super) fn malformed(text: &str) -> Answer {
+    let mut response = error(StatusCode::BAD_REQUEST, text);
+    response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    response
+}
+
+/// 405 with the methods that are allowed.
+pub(super) fn method_not_allowed(allowed: &'static str) -> Answer {
+    let mut response = error(StatusCode::METHOD_NOT_ALLOWED, "method not allowed");
+    response.headers_mut().insert(ALLOW, HeaderValue::from_static(allowed));
+    response
+}

@@ -1,0 +1,236 @@
+//! A connection with Tomcat's timers.
+//!
+//! The HTTP library has one timer for reading a head and for idling between
+//! requests; Tomcat and its users have two. The wrapper keeps one state for the
+//! connection and one timer:
+//!
+//! *head* (deadline: `connection-timeout` after the first byte, or the accept)
+//! → *request* (no deadline) → *idle* (deadline: `keep-alive-timeout`) → first
+//! byte → *head* …
+//!
+//! Reading comes before the timer: a request that has arrived is served even
+//! when the deadline has passed. A write that the peer does not take for
+//! `connection-timeout` ends the connection too.
+
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use parking_lot::Mutex;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::time::{Duration, Instant, Sleep};
+
+use super::head::HeadScan;
+
+#[derive(Debug)]
+enum Phase {
+    /// A head is being read.
+    Head { deadline: Instant },
+    /// A request is being served.
+    Request,
+    /// Between two requests.
+    Idle { deadline: Instant },
+}
+
+#[derive(Debug)]
+struct State {
+    phase: Phase,
+    head: HeadScan,
+}
+
+/// The state of a connection, shared by its socket and its service.
+#[derive(Debug)]
+pub(super) struct Clock {
+    state: Mutex<State>,
+    connection_timeout: Duration,
+    keep_alive_timeout: Duration,
+}
+
+impl Clock {
+    /// The clock of a connection accepted at `now`.
+    pub(super) fn new(
+        now: Instant,
+        connection_timeout: Duration,
+        keep_alive_timeout: Duration,
+    ) -> Self {
+        let phase = Phase::Head { deadline: now + connection_timeout };
+        let state = Mutex::new(State { phase, head: HeadScan::default() });
+        Self { state, connection_timeout, keep_alive_timeout }
+    }
+
+    /// A head is complete and its request is being served. Returns whether the
+    /// length of its body was ambiguous.
+    pub(super) fn request_started(&self) -> bool {
+        let mut state = self.state.lock();
+        state.phase = Phase::Request;
+        std::mem::take(&mut state.head).is_ambiguous()
+    }
+
+    /// The response has been handed to the connection.
+    pub(super) fn request_finished(&self, now: Instant) {
+        self.state.lock().phase = Phase::Idle { deadline: now + self.keep_alive_timeout };
+    }
+
+    fn received(&self, now: Instant, bytes: &[u8]) {
+        let mut state = self.state.lock();
+        match state.phase {
+            Phase::Head { .. } => {}
+            Phase::Idle { .. } => {
+                state.phase = Phase::Head { deadline: now + self.connection_timeout };
+            }
+            Phase::Request => return,
+        }
+        state.head.read(bytes);
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        match self.state.lock().phase {
+            Phase::Head { deadline } | Phase::Idle { deadline } => Some(deadline),
+            Phase::Request => None,
+        }
+    }
+}
+
+/// A TCP connection that ends when its clock says so.
+#[derive(Debug)]
+pub(super) struct TimedIo {
+    tcp: TcpStream,
+    clock: Arc<Clock>,
+    timer: Option<Pin<Box<Sleep>>>,
+    /// When the blocked write will have blocked too long.
+    write_deadline: Option<Instant>,
+}
+
+impl TimedIo {
+    pub(super) fn new(tcp: TcpStream, clock: Arc<Clock>) -> Self {
+        Self { tcp, clock, timer: None, write_deadline: None }
+    }
+
+    /// The bare connection, without timers.
+    pub(super) fn into_inner(self) -> TcpStream {
+        self.tcp
+    }
+
+    /// Fails when the deadline has passed, else arms the timer.
+    fn poll_deadline(&mut self, cx: &mut Context<'_>) -> Poll<io::Error> {
+        let deadlines = self.clock.deadline().into_iter().chain(self.write_deadline);
+        let Some(deadline) = deadlines.min() else { return Poll::Pending };
+        let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(deadline)));
+        if timer.deadline() != deadline {
+            timer.as_mut().reset(deadline);
+        }
+        ready!(timer.as_mut().poll(cx));
+        Poll::Ready(io::ErrorKind::TimedOut.into())
+    }
+
+    /// Watches over a write: arms the deadline while it blocks.
+    fn written(
+        &mut self,
+        cx: &mut Context<'_>,
+        result: Poll<io::Result<usize>>,
+    ) -> Poll<io::Result<usize>> {
+        match result {
+            Poll::Ready(result) => {
+                self.write_deadline = None;
+                Poll::Ready(result)
+            }
+            Poll::Pending => {
+                if self.write_deadline.is_none() {
+                    self.write_deadline = Some(Instant::now() + self.clock.connection_timeout);
+                }
+                self.poll_deadline(cx).map(Err)
+            }
+        }
+    }
+}
+
+impl AsyncRead for TimedIo {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
+        match Pin::new(&mut self.tcp).poll_read(cx, buf) {
+            Poll::Ready(Ok(())) => {
+                let bytes = buf.filled().get(before..).unwrap_or_default();
+                if !bytes.is_empty() {
+                    self.clock.received(Instant::now(), bytes);
+                }
+                Poll::Ready(Ok(()))
+            }
+            Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
+            Poll::Pending => self.poll_deadline(cx).map(Err),
+        }
+    }
+}
+
+impl AsyncWrite for TimedIo {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let result = Pin::new(&mut self.tcp).poll_write(cx, buf);
+        self.written(cx, result)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let result = Pin::new(&mut self.tcp).poll_write_vectored(cx, bufs);
+        self.written(cx, result)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.tcp.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.tcp).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.tcp).poll_shutdown(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CONNECTION: Duration = Duration::from_secs(20);
+    const KEEP_ALIVE: Duration = Duration::from_secs(70);
+
+    #[test]
+    fn each_phase_has_its_deadline() {
+        let now = Instant::now();
+        let second = Duration::from_secs(1);
+        let clock = Clock::new(now, CONNECTION, KEEP_ALIVE);
+        assert_eq!(clock.deadline(), Some(now + CONNECTION));
+        // More bytes of a head do not move its deadline.
+        clock.received(now + second, b"GET /");
+        assert_eq!(clock.deadline(), Some(now + CONNECTION));
+        clock.request_started();
+        assert_eq!(clock.deadline(), None);
+        clock.request_finished(now + second);
+        assert_eq!(clock.deadline(), Some(now + second + KEEP_ALIVE));
+        clock.received(now + second * 5, b"G");
+        assert_eq!(clock.deadline(), Some(now + second * 5 + CONNECTION));
+    }
+
+    #[test]
+    fn each_head_is_judged_by_itself() {
+        let now = Instant::now();
+        let clock = Clock::new(now, CONNECTION, KEEP_ALIVE);
+        clock.received(now, b"GET / HTTP/1.1\r\ncontent-length: 1\r\ntransfer-encoding: a\r\n\r\n");
+        assert!(clock.request_started());
+        clock.request_finished(now);
+        clock.received(now, b"GET / HTTP/1.1\r\nhost: a\r\n\r\n");
+        assert!(!clock.request_started());
+    }
+}

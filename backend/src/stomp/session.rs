@@ -1,0 +1,370 @@
+//! A STOMP session: frames in, actions out, no I/O.
+//!
+//! The owner feeds bytes with [`Session::handle_bytes`] and takes what is to be
+//! done from [`Session::poll_output`] until it returns `None`. A
+//! [`Output::Subscribe`], [`Output::Unsubscribe`] or [`Output::Send`] must be
+//! answered by [`Session::accept`] or [`Session::reject`] before the next
+//! frame is looked at, so that a receipt always follows the processing of its
+//! frame, and frames of one client are processed in order.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use tokio::time::{Duration, Instant};
+
+use super::codec::{DecodeError, Decoder, Limits};
+use super::frame::{Command, Frame, Headers, Version};
+use super::heart_beat::{self, HeartBeat};
+
+/// Subscriptions that one session may hold.
+pub const SUBSCRIPTION_LIMIT: usize = 1000;
+
+/// Headers that one frame may have.
+pub const HEADER_LIMIT: usize = 128;
+
+/// What all sessions of a server share.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Largest frame in bytes.
+    pub message_size_limit: usize,
+    /// What the server sends and wants.
+    pub heart_beat: (Duration, Duration),
+    /// Longest time from the handshake to CONNECT.
+    pub time_to_first_message: Duration,
+    /// A client without heart-beats is pinged this often.
+    pub ping_interval: Duration,
+    /// The `server` header of CONNECTED: `name/version instance`.
+    pub server: String,
+}
+
+/// Why a session ends; decides the close code of its carrier.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
+    /// The client sent DISCONNECT.
+    Disconnect,
+    /// The client broke the protocol.
+    ProtocolError,
+    /// The client asked for what it may not have.
+    Refused,
+    /// A frame was larger than the limit.
+    TooLarge,
+    /// The client was silent too long.
+    Unreliable,
+}
+
+/// What the owner of a session has to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Output {
+    /// Write these bytes, a frame or a heart-beat.
+    Write(Bytes),
+    /// Ping on the carrier, where it can.
+    Ping,
+    /// Register a subscription, then accept or reject.
+    Subscribe {
+        /// The client's name for it, none only in STOMP 1.0.
+        id: Option<String>,
+        /// What it listens to.
+        destination: String,
+    },
+    /// Remove a subscription, then accept. The client's name of it, or its
+    /// destination in STOMP 1.0.
+    Unsubscribe(String),
+    /// Route a message, then accept or reject.
+    Send(Frame),
+    /// Write what is left and close.
+    Close(Ending),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    /// Waiting for CONNECT until the instant.
+    Opening(Instant),
+    /// Frames flow.
+    Open,
+    /// An ending was emitted; nothing more is read.
+    Over,
+}
+
+/// One client's session.
+#[derive(Debug)]
+pub struct Session {
+    settings: Arc<Settings>,
+    id: Box<str>,
+    decoder: Decoder,
+    phase: Phase,
+    version: Version,
+    heart_beat: HeartBeat,
+    /// Last ping, in sessions that send no heart-beats.
+    last_ping: Instant,
+    /// Key (id, or destination in 1.0) to destination.
+    subscriptions: HashMap<Box<str>, Box<str>>,
+    outputs: VecDeque<Output>,
+    /// The frame being processed by the owner, with its receipt.
+    processing: Option<Option<String>>,
+}
+
+impl Session {
+    /// A session whose carrier was opened at `now`. `id` goes into CONNECTED.
+    #[must_use]
+    pub fn new(settings: Arc<Settings>, id: &str, now: Instant) -> Self {
+        let limits = Limits { frame: settings.message_size_limit, headers: HEADER_LIMIT };
+        let none = (Duration::ZERO, Duration::ZERO);
+        Self {
+            id: id.into(),
+            decoder: Decoder::new(limits),
+            phase: Phase::Opening(now + settings.time_to_first_message),
+            version: Version::V1_2,
+            heart_beat: HeartBeat::negotiate(none, none, now),
+            last_ping: now,
+            subscriptions: HashMap::new(),
+            outputs: VecDeque::new(),
+            processing: None,
+            settings,
+        }
+    }
+
+    /// The version agreed on; 1.2 before that.
+    #[must_use]
+    pub fn version(&self) -> Version {
+        self.version
+    }
+
+    /// Bytes from the client, in any portions.
+    pub fn handle_bytes(&mut self, now: Instant, bytes: &[u8]) {
+        self.heart_beat.received(now);
+        if self.phase != Phase::Over {
+            self.decoder.extend(bytes);
+        }
+    }
+
+    /// The carrier took bytes that were to be written.
+    pub fn handle_written(&mut self, now: Instant) {
+        self.heart_beat.sent(now);
+    }
+
+    /// An instant of [`poll_timeout`](Self::poll_timeout) has come.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        match self.phase {
+            Phase::Over => {}
+            Phase::Opening(deadline) if now >= deadline => {
+                self.fail(Ending::Unreliable, "no CONNECT frame in time", "", None);
+            }
+            _ if self.heart_beat.is_missed(now) => {
+                self.fail(Ending::Unreliable, "no heart-beat in time", "", None);
+            }
+            _ if self.heart_beat.is_due(now) => {
+                self.heart_beat.sent(now);
+                self.outputs.push_back(Output::Write(Bytes::from_static(heart_beat::BEAT)));
+            }
+            _ if !self.heart_beat.sends() && now >= self.last_ping + self.settings.ping_interval => {
+                self.last_ping = now;
+                self.outputs.push_back(Output::Ping);
+            }
+            _ => {}
+        }
+    }
+
+    /// When to call [`handle_timeout`](Self::handle_timeout) next.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        let opening = match self.phase {
+            Phase::Opening(deadline) => Some(deadline),
+            Phase::Open => None,
+            Phase::Over => return None,
+        };
+        let ping =
+            (!self.heart_beat.sends()).then(|| self.last_ping + self.settings.ping_interval);
+        opening.into_iter().chain(ping).chain(self.heart_beat.poll_timeout()).min()
+    }
+
+    /// The next thing to do, or `None` until something is handled.
+    pub fn poll_output(&mut self, now: Instant) -> Option<Output> {
+        loop {
+            if let Some(output) = self.outputs.pop_front() {
+                return Some(output);
+            }
+            if self.processing.is_some() || self.phase == Phase::Over {
+                return None;
+            }
+            match self.decoder.next_frame() {
+                Ok(Some(frame)) => self.handle_frame(now, frame),
+                Ok(None) => return None,
+                Err(error) => {
+                    let ending = match error {
+                        DecodeError::FrameTooLarge(_) => Ending::TooLarge,
+                        _ => Ending::ProtocolError,
+                    };
+                    self.fail(ending, &error.to_string(), "", None);
+                }
+            }
+        }
+    }
+
+    /// The frame handed out last has been processed.
+    pub fn accept(&mut self) {
+        if let Some(receipt) = self.processing.take().flatten() {
+            self.write(&Frame::new(Command::Receipt, [("receipt-id", &receipt)]));
+        }
+        if self.outputs.capacity() > 16 && self.outputs.is_empty() {
+            self.outputs = VecDeque::new();
+        }
+    }
+
+    /// The frame handed out last cannot be processed: ERROR and close.
+    pub fn reject(&mut self, message: &str, explanation: &str) {
+        let receipt = self.processing.take().flatten();
+        self.fail(Ending::Refused, message, explanation, receipt.as_deref());
+    }
+
+    fn handle_frame(&mut self, now: Instant, frame: Frame) {
+        let opening = matches!(self.phase, Phase::Opening(_));
+        let receipt = frame.headers.value("receipt").map(str::to_owned);
+        match frame.command {
+            Command::Connect | Command::Stomp if opening => self.connect(now, &frame.headers),
+            Command::Connect | Command::Stomp => {
+                self.refuse_frame("already connected", receipt.as_deref());
+            }
+            Command::Connected | Command::Message | Command::Receipt | Command::Error => {
+                let text = format!("{} is sent by servers only", frame.command);
+                self.refuse_frame(&text, receipt.as_deref());
+            }
+            command if opening => {
+                self.refuse_frame(&format!("{command} before CONNECT"), receipt.as_deref());
+            }
+            Command::Send => self.send(frame, receipt),
+            Command::Subscribe => self.subscribe(&frame.headers, receipt),
+            Command::Unsubscribe => self.unsubscribe(&frame.headers, receipt),
+            Command::Disconnect => {
+                if let Some(receipt) = receipt {
+                    self.write(&Frame::new(Command::Receipt, [("receipt-id", &receipt)]));
+                }
+                self.end(Ending::Disconnect);
+            }
+            command @ (Command::Ack
+            | Command::Nack
+            | Command::Begin
+            | Command::Commit
+            | Command::Abort) => {
+                self.refuse_frame(&format!("{command} is not supported yet"), receipt.as_deref());
+            }
+        }
+    }
+
+    fn connect(&mut self, now: Instant, headers: &Headers) {
+        let Some(version) = Version::negotiate(headers.value("accept-version")) else {
+            let explanation = format!("Supported protocol versions are {}", Version::SUPPORTED);
+            let mut error = Frame::new(
+                Command::Error,
+                [("message", "no common version"), ("version", Version::SUPPORTED)],
+            );
+            error.headers.push("content-type", "text/plain");
+            error.body = explanation.into();
+            self.write(&error);
+            return self.end(Ending::ProtocolError);
+        };
+        let client = match headers.value("heart-beat").map(heart_beat::parse) {
+            None => (Duration::ZERO, Duration::ZERO),
+            Some(Some(intervals)) => intervals,
+            Some(None) => return self.refuse_frame("malformed heart-beat header", None),
+        };
+        let server = self.settings.heart_beat;
+        self.version = version;
+        self.decoder.set_version(version);
+        self.phase = Phase::Open;
+        self.heart_beat = HeartBeat::negotiate(server, client, now);
+        let beats = format!("{},{}", server.0.as_millis(), server.1.as_millis());
+        let connected = Frame::new(
+            Command::Connected,
+            [
+                ("version", version.as_str()),
+                ("heart-beat", &beats),
+                ("session", &self.id),
+                ("server", &self.settings.server),
+            ],
+        );
+        self.write(&connected);
+    }
+
+    fn send(&mut self, frame: Frame, receipt: Option<String>) {
+        if frame.headers.value("transaction").is_some() {
+            return self.refuse_frame("transactions are not supported yet", receipt.as_deref());
+        }
+        if frame.headers.value("destination").is_none_or(str::is_empty) {
+            return self.refuse_frame("SEND without a destination", receipt.as_deref());
+        }
+        self.process(Output::Send(frame), receipt);
+    }
+
+    fn subscribe(&mut self, headers: &Headers, receipt: Option<String>) {
+        let id = headers.value("id");
+        let destination = headers.value("destination").filter(|text| !text.is_empty());
+        let Some(destination) = destination else {
+            return self.refuse_frame("SUBSCRIBE without a destination", receipt.as_deref());
+        };
+        if id.is_none() && self.version > Version::V1_0 {
+            return self.refuse_frame("SUBSCRIBE without an id", receipt.as_deref());
+        }
+        if !matches!(headers.value("ack"), None | Some("auto")) {
+            return self.refuse_frame("only ack:auto is supported yet", receipt.as_deref());
+        }
+        let key = id.unwrap_or(destination);
+        if self.subscriptions.contains_key(key) {
+            return self.refuse_frame("subscription id is in use", receipt.as_deref());
+        }
+        if self.subscriptions.len() >= SUBSCRIPTION_LIMIT {
+            return self.refuse_frame("too many subscriptions", receipt.as_deref());
+        }
+        self.subscriptions.insert(key.into(), destination.into());
+        let (id, destination) = (id.map(str::to_owned), destination.to_owned());
+        self.process(Output::Subscribe { id, destination }, receipt);
+    }
+
+    fn unsubscribe(&mut self, headers: &Headers, receipt: Option<String>) {
+        let key = match (headers.value("id"), self.version) {
+            (None, Version::V1_0) => headers.value("destination"),
+            (id, _) => id,
+        };
+        let Some(key) = key else {
+            return self.refuse_frame("UNSUBSCRIBE without an id", receipt.as_deref());
+        };
+        // Unsubscribing twice does no harm; the owner knows no such key then.
+        self.subscriptions.remove(key);
+        self.process(Output::Unsubscribe(key.to_owned()), receipt);
+    }
+
+    /// Hands a frame to the owner and waits for its answer.
+    fn process(&mut self, output: Output, receipt: Option<String>) {
+        self.processing = Some(receipt);
+        self.outputs.push_back(output);
+    }
+
+    fn refuse_frame(&mut self, message: &str, receipt: Option<&str>) {
+        self.fail(Ending::ProtocolError, message, "", receipt);
+    }
+
+    fn fail(&mut self, ending: Ending, message: &str, explanation: &str, receipt: Option<&str>) {
+        let mut error = Frame::new(Command::Error, [("message", message)]);
+        if let Some(receipt) = receipt {
+            error.headers.push("receipt-id", receipt);
+        }
+        if !explanation.is_empty() {
+            error.headers.push("content-type", "text/plain");
+            error.body = Bytes::copy_from_slice(explanation.as_bytes());
+        }
+        self.write(&error);
+        self.end(ending);
+    }
+
+    fn write(&mut self, frame: &Frame) {
+        self.outputs.push_back(Output::Write(frame.encode(self.version)));
+    }
+
+    fn end(&mut self, ending: Ending) {
+        self.phase = Phase::Over;
+        self.outputs.push_back(Output::Close(ending));
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,286 @@
+//! Sessions with time passed in.
+
+use super::*;
+
+const ZERO: Duration = Duration::ZERO;
+
+struct Client {
+    session: Session,
+    now: Instant,
+}
+
+impl Client {
+    fn new() -> Self {
+        Self::with_heart_beat(Duration::from_secs(10))
+    }
+
+    fn with_heart_beat(interval: Duration) -> Self {
+        let settings = Settings {
+            message_size_limit: 1024,
+            heart_beat: (interval, interval),
+            time_to_first_message: Duration::from_secs(60),
+            ping_interval: Duration::from_secs(25),
+            server: "albeit-backend/0.1.0 b1".to_owned(),
+        };
+        let now = Instant::now();
+        Self { session: Session::new(Arc::new(settings), "s1", now), now }
+    }
+
+    /// A client after CONNECT with this heart-beat header.
+    fn connected(version: &str, heart_beat: &str) -> Self {
+        let mut client = Self::new();
+        let frame = format!("CONNECT\naccept-version:{version}\nheart-beat:{heart_beat}\n\n\0");
+        assert_eq!(client.send(&frame).len(), 1);
+        client
+    }
+
+    /// Sends text and shows what is to be done, accepting every frame.
+    fn send(&mut self, text: &str) -> Vec<String> {
+        self.session.handle_bytes(self.now, text.as_bytes());
+        self.outputs()
+    }
+
+    fn outputs(&mut self) -> Vec<String> {
+        let mut shown = Vec::new();
+        while let Some(output) = self.session.poll_output(self.now) {
+            shown.push(match output {
+                Output::Write(bytes) => {
+                    String::from_utf8(bytes.to_vec()).unwrap().replace('\0', "^@")
+                }
+                Output::Ping => "ping".to_owned(),
+                Output::Subscribe { id, destination } => {
+                    self.session.accept();
+                    format!("subscribe {} to {destination}", id.unwrap_or("-".into()))
+                }
+                Output::Unsubscribe(key) => {
+                    self.session.accept();
+                    format!("unsubscribe {key}")
+                }
+                Output::Send(frame) => {
+                    self.session.accept();
+                    format!("send {} bytes", frame.body.len())
+                }
+                Output::Close(ending) => format!("close {ending:?}"),
+            });
+        }
+        shown
+    }
+
+    /// Moves the clock and shows what is to be done.
+    fn wait(&mut self, seconds: u64) -> Vec<String> {
+        self.now += Duration::from_secs(seconds);
+        self.session.handle_timeout(self.now);
+        self.outputs()
+    }
+}
+
+#[track_caller]
+fn check(client: &mut Client, sent: &str, expected: &[&str]) {
+    assert_eq!(client.send(sent), expected, "for {sent:?}");
+}
+
+#[test]
+fn connected_names_version_heart_beat_session_and_server() {
+    check(
+        &mut Client::new(),
+        "CONNECT\naccept-version:1.0,1.1,1.2\nheart-beat:0,0\nhost:a\n\n\0",
+        &["CONNECTED\nversion:1.2\nheart-beat:10000,10000\nsession:s1\n\
+           server:albeit-backend/0.1.0 b1\n\n^@"],
+    );
+}
+
+#[test]
+fn the_highest_common_version_is_agreed() {
+    for (accepted, version) in [("1.0,1.1", "1.1"), ("1.0", "1.0"), ("1.2,2.0", "1.2")] {
+        let mut client = Client::new();
+        let answer = client.send(&format!("STOMP\naccept-version:{accepted}\n\n\0"));
+        assert!(answer[0].starts_with(&format!("CONNECTED\nversion:{version}\n")), "{answer:?}");
+    }
+    let answer = Client::new().send("CONNECT\n\n\0");
+    assert!(answer[0].starts_with("CONNECTED\nversion:1.0\n"), "{answer:?}");
+}
+
+#[test]
+fn no_common_version_is_an_error_that_lists_ours() {
+    check(
+        &mut Client::new(),
+        "CONNECT\naccept-version:1.3\n\n\0",
+        &[
+            "ERROR\nmessage:no common version\nversion:1.0,1.1,1.2\ncontent-type:text/plain\n\
+             content-length:43\n\nSupported protocol versions are 1.0,1.1,1.2^@",
+            "close ProtocolError",
+        ],
+    );
+}
+
+#[test]
+fn every_frame_with_a_receipt_gets_it_after_it_was_processed() {
+    let mut client = Client::connected("1.2", "0,0");
+    check(
+        &mut client,
+        "SUBSCRIBE\nid:0\ndestination:/topic/a\nreceipt:r1\n\n\0\
+         SEND\ndestination:/app/a\nreceipt:r\\c2\n\nhi\0\
+         UNSUBSCRIBE\nid:0\nreceipt:r3\n\n\0\
+         DISCONNECT\nreceipt:r4\n\n\0",
+        &[
+            "subscribe 0 to /topic/a",
+            "RECEIPT\nreceipt-id:r1\n\n^@",
+            "send 2 bytes",
+            "RECEIPT\nreceipt-id:r\\c2\n\n^@",
+            "unsubscribe 0",
+            "RECEIPT\nreceipt-id:r3\n\n^@",
+            "RECEIPT\nreceipt-id:r4\n\n^@",
+            "close Disconnect",
+        ],
+    );
+}
+
+#[test]
+fn a_frame_waits_until_the_one_before_is_processed() {
+    let mut client = Client::connected("1.2", "0,0");
+    let send = "SEND\ndestination:/app/a\nreceipt:1\n\n\0";
+    client.session.handle_bytes(client.now, format!("{send}{send}").as_bytes());
+    assert!(matches!(client.session.poll_output(client.now), Some(Output::Send(_))));
+    assert_eq!(client.session.poll_output(client.now), None);
+    client.session.accept();
+    assert!(matches!(client.session.poll_output(client.now), Some(Output::Write(_))));
+    assert!(matches!(client.session.poll_output(client.now), Some(Output::Send(_))));
+}
+
+#[test]
+fn a_rejected_frame_is_an_error_with_its_receipt() {
+    let mut client = Client::connected("1.2", "0,0");
+    client
+        .session
+        .handle_bytes(client.now, b"SEND\ndestination:/app/a\nreceipt:7\n\n\0");
+    assert!(matches!(client.session.poll_output(client.now), Some(Output::Send(_))));
+    client.session.reject("invalid message", "no JSON");
+    assert_eq!(
+        client.outputs(),
+        [
+            "ERROR\nmessage:invalid message\nreceipt-id:7\ncontent-type:text/plain\n\
+             content-length:7\n\nno JSON^@",
+            "close Refused",
+        ]
+    );
+    assert!(client.send("SEND\ndestination:/app/a\n\n\0").is_empty());
+}
+
+#[test]
+fn protocol_faults_are_an_error_and_a_close() {
+    for (sent, message) in [
+        ("SUBSCRIBE\ndestination:/topic/a\n\n\0", "SUBSCRIBE without an id"),
+        ("SUBSCRIBE\nid:1\n\n\0", "SUBSCRIBE without a destination"),
+        ("SUBSCRIBE\nid:1\ndestination:/topic/a\nack:client\n\n\0",
+         "only ack\\cauto is supported yet"),
+        ("SEND\n\nhi\0", "SEND without a destination"),
+        ("SEND\ndestination:/app/a\ntransaction:t\n\n\0", "transactions are not supported yet"),
+        ("UNSUBSCRIBE\n\n\0", "UNSUBSCRIBE without an id"),
+        ("CONNECT\n\n\0", "already connected"),
+        ("MESSAGE\n\n\0", "MESSAGE is sent by servers only"),
+        ("ACK\nid:1\n\n\0", "ACK is not supported yet"),
+        ("NACK\nid:1\n\n\0", "NACK is not supported yet"),
+        ("BEGIN\ntransaction:1\n\n\0", "BEGIN is not supported yet"),
+        ("COMMIT\ntransaction:1\n\n\0", "COMMIT is not supported yet"),
+        ("ABORT\ntransaction:1\n\n\0", "ABORT is not supported yet"),
+        ("NONSENSE\n\n\0", "unknown command \"NONSENSE\""),
+    ] {
+        let mut client = Client::connected("1.2", "0,0");
+        let error = format!("ERROR\nmessage:{message}\ncontent-length:0\n\n^@");
+        check(&mut client, sent, &[&error, "close ProtocolError"]);
+    }
+}
+
+#[test]
+fn nothing_works_before_connect() {
+    check(
+        &mut Client::new(),
+        "SEND\ndestination:/app/a\n\n\0",
+        &["ERROR\nmessage:SEND before CONNECT\ncontent-length:0\n\n^@", "close ProtocolError"],
+    );
+}
+
+#[test]
+fn a_subscription_id_is_unique_until_it_is_given_back() {
+    let mut client = Client::connected("1.2", "0,0");
+    let subscribe = "SUBSCRIBE\nid:0\ndestination:/topic/a\n\n\0";
+    check(&mut client, subscribe, &["subscribe 0 to /topic/a"]);
+    check(&mut client, "UNSUBSCRIBE\nid:0\n\n\0", &["unsubscribe 0"]);
+    check(&mut client, subscribe, &["subscribe 0 to /topic/a"]);
+    check(
+        &mut client,
+        subscribe,
+        &["ERROR\nmessage:subscription id is in use\ncontent-length:0\n\n^@", "close ProtocolError"],
+    );
+}
+
+#[test]
+fn version_1_0_subscribes_without_an_id() {
+    let mut client = Client::connected("1.0", "0,0");
+    check(&mut client, "SUBSCRIBE\ndestination:/topic/a\n\n\0", &["subscribe - to /topic/a"]);
+    check(&mut client, "UNSUBSCRIBE\ndestination:/topic/a\n\n\0", &["unsubscribe /topic/a"]);
+}
+
+#[test]
+fn a_frame_above_the_limit_is_an_error() {
+    let mut client = Client::connected("1.2", "0,0");
+    let body = "x".repeat(1024);
+    check(
+        &mut client,
+        &format!("SEND\ndestination:/app/a\n\n{body}\0"),
+        &["ERROR\nmessage:frame exceeds 1024 bytes\ncontent-length:0\n\n^@", "close TooLarge"],
+    );
+}
+
+#[test]
+fn heart_beats_are_sent_before_the_interval_ends() {
+    let mut client = Client::connected("1.2", "0,5000");
+    assert_eq!(client.session.poll_timeout(), Some(client.now + Duration::from_secs(9)));
+    assert!(client.wait(8).is_empty());
+    assert_eq!(client.wait(1), ["\n"]);
+    // Other traffic takes the place of a beat.
+    client.now += Duration::from_secs(5);
+    client.session.handle_written(client.now);
+    assert!(client.wait(8).is_empty());
+    assert_eq!(client.wait(1), ["\n"]);
+}
+
+#[test]
+fn a_client_that_misses_three_heart_beats_is_closed() {
+    let mut client = Client::connected("1.2", "10000,0");
+    client.wait(29);
+    assert!(client.send("\n").is_empty());
+    let last = client.wait(30);
+    assert_eq!(
+        last,
+        ["ERROR\nmessage:no heart-beat in time\ncontent-length:0\n\n^@", "close Unreliable"]
+    );
+}
+
+#[test]
+fn a_client_without_heart_beats_is_pinged() {
+    let mut client = Client::connected("1.2", "0,0");
+    assert_eq!(client.session.poll_timeout(), Some(client.now + Duration::from_secs(25)));
+    assert_eq!(client.wait(25), ["ping"]);
+    assert!(client.wait(24).is_empty());
+    assert_eq!(client.wait(1), ["ping"]);
+}
+
+#[test]
+fn a_server_without_heart_beats_offers_none() {
+    let mut client = Client::with_heart_beat(ZERO);
+    let answer = client.send("CONNECT\naccept-version:1.2\nheart-beat:1000,1000\n\n\0");
+    assert!(answer[0].contains("\nheart-beat:0,0\n"), "{answer:?}");
+    assert_eq!(client.session.poll_timeout(), Some(client.now + Duration::from_secs(25)));
+}
+
+#[test]
+fn a_client_that_never_connects_is_closed() {
+    let mut client = Client::new();
+    assert_eq!(client.wait(59), ["ping"]);
+    assert_eq!(
+        client.wait(1),
+        ["ERROR\nmessage:no CONNECT frame in time\ncontent-length:0\n\n^@", "close Unreliable"]
+    );
+    assert_eq!(client.session.poll_timeout(), None);
+}
