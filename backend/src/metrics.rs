@@ -11,8 +11,9 @@ use prometheus::{
 };
 
 /// Seconds: from 10 µs to 2.5 s.
-const PROCESSING_BUCKETS: [f64; 12] =
-    [1e-5, 2.5e-5, 5e-5, 1e-4, 2.5e-4, 5e-4, 1e-3, 5e-3, 2.5e-2, 0.1, 0.5, 2.5];
+const PROCESSING_BUCKETS: [f64; 12] = [
+    1e-5, 2.5e-5, 5e-5, 1e-4, 2.5e-4, 5e-4, 1e-3, 5e-3, 2.5e-2, 0.1, 0.5, 2.5,
+];
 
 /// The metrics of one server.
 #[derive(Debug)]
@@ -47,14 +48,13 @@ pub struct Metrics {
 pub type MetricsError = prometheus::Error;
 
 impl Metrics {
-    /// Registers all metrics, with the instance as a constant label.
+    /// Registers all metrics. Which instance they are of, the scraper knows.
     ///
     /// # Errors
     ///
     /// Never with the names above; the registry checks them.
-    pub fn try_new(instance: &str) -> Result<Self, MetricsError> {
-        let labels = [("instance_name".to_owned(), instance.to_owned())].into();
-        let registry = Registry::new_custom(None, Some(labels))?;
+    pub fn try_new() -> Result<Self, MetricsError> {
+        let registry = Registry::new();
         Ok(Self {
             websocket_connections_active: add(
                 &registry,
@@ -141,7 +141,10 @@ fn counter(
     help: &str,
     label: &str,
 ) -> Result<IntCounterVec, MetricsError> {
-    add(registry, IntCounterVec::new(Opts::new(name, help), &[label])?)
+    add(
+        registry,
+        IntCounterVec::new(Opts::new(name, help), &[label])?,
+    )
 }
 
 /// Counts something that is open for as long as this lives.
@@ -169,12 +172,15 @@ mod tests {
 
     #[test]
     fn metrics_have_their_documented_names() {
-        let metrics = Metrics::try_new("b1").unwrap();
+        let metrics = Metrics::try_new().unwrap();
         let open = Active::new(&metrics.websocket_connections_active);
         metrics.http_requests.with_label_values(&["200"]).inc();
         let text = String::from_utf8(metrics.render().unwrap()).unwrap();
-        assert!(text.contains("websocket_connections_active{instance_name=\"b1\"} 1"), "{text}");
-        assert!(text.contains("http_requests_total{instance_name=\"b1\",status=\"200\"} 1"));
+        assert!(
+            text.contains("\nwebsocket_connections_active 1\n"),
+            "{text}"
+        );
+        assert!(text.contains("http_requests_total{status=\"200\"} 1"));
         for name in [
             "websocket_messages_received_total",
             "websocket_messages_sent_total",

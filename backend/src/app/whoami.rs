@@ -73,7 +73,11 @@ pub fn report(
         version: format!("{:?}", request.version),
         remote_addr: origin.remote.to_string(),
         local_addr: origin.local.to_string(),
-        headers: request.headers.iter().map(|(n, value)| (n.as_str(), text(value))).collect(),
+        headers: request
+            .headers
+            .iter()
+            .map(|(n, value)| (n.as_str(), text(value)))
+            .collect(),
         body_bytes,
         forwarded: ForwardedReport {
             client: origin.forwarded.client.to_string(),

@@ -52,15 +52,22 @@ pub fn is_origin(text: &str) -> bool {
 pub fn is_allowed(origin: Option<&str>, host: Option<&str>, allowed: &[String]) -> bool {
     let Some(origin) = origin else { return true };
     // `null`, a sandboxed or local page, is no origin and thus refused.
-    let Some(origin) = Origin::parse(origin) else { return false };
-    if allowed.iter().any(|entry| Origin::parse(entry).as_ref() == Some(&origin)) {
+    let Some(origin) = Origin::parse(origin) else {
+        return false;
+    };
+    if allowed
+        .iter()
+        .any(|entry| Origin::parse(entry).as_ref() == Some(&origin))
+    {
         return true;
     }
     let Some(authority) = host.and_then(|host| host.parse::<http::uri::Authority>().ok()) else {
         return false;
     };
     // A host without a port means the default one, of whichever scheme.
-    let port = authority.port_u16().or_else(|| default_port(&origin.scheme));
+    let port = authority
+        .port_u16()
+        .or_else(|| default_port(&origin.scheme));
     authority.host().eq_ignore_ascii_case(&origin.host) && port == origin.port
 }
 

@@ -46,7 +46,10 @@ pub(super) struct Registry {
 
 impl Default for Registry {
     fn default() -> Self {
-        Self { shards: (0..SHARDS).map(|_| Shard::default()).collect(), hasher: RandomState::new() }
+        Self {
+            shards: (0..SHARDS).map(|_| Shard::default()).collect(),
+            hasher: RandomState::new(),
+        }
     }
 }
 
@@ -59,7 +62,9 @@ impl Registry {
 
     /// Adds a subscriber; returns the shared name of the destination.
     pub(super) fn insert(&self, destination: &str, subscriber: Subscriber) -> Arc<str> {
-        let Some(shard) = self.shard(destination) else { return Arc::from(destination) };
+        let Some(shard) = self.shard(destination) else {
+            return Arc::from(destination);
+        };
         let mut shard = shard.write();
         let name = match shard.get_key_value(destination) {
             Some((name, _)) => Arc::clone(name),
@@ -80,13 +85,26 @@ impl Registry {
 
     /// Removes a subscriber, and its destination with the last one.
     pub(super) fn remove(&self, destination: &Arc<str>, id: SubscriptionId) {
-        let Some(shard) = self.shard(destination) else { return };
+        let Some(shard) = self.shard(destination) else {
+            return;
+        };
         let mut shard = shard.write();
-        let Some(chunks) = shard.get_mut(destination) else { return };
-        let find = |chunk: &Chunk| chunk.binary_search_by_key(&id, |subscriber| subscriber.id).ok();
-        let found = chunks.iter().enumerate().find_map(|(n, chunk)| Some((n, find(chunk)?)));
+        let Some(chunks) = shard.get_mut(destination) else {
+            return;
+        };
+        let find = |chunk: &Chunk| {
+            chunk
+                .binary_search_by_key(&id, |subscriber| subscriber.id)
+                .ok()
+        };
+        let found = chunks
+            .iter()
+            .enumerate()
+            .find_map(|(n, chunk)| Some((n, find(chunk)?)));
         let Some((number, at)) = found else { return };
-        let Some(chunk) = chunks.get_mut(number) else { return };
+        let Some(chunk) = chunks.get_mut(number) else {
+            return;
+        };
         Arc::make_mut(chunk).remove(at);
         if chunk.is_empty() {
             chunks.remove(number);
@@ -101,7 +119,9 @@ impl Registry {
     /// The subscribers of a destination at this moment.
     pub(super) fn chunks(&self, destination: &str) -> Vec<Chunk> {
         let shard = self.shard(destination).map(RwLock::read);
-        shard.and_then(|shard| shard.get(destination).cloned()).unwrap_or_default()
+        shard
+            .and_then(|shard| shard.get(destination).cloned())
+            .unwrap_or_default()
     }
 }
 

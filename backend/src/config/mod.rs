@@ -211,7 +211,12 @@ impl Default for RemoteIpConfig {
             "::1/128",
             "fc00::/7",
         ];
-        Self { internal_proxies: networks.iter().filter_map(|text| text.parse().ok()).collect() }
+        Self {
+            internal_proxies: networks
+                .iter()
+                .filter_map(|text| text.parse().ok())
+                .collect(),
+        }
     }
 }
 
@@ -281,9 +286,14 @@ impl Config {
     ///
     /// The file cannot be read, or does not parse.
     pub fn read(path: &Path) -> Result<Self, ConfigError> {
-        let unreadable = |source| ConfigError::Unreadable { path: path.to_owned(), source };
+        let unreadable = |source| ConfigError::Unreadable {
+            path: path.to_owned(),
+            source,
+        };
         if std::fs::metadata(path).map_err(unreadable)?.len() > FILE_LIMIT {
-            return Err(ConfigError::TooLarge { path: path.to_owned() });
+            return Err(ConfigError::TooLarge {
+                path: path.to_owned(),
+            });
         }
         let text = std::fs::read_to_string(path).map_err(unreadable)?;
         Self::parse(&text, path)
@@ -304,10 +314,14 @@ impl Config {
             return Ok(Self::default());
         }
         serde_path_to_error::deserialize(serde_yaml::Deserializer::from_str(text)).map_err(
-            |error| ConfigError::Malformed {
-                file: file.to_owned(),
-                key: error.path().to_string(),
-                message: error.inner().to_string(),
+            |error| {
+                let key = error.path().to_string();
+                let message = without_path(&error.inner().to_string(), &key).to_owned();
+                ConfigError::Malformed {
+                    file: file.to_owned(),
+                    key,
+                    message,
+                }
             },
         )
     }
@@ -375,7 +389,11 @@ impl Config {
                 ),
             );
         }
-        if problems.is_empty() { Ok(()) } else { Err(ConfigError::Invalid(problems)) }
+        if problems.is_empty() {
+            Ok(())
+        } else {
+            Err(ConfigError::Invalid(problems))
+        }
     }
 
     /// Divides every timer by `scale`, so that an hour passes in a minute at
@@ -401,6 +419,16 @@ impl Config {
         }
         self
     }
+}
+
+/// The message without the path that the YAML parser puts before it: the key
+/// or the mapping that holds it.
+fn without_path<'a>(message: &'a str, key: &str) -> &'a str {
+    let holder = key.rsplit_once('.').map_or("", |(holder, _)| holder);
+    [key, holder]
+        .into_iter()
+        .find_map(|path| message.strip_prefix(path)?.strip_prefix(": "))
+        .unwrap_or(message)
 }
 
 #[cfg(test)]

@@ -21,7 +21,9 @@ pub enum UnitError {
 
 /// Splits `20s` into 20 and `s`.
 fn split(text: &str) -> Option<(u64, &str)> {
-    let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let end = text
+        .find(|c: char| !c.is_ascii_digit())
+        .unwrap_or(text.len());
     let (digits, unit) = text.split_at_checked(end)?;
     Some((digits.parse().ok()?, unit))
 }
@@ -61,7 +63,10 @@ pub fn parse_size(text: &str) -> Result<usize, UnitError> {
         "MB" | "MiB" => 1024 * 1024,
         _ => return Err(malformed()),
     };
-    number.checked_mul(factor).and_then(|n| usize::try_from(n).ok()).ok_or_else(malformed)
+    number
+        .checked_mul(factor)
+        .and_then(|n| usize::try_from(n).ok())
+        .ok_or_else(malformed)
 }
 
 /// A duration as it stands in YAML.
@@ -120,23 +125,26 @@ pub(super) fn heart_beat<'de, D: Deserializer<'de>>(
             f.write_str("two durations, [send, receive], like [10s, 10s]")
         }
         fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<HeartBeatConfig, A::Error> {
-            let send: Interval =
-                seq.next_element()?.ok_or_else(|| A::Error::invalid_length(0, &self))?;
-            let receive: Interval =
-                seq.next_element()?.ok_or_else(|| A::Error::invalid_length(1, &self))?;
+            let send: Interval = seq
+                .next_element()?
+                .ok_or_else(|| A::Error::invalid_length(0, &self))?;
+            let receive: Interval = seq
+                .next_element()?
+                .ok_or_else(|| A::Error::invalid_length(1, &self))?;
             if seq.next_element::<serde::de::IgnoredAny>()?.is_some() {
                 return Err(A::Error::invalid_length(3, &self));
             }
-            Ok(HeartBeatConfig { send: send.0, receive: receive.0 })
+            Ok(HeartBeatConfig {
+                send: send.0,
+                receive: receive.0,
+            })
         }
     }
     deserializer.deserialize_seq(Pair)
 }
 
 /// `deserialize_with` for networks in CIDR notation.
-pub(super) fn networks<'de, D: Deserializer<'de>>(
-    deserializer: D,
-) -> Result<Vec<IpNet>, D::Error> {
+pub(super) fn networks<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<IpNet>, D::Error> {
     let texts = Vec::<String>::deserialize(deserializer)?;
     texts
         .iter()

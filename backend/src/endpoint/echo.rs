@@ -22,7 +22,11 @@ pub async fn serve(mut socket: Socket, services: &Services, jitter: f64) {
     };
     tokio::pin!(leave);
     let (code, reason) = loop {
-        let reading = if socket.is_unflushed() { Reading::Paused } else { Reading::On };
+        let reading = if socket.is_unflushed() {
+            Reading::Paused
+        } else {
+            Reading::On
+        };
         let event = tokio::select! {
             event = socket.event(reading) => event,
             () = &mut leave => break (CloseCode::GoingAway, "server is going away"),
@@ -45,7 +49,11 @@ pub async fn serve(mut socket: Socket, services: &Services, jitter: f64) {
             },
         }
     };
-    socket.close(code, reason, Instant::now() + services.config.websocket.close_timeout).await;
+    let deadline = Instant::now() + services.config.websocket.close_timeout;
+    tokio::select! {
+        () = socket.close(code, reason, deadline) => {}
+        () = lifecycle.aborting().cancelled() => {}
+    }
 }
 
 fn count(services: &Services) {
@@ -54,10 +62,7 @@ fn count(services: &Services) {
 }
 
 /// Counts a failure; the close frame that it still allows.
-pub(super) fn ended_by(
-    services: &Services,
-    failure: Failure,
-) -> Option<(CloseCode, &'static str)> {
+pub(super) fn ended_by(services: &Services, failure: Failure) -> Option<(CloseCode, &'static str)> {
     let errors = &services.metrics.websocket_connection_errors;
     match failure {
         Failure::Protocol => {

@@ -71,7 +71,10 @@ struct OpenOutbox {
 impl OpenOutbox {
     fn new(services: &Arc<Services>) -> Self {
         let limit = services.config.stomp.send_buffer_size_limit;
-        Self { outbox: Arc::new(Outbox::new(limit)), services: Arc::clone(services) }
+        Self {
+            outbox: Arc::new(Outbox::new(limit)),
+            services: Arc::clone(services),
+        }
     }
 
     fn share(&self) -> Arc<Outbox> {
@@ -89,7 +92,10 @@ impl std::ops::Deref for OpenOutbox {
 
 impl Drop for OpenOutbox {
     fn drop(&mut self) {
-        self.services.metrics.outbox_dropped.inc_by(self.outbox.close());
+        self.services
+            .metrics
+            .outbox_dropped
+            .inc_by(self.outbox.close());
     }
 }
 
@@ -152,6 +158,7 @@ impl Connection {
             }
             let busy = self.processing.is_some() || self.closing.is_some();
             let reading = if busy { Reading::Paused } else { Reading::On };
+            let writing = self.socket.is_unflushed();
             tokio::select! {
                 event = self.socket.event(reading) => {
                     if let Some(end) = self.handle_event(event) {
@@ -164,7 +171,8 @@ impl Connection {
                         self.session.reject(&rejection.message, &rejection.explanation);
                     }
                 },
-                () = self.outbox.filled(), if !self.socket.is_unflushed() => {}
+                () = self.outbox.filled(), if !writing => {}
+                () = self.outbox.overflowed(), if writing => {}
                 () = timer.as_mut() => {}
                 () = closing.cancelled(), if self.leave_at.is_none() => {
                     let delay = services.jitter_window().mul_f64(self.jitter);
@@ -194,7 +202,11 @@ impl Connection {
     fn next_timer(&self) -> Option<Instant> {
         let session = self.session.poll_timeout();
         let leave = self.leave_at.filter(|_| self.closing.is_none());
-        session.into_iter().chain(self.write_deadline).chain(leave).min()
+        session
+            .into_iter()
+            .chain(self.write_deadline)
+            .chain(leave)
+            .min()
     }
 
     /// Carries out what the session wants, up to a frame that takes time.
@@ -203,7 +215,9 @@ impl Connection {
             self.closing = Some((CloseCode::GoingAway, "server is going away"));
         }
         while self.closing.is_none() && self.processing.is_none() {
-            let Some(output) = self.session.poll_output(now) else { return };
+            let Some(output) = self.session.poll_output(now) else {
+                return;
+            };
             match output {
                 Output::Write(bytes) => {
                     if !self.outbox.push(Item::whole(bytes)) {
@@ -230,7 +244,8 @@ impl Connection {
 
     fn subscribe(&mut self, id: Option<String>, destination: &str) {
         if let Err(rejection) = destinations::check_subscribe(destination) {
-            self.session.reject(&rejection.message, &rejection.explanation);
+            self.session
+                .reject(&rejection.message, &rejection.explanation);
             return;
         }
         let version = self.session.version();
@@ -241,7 +256,8 @@ impl Connection {
             prefix,
             message::dialect(version),
         );
-        self.subscriptions.insert(id.unwrap_or_else(|| destination.to_owned()), subscription);
+        self.subscriptions
+            .insert(id.unwrap_or_else(|| destination.to_owned()), subscription);
         self.session.accept();
     }
 
@@ -293,13 +309,19 @@ impl Connection {
                 self.write_deadline = Some(now + self.services.config.stomp.send_time_limit);
             }
         }
-        if self.socket.is_unflushed() { None } else { self.closing }
+        if self.socket.is_unflushed() {
+            None
+        } else {
+            self.closing
+        }
     }
 }
 
 /// The outcome of the frame being processed; pending when there is none.
 async fn processed(processing: &mut Option<Processing>) -> Result<(), Rejection> {
-    let Some(future) = processing else { return std::future::pending().await };
+    let Some(future) = processing else {
+        return std::future::pending().await;
+    };
     let outcome = future.await;
     *processing = None;
     outcome

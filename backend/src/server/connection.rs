@@ -56,7 +56,9 @@ pub(super) async fn serve(
     let io = TokioIo::new(TimedIo::new(stream, Arc::clone(&clock)));
     let lifecycle = services.lifecycle.clone();
     let mut builder = http1::Builder::new();
-    builder.header_read_timeout(None).max_header_size(tomcat.max_http_header_size);
+    builder
+        .header_read_timeout(None)
+        .max_header_size(tomcat.max_http_header_size);
     let service = service_fn(move |request| {
         let started = Started {
             ambiguous: clock.request_started(),
@@ -97,16 +99,35 @@ async fn respond(
     started: Started,
     clock: Arc<Clock>,
 ) -> Response<Tracked> {
-    let Started { ambiguous, connection, services, tasks } = started;
+    let Started {
+        ambiguous,
+        connection,
+        services,
+        tasks,
+    } = started;
     let requests = connection.requests.fetch_add(1, Ordering::Relaxed) + 1;
-    let upgrade = Upgrade { connection: Arc::clone(&connection), tasks };
-    let exchange = Exchange { connection: &connection, requests, ambiguous, upgrade };
+    let upgrade = Upgrade {
+        connection: Arc::clone(&connection),
+        tasks,
+    };
+    let exchange = Exchange {
+        connection: &connection,
+        requests,
+        ambiguous,
+        upgrade,
+    };
     let mut response = routes::respond(request, exchange, &services).await;
     let status = response.status();
-    services.metrics.http_requests.with_label_values(&[status.as_str()]).inc();
+    services
+        .metrics
+        .http_requests
+        .with_label_values(&[status.as_str()])
+        .inc();
     if services.lifecycle.draining().is_cancelled() && status != StatusCode::SWITCHING_PROTOCOLS {
         // The balancer learns it from an answer, not from a reset.
-        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        response
+            .headers_mut()
+            .insert(CONNECTION, HeaderValue::from_static("close"));
     }
     response.map(|body| Tracked { body, clock })
 }

@@ -30,7 +30,10 @@ pub(super) struct Drain {
 
 impl Drain {
     pub(super) fn new(services: &Arc<Services>, tasks: &TaskTracker) -> Self {
-        Self { services: Arc::clone(services), tasks: tasks.clone() }
+        Self {
+            services: Arc::clone(services),
+            tasks: tasks.clone(),
+        }
     }
 
     /// Waits for `shutdown`, then takes every step. All tasks have ended when
@@ -60,7 +63,10 @@ impl Drain {
             return;
         }
         lifecycle.ending().cancel();
-        if timeout_at(start + drain - drain / MARGIN, self.tasks.wait()).await.is_ok() {
+        if timeout_at(start + drain - drain / MARGIN, self.tasks.wait())
+            .await
+            .is_ok()
+        {
             return;
         }
         tracing::warn!(
@@ -76,7 +82,13 @@ impl Drain {
         let body = Bytes::from_static(NOTICE.as_bytes());
         let content = Content::new(EVENTS.to_owned(), headers, body);
         let published = self.services.broker.publish(EVENTS, &content).await;
-        self.services.metrics.websocket_messages_sent.inc_by(published.delivered);
-        self.services.metrics.outbox_dropped.inc_by(published.dropped);
+        self.services
+            .metrics
+            .websocket_messages_sent
+            .inc_by(published.delivered);
+        self.services
+            .metrics
+            .outbox_dropped
+            .inc_by(published.dropped);
     }
 }

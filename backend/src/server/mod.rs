@@ -43,7 +43,9 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 #[derive(Debug, thiserror::Error)]
 pub enum BindError {
     /// The address is taken or not ours.
-    #[error("cannot listen on {address}: {source} (choose another with --port or server.port, --address or server.address)")]
+    #[error(
+        "cannot listen on {address}: {source} (choose another with --port or server.port, --address or server.address)"
+    )]
     Listen {
         /// The address asked for.
         address: SocketAddr,
@@ -84,13 +86,20 @@ impl Server {
         )
         .map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
-        let metrics = Metrics::try_new(&config.instance)?;
+        let metrics = Metrics::try_new()?;
         let stomp = Settings {
             message_size_limit: config.stomp.message_size_limit,
-            heart_beat: (config.stomp.heart_beat.send, config.stomp.heart_beat.receive),
+            heart_beat: (
+                config.stomp.heart_beat.send,
+                config.stomp.heart_beat.receive,
+            ),
             time_to_first_message: config.stomp.time_to_first_message,
             ping_interval: config.websocket.ping_interval,
-            server: format!("albeit-backend/{} {}", env!("CARGO_PKG_VERSION"), config.instance),
+            server: format!(
+                "albeit-backend/{} {}",
+                env!("CARGO_PKG_VERSION"),
+                config.instance
+            ),
         };
         Ok(Self {
             listener,
@@ -187,6 +196,11 @@ impl Server {
         };
         let services = Arc::clone(&self.services);
         let tasks = self.tasks.clone();
-        self.tasks.spawn(connection::serve(stream, Arc::new(connection), services, tasks));
+        self.tasks.spawn(connection::serve(
+            stream,
+            Arc::new(connection),
+            services,
+            tasks,
+        ));
     }
 }

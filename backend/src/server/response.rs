@@ -33,13 +33,17 @@ pub(super) fn error(status: StatusCode, text: &str) -> Answer {
 /// 400 for a request that cannot be trusted; its connection closes.
 pub(super) fn malformed(text: &str) -> Answer {
     let mut response = error(StatusCode::BAD_REQUEST, text);
-    response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    response
+        .headers_mut()
+        .insert(CONNECTION, HeaderValue::from_static("close"));
     response
 }
 
 /// 405 with the methods that are allowed.
 pub(super) fn method_not_allowed(allowed: &'static str) -> Answer {
     let mut response = error(StatusCode::METHOD_NOT_ALLOWED, "method not allowed");
-    response.headers_mut().insert(ALLOW, HeaderValue::from_static(allowed));
+    response
+        .headers_mut()
+        .insert(ALLOW, HeaderValue::from_static(allowed));
     response
 }

@@ -15,7 +15,7 @@
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 
 use parking_lot::Mutex;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -38,6 +38,10 @@ enum Phase {
 struct State {
     phase: Phase,
     head: HeadScan,
+    /// Who waits for bytes without a deadline. The HTTP library reads while it
+    /// serves a request, and need not read again when it has served it: it must
+    /// be woken to meet the deadline that starts then.
+    waiting: Option<Waker>,
 }
 
 /// The state of a connection, shared by its socket and its service.
@@ -55,9 +59,19 @@ impl Clock {
         connection_timeout: Duration,
         keep_alive_timeout: Duration,
     ) -> Self {
-        let phase = Phase::Head { deadline: now + connection_timeout };
-        let state = Mutex::new(State { phase, head: HeadScan::default() });
-        Self { state, connection_timeout, keep_alive_timeout }
+        let phase = Phase::Head {
+            deadline: now + connection_timeout,
+        };
+        let state = Mutex::new(State {
+            phase,
+            head: HeadScan::default(),
+            waiting: None,
+        });
+        Self {
+            state,
+            connection_timeout,
+            keep_alive_timeout,
+        }
     }
 
     /// A head is complete and its request is being served. Returns whether the
@@ -70,7 +84,16 @@ impl Clock {
 
     /// The response has been handed to the connection.
     pub(super) fn request_finished(&self, now: Instant) {
-        self.state.lock().phase = Phase::Idle { deadline: now + self.keep_alive_timeout };
+        let waiting = {
+            let mut state = self.state.lock();
+            state.phase = Phase::Idle {
+                deadline: now + self.keep_alive_timeout,
+            };
+            state.waiting.take()
+        };
+        if let Some(waker) = waiting {
+            waker.wake();
+        }
     }
 
     fn received(&self, now: Instant, bytes: &[u8]) {
@@ -78,17 +101,25 @@ impl Clock {
         match state.phase {
             Phase::Head { .. } => {}
             Phase::Idle { .. } => {
-                state.phase = Phase::Head { deadline: now + self.connection_timeout };
+                state.phase = Phase::Head {
+                    deadline: now + self.connection_timeout,
+                };
             }
             Phase::Request => return,
         }
         state.head.read(bytes);
     }
 
-    fn deadline(&self) -> Option<Instant> {
-        match self.state.lock().phase {
+    /// When a reader that finds nothing must give up. Without a deadline it is
+    /// woken when there is one.
+    fn deadline(&self, cx: &Context<'_>) -> Option<Instant> {
+        let mut state = self.state.lock();
+        match state.phase {
             Phase::Head { deadline } | Phase::Idle { deadline } => Some(deadline),
-            Phase::Request => None,
+            Phase::Request => {
+                state.waiting = Some(cx.waker().clone());
+                None
+            }
         }
     }
 }
@@ -105,7 +136,12 @@ pub(super) struct TimedIo {
 
 impl TimedIo {
     pub(super) fn new(tcp: TcpStream, clock: Arc<Clock>) -> Self {
-        Self { tcp, clock, timer: None, write_deadline: None }
+        Self {
+            tcp,
+            clock,
+            timer: None,
+            write_deadline: None,
+        }
     }
 
     /// The bare connection, without timers.
@@ -115,9 +151,17 @@ impl TimedIo {
 
     /// Fails when the deadline has passed, else arms the timer.
     fn poll_deadline(&mut self, cx: &mut Context<'_>) -> Poll<io::Error> {
-        let deadlines = self.clock.deadline().into_iter().chain(self.write_deadline);
-        let Some(deadline) = deadlines.min() else { return Poll::Pending };
-        let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(deadline)));
+        let deadlines = self
+            .clock
+            .deadline(cx)
+            .into_iter()
+            .chain(self.write_deadline);
+        let Some(deadline) = deadlines.min() else {
+            return Poll::Pending;
+        };
+        let timer = self
+            .timer
+            .get_or_insert_with(|| Box::pin(tokio::time::sleep_until(deadline)));
         if timer.deadline() != deadline {
             timer.as_mut().reset(deadline);
         }
@@ -201,33 +245,63 @@ impl AsyncWrite for TimedIo {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
     use super::*;
 
     const CONNECTION: Duration = Duration::from_secs(20);
     const KEEP_ALIVE: Duration = Duration::from_secs(70);
+
+    #[derive(Default)]
+    struct Flag(AtomicBool);
+
+    impl std::task::Wake for Flag {
+        fn wake(self: Arc<Self>) {
+            self.0.store(true, Ordering::SeqCst);
+        }
+    }
+
+    fn deadline(clock: &Clock) -> Option<Instant> {
+        clock.deadline(&Context::from_waker(Waker::noop()))
+    }
 
     #[test]
     fn each_phase_has_its_deadline() {
         let now = Instant::now();
         let second = Duration::from_secs(1);
         let clock = Clock::new(now, CONNECTION, KEEP_ALIVE);
-        assert_eq!(clock.deadline(), Some(now + CONNECTION));
+        assert_eq!(deadline(&clock), Some(now + CONNECTION));
         // More bytes of a head do not move its deadline.
         clock.received(now + second, b"GET /");
-        assert_eq!(clock.deadline(), Some(now + CONNECTION));
+        assert_eq!(deadline(&clock), Some(now + CONNECTION));
         clock.request_started();
-        assert_eq!(clock.deadline(), None);
+        assert_eq!(deadline(&clock), None);
         clock.request_finished(now + second);
-        assert_eq!(clock.deadline(), Some(now + second + KEEP_ALIVE));
+        assert_eq!(deadline(&clock), Some(now + second + KEEP_ALIVE));
         clock.received(now + second * 5, b"G");
-        assert_eq!(clock.deadline(), Some(now + second * 5 + CONNECTION));
+        assert_eq!(deadline(&clock), Some(now + second * 5 + CONNECTION));
+    }
+
+    #[test]
+    fn a_reader_without_a_deadline_is_woken_when_it_gets_one() {
+        let flag = Arc::new(Flag::default());
+        let waker = Waker::from(Arc::clone(&flag));
+        let clock = Clock::new(Instant::now(), CONNECTION, KEEP_ALIVE);
+        clock.request_started();
+        assert_eq!(clock.deadline(&Context::from_waker(&waker)), None);
+        assert!(!flag.0.load(Ordering::SeqCst));
+        clock.request_finished(Instant::now());
+        assert!(flag.0.load(Ordering::SeqCst));
     }
 
     #[test]
     fn each_head_is_judged_by_itself() {
         let now = Instant::now();
         let clock = Clock::new(now, CONNECTION, KEEP_ALIVE);
-        clock.received(now, b"GET / HTTP/1.1\r\ncontent-length: 1\r\ntransfer-encoding: a\r\n\r\n");
+        clock.received(
+            now,
+            b"GET / HTTP/1.1\r\ncontent-length: 1\r\ntransfer-encoding: a\r\n\r\n",
+        );
         assert!(clock.request_started());
         clock.request_finished(now);
         clock.received(now, b"GET / HTTP/1.1\r\nhost: a\r\n\r\n");

@@ -28,7 +28,10 @@ pub const BEAT: &[u8] = b"\n";
 pub fn parse(header: &str) -> Option<(Duration, Duration)> {
     let (sends, wants) = header.split_once(',')?;
     let millis = |text: &str| text.trim().parse::<u32>().ok().map(u64::from);
-    Some((Duration::from_millis(millis(sends)?), Duration::from_millis(millis(wants)?)))
+    Some((
+        Duration::from_millis(millis(sends)?),
+        Duration::from_millis(millis(wants)?),
+    ))
 }
 
 impl HeartBeat {
@@ -71,13 +74,15 @@ impl HeartBeat {
     /// Whether a heart-beat is due.
     #[must_use]
     pub fn is_due(&self, now: Instant) -> bool {
-        self.send.is_some_and(|interval| now >= self.last_sent + interval)
+        self.send
+            .is_some_and(|interval| now >= self.last_sent + interval)
     }
 
     /// Whether the peer was silent too long.
     #[must_use]
     pub fn is_missed(&self, now: Instant) -> bool {
-        self.receive.is_some_and(|limit| now >= self.last_received + limit)
+        self.receive
+            .is_some_and(|limit| now >= self.last_received + limit)
     }
 
     /// When to look again.

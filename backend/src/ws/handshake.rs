@@ -3,8 +3,8 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use http::header::{
-    ALLOW, CONNECTION, HeaderMap, HeaderName, HeaderValue, SEC_WEBSOCKET_ACCEPT,
-    SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION, UPGRADE,
+    ALLOW, CONNECTION, HeaderMap, HeaderName, HeaderValue, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY,
+    SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION, UPGRADE,
 };
 use http::{Method, Request, StatusCode, Version};
 use sha1_smol::Sha1;
@@ -79,11 +79,16 @@ pub fn accept<B>(
     if !upgrades {
         return Err(HandshakeError::NotUpgrade);
     }
-    if headers.get(SEC_WEBSOCKET_VERSION).is_none_or(|version| version != VERSION) {
+    if headers
+        .get(SEC_WEBSOCKET_VERSION)
+        .is_none_or(|version| version != VERSION)
+    {
         return Err(HandshakeError::Version);
     }
     let mut keys = headers.get_all(SEC_WEBSOCKET_KEY).iter();
-    let (Some(key), None) = (keys.next(), keys.next()) else { return Err(HandshakeError::Key) };
+    let (Some(key), None) = (keys.next(), keys.next()) else {
+        return Err(HandshakeError::Key);
+    };
     if STANDARD.decode(key.as_bytes()).map_or(0, |key| key.len()) != 16 {
         return Err(HandshakeError::Key);
     }
@@ -137,7 +142,10 @@ mod tests {
     #[test]
     fn the_example_of_the_rfc_is_accepted() {
         let Accepted(headers) = accept(&request(&[]), &[]).unwrap();
-        assert_eq!(headers[SEC_WEBSOCKET_ACCEPT], "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
+        assert_eq!(
+            headers[SEC_WEBSOCKET_ACCEPT],
+            "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
+        );
         assert!(!headers.contains_key(SEC_WEBSOCKET_PROTOCOL));
     }
 
@@ -146,9 +154,16 @@ mod tests {
         let served = ["v12.stomp", "v11.stomp"];
         let selected = |offered| {
             let request = request(&[("sec-websocket-protocol", Some(offered))]);
-            accept(&request, &served).unwrap().0.get(SEC_WEBSOCKET_PROTOCOL).cloned()
+            accept(&request, &served)
+                .unwrap()
+                .0
+                .get(SEC_WEBSOCKET_PROTOCOL)
+                .cloned()
         };
-        assert_eq!(selected("v10.stomp, v11.stomp, v12.stomp").unwrap(), "v12.stomp");
+        assert_eq!(
+            selected("v10.stomp, v11.stomp, v12.stomp").unwrap(),
+            "v12.stomp"
+        );
         assert_eq!(selected("v11.stomp").unwrap(), "v11.stomp");
         assert_eq!(selected("mqtt"), None);
     }
@@ -158,14 +173,33 @@ mod tests {
         let cases = [
             ("upgrade", None, HandshakeError::NotUpgrade, 426),
             ("connection", Some("close"), HandshakeError::NotUpgrade, 426),
-            ("sec-websocket-version", Some("8"), HandshakeError::Version, 426),
+            (
+                "sec-websocket-version",
+                Some("8"),
+                HandshakeError::Version,
+                426,
+            ),
             ("sec-websocket-version", None, HandshakeError::Version, 426),
             ("sec-websocket-key", None, HandshakeError::Key, 400),
-            ("sec-websocket-key", Some("c2hvcnQ="), HandshakeError::Key, 400),
-            ("sec-websocket-key", Some("not base64!"), HandshakeError::Key, 400),
+            (
+                "sec-websocket-key",
+                Some("c2hvcnQ="),
+                HandshakeError::Key,
+                400,
+            ),
+            (
+                "sec-websocket-key",
+                Some("not base64!"),
+                HandshakeError::Key,
+                400,
+            ),
         ];
         for (name, value, error, status) in cases {
-            assert_eq!(accept(&request(&[(name, value)]), &[]), Err(error), "{name}: {value:?}");
+            assert_eq!(
+                accept(&request(&[(name, value)]), &[]),
+                Err(error),
+                "{name}: {value:?}"
+            );
             assert_eq!(error.status(), status);
         }
         let mut post = request(&[]);

@@ -71,7 +71,10 @@ impl Socket {
     #[must_use]
     pub fn new(stream: Stream, message_limit: usize) -> Self {
         let limits = Limits::default().max_payload_len(Some(message_limit));
-        Self { inner: ServerBuilder::new().limits(limits).serve(stream), unflushed: false }
+        Self {
+            inner: ServerBuilder::new().limits(limits).serve(stream),
+            unflushed: false,
+        }
     }
 
     /// Queues a text message. The payload must be UTF-8.
