@@ -6,14 +6,12 @@
 
 use prometheus::core::Collector;
 use prometheus::{
-    Encoder, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Opts, Registry,
-    TextEncoder,
+    Encoder, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Opts, Registry, TextEncoder,
 };
 
 /// Seconds: from 10 µs to 2.5 s.
-const PROCESSING_BUCKETS: [f64; 12] = [
-    1e-5, 2.5e-5, 5e-5, 1e-4, 2.5e-4, 5e-4, 1e-3, 5e-3, 2.5e-2, 0.1, 0.5, 2.5,
-];
+const PROCESSING_BUCKETS: [f64; 12] =
+    [1e-5, 2.5e-5, 5e-5, 1e-4, 2.5e-4, 5e-4, 1e-3, 5e-3, 2.5e-2, 0.1, 0.5, 2.5];
 
 /// The metrics of one server.
 #[derive(Debug)]
@@ -103,17 +101,9 @@ impl Metrics {
             )?,
             http_connections_refused: add(
                 &registry,
-                IntCounter::new(
-                    "http_connections_refused_total",
-                    "Connections above max-connections",
-                )?,
+                IntCounter::new("http_connections_refused_total", "Connections above max-connections")?,
             )?,
-            http_requests: counter(
-                &registry,
-                "http_requests_total",
-                "HTTP responses by status",
-                "status",
-            )?,
+            http_requests: counter(&registry, "http_requests_total", "HTTP responses by status", "status")?,
             registry,
         })
     }
@@ -135,16 +125,8 @@ fn add<C: Collector + Clone + 'static>(registry: &Registry, metric: C) -> Result
     Ok(metric)
 }
 
-fn counter(
-    registry: &Registry,
-    name: &str,
-    help: &str,
-    label: &str,
-) -> Result<IntCounterVec, MetricsError> {
-    add(
-        registry,
-        IntCounterVec::new(Opts::new(name, help), &[label])?,
-    )
+fn counter(registry: &Registry, name: &str, help: &str, label: &str) -> Result<IntCounterVec, MetricsError> {
+    add(registry, IntCounterVec::new(Opts::new(name, help), &[label])?)
 }
 
 /// Counts something that is open for as long as this lives.
@@ -176,10 +158,7 @@ mod tests {
         let open = Active::new(&metrics.websocket_connections_active);
         metrics.http_requests.with_label_values(&["200"]).inc();
         let text = String::from_utf8(metrics.render().unwrap()).unwrap();
-        assert!(
-            text.contains("\nwebsocket_connections_active 1\n"),
-            "{text}"
-        );
+        assert!(text.contains("\nwebsocket_connections_active 1\n"), "{text}");
         assert!(text.contains("http_requests_total{status=\"200\"} 1"));
         for name in [
             "websocket_messages_received_total",

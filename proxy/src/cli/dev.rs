@@ -1,6 +1,7 @@
 //! `albeit dev`: two backends and the balancer, from a clean checkout.
 
 use std::{
+    net::SocketAddr,
     path::{Path, PathBuf},
     process::{ExitCode, Stdio},
     time::{Duration, SystemTime},
@@ -8,6 +9,7 @@ use std::{
 
 use anyhow::{Context, bail};
 use tokio::{
+    net::TcpStream,
     process::{Child, Command},
     time::Instant,
 };
@@ -24,6 +26,10 @@ use crate::{
     tls::development,
 };
 
+/// How long backends may take until they listen.
+const BACKEND_START: Duration = Duration::from_secs(10);
+/// How often it is tried meanwhile.
+const BACKEND_POLL: Duration = Duration::from_millis(20);
 /// How long backends may take to end after they were told to.
 const BACKEND_FAREWELL: Duration = Duration::from_secs(10);
 
@@ -43,11 +49,12 @@ pub(super) fn dev(args: &DevArgs) -> anyhow::Result<ExitCode> {
             Ok(prepared) => prepared,
             Err(error) => return Ok(refuse(&error.into())),
         };
+        let mut backends = start_backends(&prepared.model, args)?;
+        backends.until_listening().await?;
         let server = match Server::start(options.clone()).await {
             Ok(server) => server,
             Err(error) => return Ok(refuse(&error)),
         };
-        let mut backends = start_backends(&prepared.model, args)?;
         say(&welcome(&prepared.model));
         let ended = tokio::select! {
             served = serve(&server) => served,
@@ -68,13 +75,16 @@ fn make_certificates(config: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The backend processes.
-struct Backends(Vec<(String, Child)>);
+/// The backend processes, with where they listen.
+struct Backends {
+    addresses: Vec<SocketAddr>,
+    children: Vec<(String, Child)>,
+}
 
 fn start_backends(model: &Model, args: &DevArgs) -> anyhow::Result<Backends> {
     let program = backend_program()?;
     let targets = model.target_groups.iter().flat_map(|group| &group.targets);
-    let mut backends = Vec::new();
+    let mut backends = Backends { addresses: Vec::new(), children: Vec::new() };
     for (number, target) in targets.enumerate() {
         let TargetId::Ip(address) = &target.id else {
             continue;
@@ -89,9 +99,10 @@ fn start_backends(model: &Model, args: &DevArgs) -> anyhow::Result<Backends> {
             .kill_on_drop(true)
             .spawn()
             .with_context(|| format!("cannot start {}", program.display()))?;
-        backends.push((instance, child));
+        backends.addresses.push(SocketAddr::new(*address, target.port));
+        backends.children.push((instance, child));
     }
-    Ok(Backends(backends))
+    Ok(backends)
 }
 
 /// `albeit-backend` stands beside this program.
@@ -104,9 +115,26 @@ fn backend_program() -> anyhow::Result<PathBuf> {
 }
 
 impl Backends {
+    /// Waits until all backends can be connected to.
+    async fn until_listening(&mut self) -> anyhow::Result<()> {
+        let deadline = Instant::now() + BACKEND_START;
+        for address in self.addresses.clone() {
+            while TcpStream::connect(address).await.is_err() {
+                if Instant::now() > deadline {
+                    bail!("a backend does not listen on {address}");
+                }
+                tokio::select! {
+                    error = self.first_to_end() => return Err(error),
+                    () = tokio::time::sleep(BACKEND_POLL) => {}
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// Waits for a backend to end by itself, which it should not.
     async fn first_to_end(&mut self) -> anyhow::Error {
-        let ends = self.0.iter_mut().map(|(name, child)| {
+        let ends = self.children.iter_mut().map(|(name, child)| {
             Box::pin(async move {
                 let status = child.wait().await;
                 let status = status.map_or_else(|error| error.to_string(), |status| status.to_string());
@@ -118,14 +146,16 @@ impl Backends {
 
     /// Asks all to end and waits for them.
     async fn stop(mut self) {
-        for (_, child) in &self.0 {
-            if let Some(pid) = child.id().and_then(|pid| i32::try_from(pid).ok()).and_then(rustix::process::Pid::from_raw) {
-                // It may have ended meanwhile.
-                drop(rustix::process::kill_process(pid, rustix::process::Signal::TERM));
+        for (_, child) in &self.children {
+            if let Some(pid) =
+                child.id().and_then(|pid| i32::try_from(pid).ok()).and_then(rustix::process::Pid::from_raw)
+            {
+                // It may have ended meanwhile, which is as well.
+                rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap_or_default();
             }
         }
         let deadline = Instant::now() + BACKEND_FAREWELL;
-        for (name, child) in &mut self.0 {
+        for (name, child) in &mut self.children {
             if tokio::time::timeout_at(deadline, child.wait()).await.is_err() {
                 tracing::warn!(backend = %name, "did not end in time and is killed");
             }
@@ -138,9 +168,13 @@ fn welcome(model: &Model) -> String {
     for listener in model.load_balancers.iter().flat_map(|load_balancer| &load_balancer.listeners) {
         let port = listener.bind.port();
         let line = match listener.protocol {
-            ListenerProtocol::Https => format!("  https://localhost:{port}/  demo page, STOMP at /ws, /echo, /whoami\n"),
+            ListenerProtocol::Https => {
+                format!("  https://localhost:{port}/  demo page, STOMP at /ws, /echo, /whoami\n")
+            }
             ListenerProtocol::Http => format!("  http://localhost:{port}/\n"),
-            ListenerProtocol::Tcp | ListenerProtocol::Tls => format!("  {} port {port}\n", listener.protocol.as_str()),
+            ListenerProtocol::Tcp | ListenerProtocol::Tls => {
+                format!("  {} port {port}\n", listener.protocol.as_str())
+            }
         };
         text.push_str(&line);
     }

@@ -1,6 +1,6 @@
 //! `albeit run`, and what it shares with `albeit dev`: logging, signals, life cycle.
 
-use std::process::ExitCode;
+use std::{io::IsTerminal, process::ExitCode};
 
 use anyhow::Context;
 use tokio::signal::unix::{SignalKind, signal};
@@ -49,7 +49,12 @@ pub(super) fn refuse(error: &StartError) -> ExitCode {
 pub(super) fn start_logging() {
     prepare::install_crypto_provider();
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(DEFAULT_LOG));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false).init();
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_target(false)
+        .init();
 }
 
 /// One worker per core.
@@ -72,7 +77,10 @@ pub(super) async fn serve(server: &Server) -> anyhow::Result<()> {
 }
 
 /// From here on SIGTERM and SIGINT end the process at once.
-#[expect(clippy::disallowed_methods, reason = "must outlive every tracker: it ends the process they belong to")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "must outlive every tracker: it ends the process they belong to"
+)]
 pub(super) fn force_exit_on_second_signal() -> anyhow::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;

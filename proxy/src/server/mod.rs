@@ -63,7 +63,9 @@ pub enum StartError {
     #[error(transparent)]
     Prepare(#[from] PrepareError),
     /// A port cannot be opened.
-    #[error("{setting}: cannot listen on {address}; is the port taken? Change `{setting}` or end what holds it")]
+    #[error(
+        "{setting}: cannot listen on {address}; is the port taken? Change `{setting}` or end what holds it"
+    )]
     Bind {
         /// Path of the setting that says so.
         setting: String,
@@ -125,12 +127,8 @@ impl Server {
         let prepared = prepare(&options.config, &tickets)?;
         let metrics = Metrics::try_new().map_err(|error| system(error.into()))?;
         let (background, stopped) = (TaskTracker::new(), CancellationToken::new());
-        let registry = Arc::new(Registry::new(
-            background.clone(),
-            options.scale,
-            Arc::clone(&metrics),
-            stopped.clone(),
-        ));
+        let registry =
+            Arc::new(Registry::new(background.clone(), options.scale, Arc::clone(&metrics), stopped.clone()));
         let shared = Arc::new(Shared {
             tracker: TaskTracker::new(),
             draining: CancellationToken::new(),
@@ -178,7 +176,10 @@ impl Server {
             }
             Err(error) => {
                 self.metrics.process().config_reload_failures.inc();
-                tracing::error!(error = chain(&error), "reload refused, the running configuration stays in force");
+                tracing::error!(
+                    error = chain(&error),
+                    "reload refused, the running configuration stays in force"
+                );
             }
         }
     }
@@ -260,7 +261,9 @@ fn setting_names(model: &Model) -> impl Fn(SocketAddr) -> String + use<> {
             names.push((listener.bind, format!("load_balancers[{i}].listeners[{j}].port")));
         }
     }
-    move |address| names.iter().find(|(bind, _)| *bind == address).map_or_else(String::new, |(_, name)| name.clone())
+    move |address| {
+        names.iter().find(|(bind, _)| *bind == address).map_or_else(String::new, |(_, name)| name.clone())
+    }
 }
 
 fn report_warnings(prepared: &Prepared) {

@@ -107,10 +107,8 @@ fn tls_listeners(
             continue;
         };
         let built = TlsListener::try_new(tls.policy, Arc::clone(default), others, tickets, http2);
-        let built = built.map_err(|source| PrepareError::Policy {
-            load_balancer: load_balancer.name.clone(),
-            source,
-        })?;
+        let built = built
+            .map_err(|source| PrepareError::Policy { load_balancer: load_balancer.name.clone(), source })?;
         listeners.push(Some(Arc::new(built)));
     }
     Ok(listeners)

@@ -13,8 +13,8 @@
 
 mod checks;
 mod group;
-pub mod pool;
 mod members;
+pub mod pool;
 mod registry;
 mod resolve;
 mod select;
