@@ -166,7 +166,7 @@ impl Context {
     ) -> Record<'a> {
         let connection = &self.connection;
         let tls = connection.tls.as_ref();
-        let actions: &[ActionExecuted] = self.action.as_ref().map_or(&[], std::slice::from_ref);
+        let actions: &[ActionExecuted] = self.action.as_slice();
         Record {
             kind: self.kind(request),
             time: self.time_of(now),

@@ -69,7 +69,7 @@ pub(super) fn dev(args: &DevArgs) -> anyhow::Result<ExitCode> {
 
 /// The configuration names files in `../certs`; what is missing there is made.
 fn make_certificates(config: &Path) -> anyhow::Result<()> {
-    let dir = config.parent().unwrap_or(Path::new("")).join("../certs");
+    let dir = config.parent().unwrap_or_else(|| Path::new("")).join("../certs");
     let made = development::create(&dir, SystemTime::now(), &mut rand::rng());
     made.with_context(|| format!("cannot make development certificates in {}", dir.display()))?;
     Ok(())

@@ -53,7 +53,7 @@ struct RunArgs {
     config: ConfigArg,
     #[command(flatten)]
     timers: TimerArgs,
-    /// Set SO_REUSEPORT on listeners, so that other sockets may share their ports.
+    /// Set `SO_REUSEPORT` on listeners, so that other sockets may share their ports.
     #[arg(long)]
     reuse_port: bool,
 }

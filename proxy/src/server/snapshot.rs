@@ -117,8 +117,10 @@ fn start(
     destination: &Destination,
     metrics: &Metrics,
 ) -> io::Result<Sink> {
-    let node =
-        load_balancer.listeners.first().map_or(IpAddr::from([127, 0, 0, 1]), |listener| listener.bind.ip());
+    let node = load_balancer
+        .listeners
+        .first()
+        .map_or_else(|| IpAddr::from([127, 0, 0, 1]), |listener| listener.bind.ip());
     let settings = SinkSettings {
         destination: destination.file.clone(),
         copy: destination.stdout.then(|| Box::new(io::stdout()) as _),
