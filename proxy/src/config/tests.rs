@@ -3,6 +3,9 @@
 mod conf_files;
 mod features;
 mod mistakes;
+mod not_yet;
+mod routing;
+mod target_groups;
 
 use std::{path::Path, sync::LazyLock};
 
@@ -150,12 +153,28 @@ fn control_characters_do_not_reach_the_terminal() {
     assert_eq!(shown.lines().count(), 3, "{shown}");
 }
 
+/// Whatever the text: a model, or mistakes that take one line each and lie within the text.
+#[track_caller]
+fn check_shape(text: &str) {
+    let Err(errors) = load(text) else { return };
+    let mistakes = errors.mistakes();
+    assert!(!mistakes.is_empty());
+    assert_eq!(errors.to_string().split('\n').count(), mistakes.len() + 1);
+    let lines = text.split(['\n', '\r']).count() + 1;
+    for position in mistakes.iter().filter_map(|mistake| mistake.position) {
+        assert!(
+            position.line >= 1 && position.line <= lines && position.column >= 1,
+            "{position:?} in {text:?}"
+        );
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(256))]
 
     #[test]
     fn no_text_makes_parsing_panic(text in "\\PC{0,200}") {
-        let _ = load(&text);
+        check_shape(&text);
     }
 
     #[test]
@@ -169,7 +188,7 @@ proptest! {
             0..60,
         )
     ) {
-        let _ = load(&pieces.concat());
+        check_shape(&pieces.concat());
     }
 
     #[test]
@@ -179,6 +198,6 @@ proptest! {
         let start = at.min(chars.len());
         let end = (start + length).min(chars.len());
         chars.splice(start..end, put.chars());
-        let _ = load(&chars.into_iter().collect::<String>());
+        check_shape(&chars.into_iter().collect::<String>());
     }
 }

@@ -2,12 +2,9 @@
 
 use std::time::Duration;
 
-use super::{
-    check, conditions, default_action, http_listener, https_listener, load, load_balancer_attributes,
-    target_group,
-};
+use super::{default_action, http_listener, https_listener, load, load_balancer_attributes, target_group};
 use crate::model::{
-    Action, Condition, HealthCheck, Model, TargetGroupIndex,
+    Action, Condition, HealthCheck, LogDestination, Model, TargetGroupIndex,
     load_balancer::{LoadBalancerAttributes, XffHeaderProcessing},
     rule::Forward,
     target_group::{Algorithm, Matcher, MinimumHealthyTargets, Stickiness, TargetGroupAttributes, TargetId},
@@ -52,7 +49,7 @@ fn attributes_become_typed() {
     assert_eq!(attributes.idle_timeout, Duration::from_secs(3600));
     assert_eq!(attributes.client_keep_alive, Duration::from_secs(60));
     assert_eq!(
-        attributes.access_logs.as_ref().map(|logs| logs.root()),
+        attributes.access_logs.as_ref().map(LogDestination::root),
         Some(super::FILES.path().join("logs/a/b"))
     );
     assert_eq!(attributes.xff_header_processing, XffHeaderProcessing::Remove);
@@ -170,189 +167,4 @@ fn the_default_policy_is_the_one_of_the_api() {
     assert_eq!(warning.path, "load_balancers[0].listeners[0].ssl_policy");
     assert_eq!(warning.message, "not given: ELBSecurityPolicy-2016-08 is used, as by the API of ELB");
     assert!(loaded.warnings[1].message.contains("TLS 1.1"), "{:?}", loaded.warnings);
-}
-
-/// Each refused feature: the file that uses it, the path and the words of the refusal.
-#[test]
-fn later_features_are_refused_by_name() {
-    let rule = "load_balancers[0].listeners[0].rules[0].conditions";
-    let action = "load_balancers[0].listeners[0].default_actions";
-    let listener = "load_balancers[0].listeners[0]";
-    let group = "target_groups[0]";
-    let secure = |settings: &str| {
-        https_listener(&format!(
-            "certificates: [main]\n{settings}\ndefault_actions: [{{ forward: {{ target_group: web }} }}]"
-        ))
-    };
-    let login = |action: &str| {
-        https_listener(&format!(
-            "certificates: [main]\ndefault_actions: [{{ {action} }}, {{ forward: {{ target_group: web }} }}]"
-        ))
-    };
-    let cases = [
-        (
-            conditions("[{ http_header: { name: X-Tenant, values: [a*] } }]"),
-            format!("{rule}[0].http_header"),
-            "the condition http_header",
-        ),
-        (
-            conditions("[{ http_request_method: [GET, HEAD] }]"),
-            format!("{rule}[0].http_request_method"),
-            "the condition http_request_method",
-        ),
-        (
-            conditions("[{ query_string: [{ key: v, value: 1 }] }]"),
-            format!("{rule}[0].query_string"),
-            "the condition query_string",
-        ),
-        (
-            conditions("[{ source_ip: [10.0.0.0/8, '::1/128'] }]"),
-            format!("{rule}[0].source_ip"),
-            "the condition source_ip",
-        ),
-        (
-            conditions("[{ path_pattern: { regex_values: ['^/a'] } }]"),
-            format!("{rule}[0].path_pattern.regex_values"),
-            "regular expressions in conditions",
-        ),
-        (
-            conditions(
-                "[{ path_pattern: [/a] }]\n    transforms: [{ url_rewrite: { regex: '^/a', replace: /b } }]",
-            ),
-            "load_balancers[0].listeners[0].rules[0].transforms[0].url_rewrite".to_owned(),
-            "transforms",
-        ),
-        (
-            default_action(
-                "forward: { target_groups: [{ target_group: web, weight: 1 }, { target_group: web, weight: 2 }] }",
-            ),
-            format!("{action}[0].forward.target_groups"),
-            "more than one target group in a forward action",
-        ),
-        (
-            default_action(
-                "forward: { target_group: web, target_group_stickiness_config: { enabled: true, duration: 1h } }",
-            ),
-            format!("{action}[0].forward.target_group_stickiness_config"),
-            "target group stickiness",
-        ),
-        (
-            login(
-                "authenticate_oidc: { issuer: 'https://i', authorization_endpoint: 'https://a', token_endpoint: 'https://t', user_info_endpoint: 'https://u', client_id: c, client_secret: s, session_timeout: 1h, on_unauthenticated_request: deny }",
-            ),
-            format!("{action}[0].authenticate_oidc"),
-            "the action authenticate_oidc",
-        ),
-        (
-            login("authenticate_cognito: { user_pool_arn: a, user_pool_client_id: b, user_pool_domain: c }"),
-            format!("{action}[0].authenticate_cognito"),
-            "the action authenticate_cognito",
-        ),
-        (
-            login(
-                "jwt_validation: { jwks_endpoint: 'https://j', issuer: i, additional_claims: [{ name: scope, format: string-array, values: [x] }] }",
-            ),
-            format!("{action}[0].jwt_validation"),
-            "the action jwt_validation",
-        ),
-        (
-            secure("mutual_authentication: { mode: passthrough }"),
-            format!("{listener}.mutual_authentication"),
-            "mutual TLS",
-        ),
-        (
-            secure("attributes: { routing.http.response.server.enabled: false }"),
-            format!("{listener}.attributes.routing.http.response.server.enabled"),
-            "'routing.http.response.server.enabled' with the value 'false'",
-        ),
-        (
-            load_balancer_attributes("routing.http.desync_mitigation_mode: strictest"),
-            "load_balancers[0].attributes.routing.http.desync_mitigation_mode".to_owned(),
-            "'routing.http.desync_mitigation_mode' with the value 'strictest'",
-        ),
-        (target_group("protocol: HTTPS"), format!("{group}.protocol"), "target groups with protocol HTTPS"),
-        (
-            target_group("protocol: HTTP\nprotocol_version: HTTP2"),
-            format!("{group}.protocol_version"),
-            "protocol version HTTP2",
-        ),
-        (
-            target_group("protocol: HTTP\nprotocol_version: GRPC\nhealth_check: { matcher: 0-99 }"),
-            format!("{group}.protocol_version"),
-            "protocol version GRPC",
-        ),
-        (
-            target_group("protocol: HTTP\ntarget_type: lambda"),
-            format!("{group}.target_type"),
-            "targets of type lambda",
-        ),
-        (
-            target_group("protocol: HTTP\nhealth_check: { protocol: HTTPS }"),
-            format!("{group}.health_check.protocol"),
-            "health checks with protocol HTTPS",
-        ),
-        (
-            target_group(
-                "protocol: HTTP\nport: 80\ntargets: [{ id: 10.0.0.1, availability_zone: eu-central-1a }]",
-            ),
-            format!("{group}.targets[0].availability_zone"),
-            "availability zones",
-        ),
-        (
-            target_group("protocol: HTTP\nattributes: { slow_start.duration_seconds: 30 }"),
-            format!("{group}.attributes.slow_start.duration_seconds"),
-            "'slow_start.duration_seconds' with the value '30'",
-        ),
-        (
-            target_group("protocol: HTTP\nattributes: { load_balancing.algorithm.type: weighted_random }"),
-            format!("{group}.attributes.load_balancing.algorithm.type"),
-            "'load_balancing.algorithm.type' with the value 'weighted_random'",
-        ),
-    ];
-    for (yaml, path, what) in cases {
-        check(&yaml, &[&format!("{path}: not supported yet: {what}")]);
-    }
-}
-
-#[test]
-fn trust_stores_are_refused_with_what_uses_them() {
-    let yaml = https_listener(
-        "certificates: [main]
-mutual_authentication: { mode: verify, trust_store: staff, ignore_client_certificate_expiry: true, advertise_trust_store_ca_names: on }
-default_actions: [{ forward: { target_group: web } }]",
-    ) + "trust_stores: [{ name: staff, ca_certificates_bundle: cert.pem, revocation_lists: [key.pem] }]\n";
-    check(
-        &yaml,
-        &[
-            "load_balancers[0].listeners[0].mutual_authentication: not supported yet: mutual TLS",
-            "trust_stores[0]: not supported yet: trust stores",
-        ],
-    );
-}
-
-#[test]
-fn network_load_balancers_are_checked_and_refused() {
-    check(
-        "load_balancers:
-  - name: edge
-    type: network
-    attributes: { load_balancing.cross_zone.enabled: true, idle_timeout.timeout_seconds: 60 }
-    listeners:
-      - { protocol: TCP, port: 33335, default_actions: [{ forward: { target_group: flows } }], attributes: { tcp.idle_timeout.seconds: 350 } }
-      - { protocol: UDP, port: 33336, default_actions: [{ forward: { target_group: flows } }] }
-      - { protocol: HTTP, port: 80, default_actions: [{ redirect: { port: 81, status_code: HTTP_301 } }] }
-target_groups:
-  - { name: flows, protocol: TCP, port: 1, health_check: { protocol: TCP, interval: 10s, timeout: 10s }, attributes: { stickiness.type: lb_cookie } }
-",
-        &[
-            "load_balancers[0].type: not supported yet: load balancers of type network",
-            "load_balancers[0].attributes.idle_timeout.timeout_seconds: 'idle_timeout.timeout_seconds' is not supported for network load balancers",
-            "load_balancers[0].listeners[1].default_actions[0].forward.target_group: UDP listeners cannot forward to target group \"flows\" with protocol TCP",
-            "load_balancers[0].listeners[2].protocol: Listener protocol 'HTTP' must be one of 'TCP, TLS, UDP, TCP_UDP, QUIC, TCP_QUIC'",
-            "load_balancers[0].listeners[2].default_actions[0].redirect: network load balancers can only forward",
-            "target_groups[0].protocol: not supported yet: target groups with protocol TCP",
-            "target_groups[0].health_check.protocol: not supported yet: health checks with protocol TCP",
-            "target_groups[0].attributes.stickiness.type: Stickiness type 'lb_cookie' is not supported for target groups with the TCP protocol",
-        ],
-    );
 }

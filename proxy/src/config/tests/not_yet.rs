@@ -1,0 +1,192 @@
+//! What a later version will have is checked, then refused by name.
+
+use super::{check, conditions, default_action, https_listener, load_balancer_attributes, target_group};
+
+const LISTENER: &str = "load_balancers[0].listeners[0]";
+
+/// `yaml` is refused for one feature only, at `path`.
+#[track_caller]
+fn refused(yaml: &str, path: &str, what: &str) {
+    check(yaml, &[&format!("{path}: not supported yet: {what}")]);
+}
+
+#[test]
+fn conditions_and_transforms() {
+    let refused = |raw: &str, key: &str, what: &str| {
+        refused(&conditions(raw), &format!("{LISTENER}.rules[0].{key}"), what);
+    };
+    let header = "[{ http_header: { name: X-Tenant, values: [a*] } }]";
+    refused(header, "conditions[0].http_header", "the condition http_header");
+    let method = "[{ http_request_method: [GET, HEAD] }]";
+    refused(method, "conditions[0].http_request_method", "the condition http_request_method");
+    let query = "[{ query_string: [{ key: v, value: 1 }] }]";
+    refused(query, "conditions[0].query_string", "the condition query_string");
+    let source = "[{ source_ip: [10.0.0.0/8, '::1/128'] }]";
+    refused(source, "conditions[0].source_ip", "the condition source_ip");
+    for kind in ["path_pattern", "host_header"] {
+        let regex = format!("[{{ {kind}: {{ regex_values: ['^/a'] }} }}]");
+        refused(&regex, &format!("conditions[0].{kind}.regex_values"), "regular expressions in conditions");
+    }
+    for kind in ["url_rewrite", "host_header_rewrite"] {
+        let rewrite = format!(
+            "[{{ path_pattern: [/a] }}]\n    transforms: [{{ {kind}: {{ regex: '^/a', replace: /b }} }}]"
+        );
+        refused(&rewrite, &format!("transforms[0].{kind}"), "transforms");
+    }
+}
+
+#[test]
+fn actions() {
+    let refused = |yaml: &str, key: &str, what: &str| {
+        refused(yaml, &format!("{LISTENER}.default_actions[0].{key}"), what);
+    };
+    refused(
+        &default_action(
+            "forward: { target_groups: [{ target_group: web, weight: 1 }, { target_group: web, weight: 2 }] }",
+        ),
+        "forward.target_groups",
+        "more than one target group in a forward action",
+    );
+    refused(
+        &default_action("forward: { target_groups: [{ target_group: web, weight: 0 }] }"),
+        "forward.target_groups[0].weight",
+        "a weight of 0",
+    );
+    refused(
+        &default_action(
+            "forward: { target_group: web, target_group_stickiness_config: { enabled: true, duration: 1h } }",
+        ),
+        "forward.target_group_stickiness_config",
+        "target group stickiness",
+    );
+    let login = |action: &str| {
+        https_listener(&format!(
+            "certificates: [main]
+default_actions:
+  - {}
+  - forward: {{ target_group: web }}",
+            action.replace('\n', "\n    ")
+        ))
+    };
+    let oidc = "authenticate_oidc:
+  issuer: https://i.example.com
+  authorization_endpoint: https://a.example.com
+  token_endpoint: https://t.example.com
+  user_info_endpoint: https://u.example.com
+  client_id: c
+  client_secret: s
+  session_timeout: 1h
+  scope: openid
+  authentication_request_extra_params: { prompt: login }
+  on_unauthenticated_request: deny";
+    refused(&login(oidc), "authenticate_oidc", "the action authenticate_oidc");
+    let cognito = "authenticate_cognito: { user_pool_arn: a, user_pool_client_id: b, user_pool_domain: c }";
+    refused(&login(cognito), "authenticate_cognito", "the action authenticate_cognito");
+    let jwt = "jwt_validation:
+  jwks_endpoint: https://j.example.com
+  issuer: i
+  additional_claims: [{ name: scope, format: string-array, values: [x] }]";
+    refused(&login(jwt), "jwt_validation", "the action jwt_validation");
+}
+
+#[test]
+fn listener_and_load_balancer_settings() {
+    let secure = |settings: &str| {
+        https_listener(&format!(
+            "certificates: [main]\n{settings}\ndefault_actions: [{{ forward: {{ target_group: web }} }}]"
+        ))
+    };
+    check(&secure("mutual_authentication: { mode: 'off' }"), &[]);
+    let passthrough = secure("mutual_authentication: { mode: passthrough }");
+    refused(&passthrough, &format!("{LISTENER}.mutual_authentication"), "mutual TLS");
+    let key = "routing.http.response.server.enabled";
+    check(&secure(&format!("attributes: {{ {key}: true }}")), &[]);
+    refused(
+        &secure(&format!("attributes: {{ {key}: false }}")),
+        &format!("{LISTENER}.attributes.{key}"),
+        &format!("'{key}' with the value 'false'"),
+    );
+    let key = "routing.http.desync_mitigation_mode";
+    check(&load_balancer_attributes(&format!("{key}: defensive")), &[]);
+    refused(
+        &load_balancer_attributes(&format!("{key}: strictest")),
+        &format!("load_balancers[0].attributes.{key}"),
+        &format!("'{key}' with the value 'strictest'"),
+    );
+    let gateway = load_balancer_attributes("idle_timeout.timeout_seconds: 60")
+        .replace("name: edge\n", "name: edge\n    type: gateway\n");
+    refused(&gateway, "load_balancers[0].type", "load balancers of type gateway");
+}
+
+#[test]
+fn target_group_settings() {
+    let refused = |settings: &str, key: &str, what: &str| {
+        refused(&target_group(settings), &format!("target_groups[0].{key}"), what);
+    };
+    refused("protocol: HTTPS", "protocol", "target groups with protocol HTTPS");
+    refused("protocol: HTTP\nprotocol_version: HTTP2", "protocol_version", "protocol version HTTP2");
+    let grpc = "protocol: HTTP\nprotocol_version: GRPC\nhealth_check: { matcher: 0-99 }";
+    refused(grpc, "protocol_version", "protocol version GRPC");
+    for kind in ["instance", "lambda", "alb"] {
+        let settings = format!("protocol: HTTP\ntarget_type: {kind}");
+        refused(&settings, "target_type", &format!("targets of type {kind}"));
+    }
+    let https_check = "protocol: HTTP\nhealth_check: { protocol: HTTPS }";
+    refused(https_check, "health_check.protocol", "health checks with protocol HTTPS");
+    let zone = "protocol: HTTP\nport: 80\ntargets: [{ id: 10.0.0.1, availability_zone: eu-central-1a }]";
+    refused(zone, "targets[0].availability_zone", "availability zones");
+    let quic = "protocol: HTTP\nport: 80\ntargets: [{ id: 10.0.0.1, quic_server_id: '0x0011223344556677' }]";
+    refused(quic, "targets[0].quic_server_id", "QUIC targets");
+    for (key, value) in [
+        ("slow_start.duration_seconds", "30"),
+        ("load_balancing.algorithm.type", "weighted_random"),
+        ("stickiness.type", "app_cookie"),
+        ("stickiness.app_cookie.cookie_name", "SESSION"),
+    ] {
+        let settings = format!("protocol: HTTP\nattributes: {{ {key}: {value} }}");
+        refused(&settings, &format!("attributes.{key}"), &format!("'{key}' with the value '{value}'"));
+    }
+}
+
+#[test]
+fn trust_stores_are_refused_with_what_uses_them() {
+    let yaml = https_listener(
+        "certificates: [main]
+mutual_authentication: { mode: verify, trust_store: staff, ignore_client_certificate_expiry: true, advertise_trust_store_ca_names: on }
+default_actions: [{ forward: { target_group: web } }]",
+    ) + "trust_stores: [{ name: staff, ca_certificates_bundle: cert.pem, revocation_lists: [key.pem] }]\n";
+    check(
+        &yaml,
+        &[
+            "load_balancers[0].listeners[0].mutual_authentication: not supported yet: mutual TLS",
+            "trust_stores[0]: not supported yet: trust stores",
+        ],
+    );
+}
+
+#[test]
+fn network_load_balancers_are_checked_and_refused() {
+    check(
+        "load_balancers:
+  - name: edge
+    type: network
+    attributes: { load_balancing.cross_zone.enabled: true, idle_timeout.timeout_seconds: 60 }
+    listeners:
+      - { protocol: TCP, port: 33335, default_actions: [{ forward: { target_group: flows } }], attributes: { tcp.idle_timeout.seconds: 350 } }
+      - { protocol: UDP, port: 33336, default_actions: [{ forward: { target_group: flows } }] }
+      - { protocol: HTTP, port: 80, default_actions: [{ redirect: { port: 81, status_code: HTTP_301 } }] }
+target_groups:
+  - { name: flows, protocol: TCP, port: 1, health_check: { protocol: TCP, interval: 10s, timeout: 10s }, attributes: { stickiness.type: lb_cookie } }
+",
+        &[
+            "load_balancers[0].type: not supported yet: load balancers of type network",
+            "load_balancers[0].attributes.idle_timeout.timeout_seconds: 'idle_timeout.timeout_seconds' is not supported for network load balancers",
+            "load_balancers[0].listeners[1].default_actions[0].forward.target_group: UDP listeners cannot forward to target group \"flows\" with protocol TCP",
+            "load_balancers[0].listeners[2].protocol: Listener protocol 'HTTP' must be one of 'TCP, TLS, UDP, TCP_UDP, QUIC, TCP_QUIC'",
+            "load_balancers[0].listeners[2].default_actions[0].redirect: network load balancers can only forward",
+            "target_groups[0].protocol: not supported yet: target groups with protocol TCP",
+            "target_groups[0].health_check.protocol: not supported yet: health checks with protocol TCP",
+            "target_groups[0].attributes.stickiness.type: Stickiness type 'lb_cookie' is not supported for target groups with the TCP protocol",
+        ],
+    );
+}
