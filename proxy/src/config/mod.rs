@@ -33,7 +33,7 @@ mod whole;
 #[cfg(test)]
 mod tests;
 
-use std::{fs, path::Path as FilePath};
+use std::{fs::File, io::Read, path::Path as FilePath};
 
 use self::error::Report;
 use crate::model::Model;
@@ -67,12 +67,7 @@ pub struct Loaded {
 /// The file cannot be read, or has mistakes: all of them.
 pub fn load(path: &FilePath, env: &dyn Fn(&str) -> Option<String>) -> Result<Loaded, ConfigErrors> {
     let file = path.display().to_string();
-    let too_large = fs::metadata(path).is_ok_and(|metadata| metadata.len() > LARGEST_FILE);
-    if too_large {
-        return Err(ConfigErrors::whole_file(&file, format!("is larger than {LARGEST_FILE} bytes")));
-    }
-    let text = fs::read_to_string(path)
-        .map_err(|error| ConfigErrors::whole_file(&file, format!("cannot be read: {error}")))?;
+    let text = read(path).map_err(|message| ConfigErrors::whole_file(&file, message))?;
     parse(&text, path.parent().unwrap_or_else(|| FilePath::new("")), &file, env)
 }
 
@@ -94,4 +89,15 @@ pub fn parse(
     model
         .map(|model| Loaded { model, warnings })
         .ok_or_else(|| ConfigErrors::whole_file(file_name, "is empty".to_owned()))
+}
+
+/// The text of the file, which may be a pipe that never ends.
+fn read(path: &FilePath) -> Result<String, String> {
+    let mut text = String::new();
+    let read = File::open(path).and_then(|file| file.take(LARGEST_FILE + 1).read_to_string(&mut text));
+    match read {
+        Ok(length) if u64::try_from(length).is_ok_and(|length| length <= LARGEST_FILE) => Ok(text),
+        Ok(_) => Err(format!("is larger than {LARGEST_FILE} bytes")),
+        Err(error) => Err(format!("cannot be read: {error}")),
+    }
 }

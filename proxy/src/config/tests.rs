@@ -147,6 +147,12 @@ fn a_file_that_cannot_be_read_is_one_error() {
 }
 
 #[test]
+fn a_file_without_an_end_is_refused() {
+    let error = super::load(Path::new("/dev/zero"), &env).unwrap_err();
+    assert!(error.to_string().contains("is larger than 4194304 bytes"), "{error}");
+}
+
+#[test]
 fn control_characters_do_not_reach_the_terminal() {
     let shown = shown("\"a\\e[31m\\nb\": 1\nload_balancers: []\n");
     assert!(shown.contains("a\\u{1b}[31m\\nb"), "{shown}");

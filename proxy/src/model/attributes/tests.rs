@@ -198,9 +198,9 @@ and spelling of values. Keys that begin with `albeit.` are Albeit's own. This
 file is made from the table in `proxy/src/model/attributes`: change that, then
 run `UPDATE_DOCS=1 cargo nextest run -p albeit-proxy config_md`.
 
-In the last column, *acts* means as in ELB; *no effect* means that the attribute
-is accepted and changes nothing; *not yet* means that any value but the default
-is refused when the file is read.
+In the column *here*, *acts* means as in ELB; *no effect* means that the
+attribute is accepted and changes nothing; *not yet* means that any value but
+the default is refused when the file is read.
 ";
 
 fn docs() -> String {
