@@ -18,7 +18,7 @@ use super::{
 };
 use crate::model::{
     Listener, ListenerProtocol, LoadBalancerType, Rule, SecurityPolicy,
-    attributes::{AttributeValues, Resource, edit_distance},
+    attributes::{AttributeValues, Resource, nearest},
     listener::ListenerTls,
     security_policy,
 };
@@ -147,9 +147,9 @@ fn policy(raw: Option<Text>, at: &Path, cx: &mut Context<'_>) -> Option<&'static
     }
     let name = name.as_deref().unwrap_or(security_policy::DEFAULT);
     let Some(policy) = SecurityPolicy::by_name(name) else {
-        let all = SecurityPolicy::all().iter().map(|policy| policy.name);
-        let near = all.min_by_key(|known| edit_distance(known, name)).unwrap_or_default();
-        cx.report.mistake(at, format!("SSL policy '{name}' not found (did you mean '{near}'?)"));
+        let near = nearest(SecurityPolicy::all().iter().map(|policy| policy.name), name);
+        let near = near.map(|near| format!(" (did you mean '{near}'?)")).unwrap_or_default();
+        cx.report.mistake(at, format!("SSL policy '{name}' not found{near}"));
         return None;
     };
     if let Some(warning) = policy.left_out_warning() {

@@ -228,7 +228,8 @@ pub fn check(
     value: &str,
 ) -> Result<&'static Attribute, AttributeError> {
     let Some(attribute) = of(resource).find(|attribute| attribute.key == key) else {
-        return Err(AttributeError::Unknown { key: key.to_owned(), suggestion: nearest(resource, key) });
+        let suggestion = nearest(of(resource).map(|attribute| attribute.key), key);
+        return Err(AttributeError::Unknown { key: key.to_owned(), suggestion });
     };
     if !attribute.applies_to.includes(kind) {
         return Err(AttributeError::NotForType { key: attribute.key, kind: kind.as_str() });
@@ -245,22 +246,23 @@ pub fn check(
     Ok(attribute)
 }
 
-/// The key of this resource that differs in the fewest letters, if at most a third of them differ.
-fn nearest(resource: Resource, key: &str) -> Option<&'static str> {
+/// The candidate that differs from `text` in the fewest letters, if at most a third of its letters differ.
+///
+/// Texts of more than 256 bytes are like nothing: the comparison takes quadratic time.
+pub fn nearest(candidates: impl Iterator<Item = &'static str>, text: &str) -> Option<&'static str> {
     const LONGEST: usize = 256;
-    if key.len() > LONGEST {
+    if text.len() > LONGEST {
         return None;
     }
-    of(resource)
-        .map(|attribute| (edit_distance(attribute.key, key), attribute.key))
+    candidates
+        .map(|candidate| (edit_distance(candidate, text), candidate))
         .min()
         .filter(|(distance, near)| distance * 3 <= near.len())
         .map(|(_, near)| near)
 }
 
 /// Levenshtein distance in characters: insertions, deletions and replacements that lead from `a` to `b`.
-#[must_use]
-pub fn edit_distance(a: &str, b: &str) -> usize {
+fn edit_distance(a: &str, b: &str) -> usize {
     let mut row: Vec<usize> = (0..=b.chars().count()).collect();
     for (i, from) in a.chars().enumerate() {
         let mut left = i + 1;

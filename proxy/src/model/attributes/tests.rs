@@ -180,6 +180,14 @@ fn the_edit_distance_counts_single_letters() {
 }
 
 #[test]
+fn only_what_is_spelled_alike_is_suggested() {
+    let near = |text: &str| nearest(["stickiness.enabled", "stickiness.type"].into_iter(), text);
+    assert_eq!(near("stickyness.enabled"), Some("stickiness.enabled"));
+    assert_eq!(near("colour"), None);
+    assert_eq!(near(&"stickiness.enabled".repeat(100)), None);
+}
+
+#[test]
 fn typed_defaults_are_the_tables_defaults() {
     use crate::model::{load_balancer::LoadBalancerAttributes, target_group::TargetGroupAttributes};
     let load_balancer = AttributeValues::new(Resource::LoadBalancer, APPLICATION);
