@@ -23,9 +23,6 @@ pub(super) fn check(args: &ConfigArg) -> anyhow::Result<ExitCode> {
     for warning in &prepared.warnings {
         complain(&format!("warning: {}", warning.in_file(&file)));
     }
-    for warning in prepare::policy_warnings(&prepared.model) {
-        complain(&format!("warning: {warning}"));
-    }
     say(config::summary(&prepared.model).trim_end());
     Ok(ExitCode::SUCCESS)
 }

@@ -270,9 +270,6 @@ fn report_warnings(prepared: &Prepared) {
     for warning in &prepared.warnings {
         tracing::warn!(path = warning.path, "{}", warning.message);
     }
-    for warning in prepare::policy_warnings(&prepared.model) {
-        tracing::warn!("{warning}");
-    }
 }
 
 /// An error with its sources, joined by colons.

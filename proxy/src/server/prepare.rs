@@ -123,19 +123,6 @@ pub fn tickets() -> Result<Arc<dyn ProducesTickets>, rustls::Error> {
     rustls::crypto::aws_lc_rs::Ticketer::new()
 }
 
-/// Warnings about TLS policies of which only a part can be served.
-#[must_use]
-pub fn policy_warnings(model: &Model) -> Vec<String> {
-    let listeners = model.load_balancers.iter().flat_map(|load_balancer| &load_balancer.listeners);
-    let mut warnings: Vec<String> = listeners
-        .filter_map(|listener| listener.tls.as_ref())
-        .filter_map(|tls| tls.policy.left_out_warning())
-        .collect();
-    warnings.sort();
-    warnings.dedup();
-    warnings
-}
-
 /// Installs the cryptography library that all TLS of the process uses. Harmless if done twice.
 pub fn install_crypto_provider() {
     // An error means that one is installed already, which is what is wanted.
