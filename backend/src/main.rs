@@ -3,6 +3,7 @@
 //! Exit codes: 0 after a drain, 1 when it cannot listen or run, 2 for a wrong
 //! command line or configuration, 130 when a second signal cuts the drain short.
 
+use std::io::IsTerminal;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -24,11 +25,15 @@ const INTERRUPTED: u8 = 130;
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_writer(std::io::stderr)
+        .init();
     let config = match arguments.into_config() {
         Ok(config) => config,
         Err(error) => {
-            for line in error.to_string().lines() {
+            for line in format!("{:#}", anyhow::Error::from(error)).lines() {
                 tracing::error!("{line}");
             }
             return ExitCode::from(USAGE);
@@ -72,7 +77,10 @@ struct Signals {
 
 impl Signals {
     fn try_new() -> std::io::Result<Self> {
-        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
     }
 
     async fn next(&mut self) {

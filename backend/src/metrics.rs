@@ -6,12 +6,14 @@
 
 use prometheus::core::Collector;
 use prometheus::{
-    Encoder, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Opts, Registry, TextEncoder,
+    Encoder, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Opts, Registry,
+    TextEncoder,
 };
 
 /// Seconds: from 10 µs to 2.5 s.
-const PROCESSING_BUCKETS: [f64; 12] =
-    [1e-5, 2.5e-5, 5e-5, 1e-4, 2.5e-4, 5e-4, 1e-3, 5e-3, 2.5e-2, 0.1, 0.5, 2.5];
+const PROCESSING_BUCKETS: [f64; 12] = [
+    1e-5, 2.5e-5, 5e-5, 1e-4, 2.5e-4, 5e-4, 1e-3, 5e-3, 2.5e-2, 0.1, 0.5, 2.5,
+];
 
 /// The metrics of one server.
 #[derive(Debug)]
@@ -71,6 +73,7 @@ impl Metrics {
                 "websocket_connection_errors_total",
                 "WebSockets that ended by a fault",
                 "kind",
+                &["handshake", "protocol", "unreliable", "io"],
             )?,
             websocket_message_processing_time: add(
                 &registry,
@@ -87,6 +90,7 @@ impl Metrics {
                 "websocket_slow_consumers_total",
                 "Clients closed because they read too slowly",
                 "reason",
+                &["buffer", "time"],
             )?,
             outbox_dropped: add(
                 &registry,
@@ -101,9 +105,18 @@ impl Metrics {
             )?,
             http_connections_refused: add(
                 &registry,
-                IntCounter::new("http_connections_refused_total", "Connections above max-connections")?,
+                IntCounter::new(
+                    "http_connections_refused_total",
+                    "Connections above max-connections",
+                )?,
             )?,
-            http_requests: counter(&registry, "http_requests_total", "HTTP responses by status", "status")?,
+            http_requests: counter(
+                &registry,
+                "http_requests_total",
+                "HTTP responses by status",
+                "status",
+                &[],
+            )?,
             registry,
         })
     }
@@ -125,8 +138,19 @@ fn add<C: Collector + Clone + 'static>(registry: &Registry, metric: C) -> Result
     Ok(metric)
 }
 
-fn counter(registry: &Registry, name: &str, help: &str, label: &str) -> Result<IntCounterVec, MetricsError> {
-    add(registry, IntCounterVec::new(Opts::new(name, help), &[label])?)
+/// A counter with one label, whose known values show as zero from the start.
+fn counter(
+    registry: &Registry,
+    name: &str,
+    help: &str,
+    label: &str,
+    values: &[&str],
+) -> Result<IntCounterVec, MetricsError> {
+    let metric = IntCounterVec::new(Opts::new(name, help), &[label])?;
+    for value in values {
+        metric.get_metric_with_label_values(&[value])?;
+    }
+    add(registry, metric)
 }
 
 /// Counts something that is open for as long as this lives.
@@ -158,7 +182,10 @@ mod tests {
         let open = Active::new(&metrics.websocket_connections_active);
         metrics.http_requests.with_label_values(&["200"]).inc();
         let text = String::from_utf8(metrics.render().unwrap()).unwrap();
-        assert!(text.contains("\nwebsocket_connections_active 1\n"), "{text}");
+        assert!(
+            text.contains("\nwebsocket_connections_active 1\n"),
+            "{text}"
+        );
         assert!(text.contains("http_requests_total{status=\"200\"} 1"));
         for name in [
             "websocket_messages_received_total",

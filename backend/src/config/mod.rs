@@ -7,9 +7,10 @@
 //! YAML.
 
 mod arguments;
+mod defaults;
 mod units;
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -164,86 +165,11 @@ pub struct WebSocketConfig {
     pub echo_message_size_limit: usize,
 }
 
-impl Default for Config {
-    fn default() -> Self {
-        Self {
-            instance: "albeit-backend".to_owned(),
-            server: ServerConfig::default(),
-            stomp: StompConfig::default(),
-            websocket: WebSocketConfig::default(),
-            drain: Duration::from_secs(30),
-        }
-    }
-}
-
-impl Default for ServerConfig {
-    fn default() -> Self {
-        Self {
-            port: 8080,
-            address: IpAddr::V4(Ipv4Addr::LOCALHOST),
-            reuse_port: false,
-            tomcat: TomcatConfig::default(),
-        }
-    }
-}
-
-impl Default for TomcatConfig {
-    fn default() -> Self {
-        Self {
-            connection_timeout: Duration::from_secs(20),
-            keep_alive_timeout: Duration::from_secs(70),
-            max_http_header_size: 8192,
-            max_connections: 10_000,
-            accept_count: 4096,
-            remoteip: RemoteIpConfig::default(),
-        }
-    }
-}
-
-impl Default for RemoteIpConfig {
-    fn default() -> Self {
-        let networks = [
-            "127.0.0.0/8",
-            "10.0.0.0/8",
-            "172.16.0.0/12",
-            "192.168.0.0/16",
-            "169.254.0.0/16",
-            "::1/128",
-            "fc00::/7",
-        ];
-        Self { internal_proxies: networks.iter().filter_map(|text| text.parse().ok()).collect() }
-    }
-}
-
-impl Default for StompConfig {
-    fn default() -> Self {
-        Self {
-            message_size_limit: 64 * 1024,
-            send_buffer_size_limit: 512 * 1024,
-            send_time_limit: Duration::from_secs(10),
-            time_to_first_message: Duration::from_secs(60),
-            heart_beat: HeartBeatConfig { send: Duration::from_secs(10), receive: Duration::from_secs(10) },
-            client_publish_to_topic: ClientPublish::Deny,
-        }
-    }
-}
-
-impl Default for WebSocketConfig {
-    fn default() -> Self {
-        Self {
-            allowed_origins: Vec::new(),
-            ping_interval: Duration::from_secs(25),
-            close_timeout: Duration::from_secs(5),
-            echo_message_size_limit: 16 * 1024 * 1024,
-        }
-    }
-}
-
 /// Why there is no configuration.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     /// The file cannot be read.
-    #[error("{}: cannot be read: {source}", path.display())]
+    #[error("{}: cannot be read", path.display())]
     Unreadable {
         /// The file.
         path: PathBuf,
@@ -278,9 +204,14 @@ impl Config {
     ///
     /// The file cannot be read, or does not parse.
     pub fn read(path: &Path) -> Result<Self, ConfigError> {
-        let unreadable = |source| ConfigError::Unreadable { path: path.to_owned(), source };
+        let unreadable = |source| ConfigError::Unreadable {
+            path: path.to_owned(),
+            source,
+        };
         if std::fs::metadata(path).map_err(unreadable)?.len() > FILE_LIMIT {
-            return Err(ConfigError::TooLarge { path: path.to_owned() });
+            return Err(ConfigError::TooLarge {
+                path: path.to_owned(),
+            });
         }
         let text = std::fs::read_to_string(path).map_err(unreadable)?;
         Self::parse(&text, path)
@@ -300,11 +231,17 @@ impl Config {
         if text.lines().all(blank) {
             return Ok(Self::default());
         }
-        serde_path_to_error::deserialize(serde_yaml::Deserializer::from_str(text)).map_err(|error| {
-            let key = error.path().to_string();
-            let message = without_path(&error.inner().to_string(), &key).to_owned();
-            ConfigError::Malformed { file: file.to_owned(), key, message }
-        })
+        serde_path_to_error::deserialize(serde_yaml::Deserializer::from_str(text)).map_err(
+            |error| {
+                let key = error.path().to_string();
+                let message = without_path(&error.inner().to_string(), &key).to_owned();
+                ConfigError::Malformed {
+                    file: file.to_owned(),
+                    key,
+                    message,
+                }
+            },
+        )
     }
 
     /// Checks what types cannot say, and reports every problem at once.
@@ -325,8 +262,14 @@ impl Config {
             printable(&self.instance) && self.instance.len() <= 64,
             "instance: must be 1 to 64 printable characters without blanks",
         );
-        require(!tomcat.connection_timeout.is_zero(), "server.tomcat.connection-timeout: must be above zero");
-        require(!tomcat.keep_alive_timeout.is_zero(), "server.tomcat.keep-alive-timeout: must be above zero");
+        require(
+            !tomcat.connection_timeout.is_zero(),
+            "server.tomcat.connection-timeout: must be above zero",
+        );
+        require(
+            !tomcat.keep_alive_timeout.is_zero(),
+            "server.tomcat.keep-alive-timeout: must be above zero",
+        );
         require(
             (1024..=256 << 10).contains(&tomcat.max_http_header_size),
             "server.tomcat.max-http-header-size: must be from 1KiB to 256KiB",
@@ -347,7 +290,10 @@ impl Config {
             self.stomp.send_buffer_size_limit >= self.stomp.message_size_limit,
             "stomp.send-buffer-size-limit: must not be below stomp.message-size-limit",
         );
-        require(!self.stomp.send_time_limit.is_zero(), "stomp.send-time-limit: must be above zero");
+        require(
+            !self.stomp.send_time_limit.is_zero(),
+            "stomp.send-time-limit: must be above zero",
+        );
         require(
             (1..=1 << 30).contains(&self.websocket.echo_message_size_limit),
             "websocket.echo-message-size-limit: must be from 1 byte to 1GiB",
@@ -361,7 +307,11 @@ impl Config {
                 ),
             );
         }
-        if problems.is_empty() { Ok(()) } else { Err(ConfigError::Invalid(problems)) }
+        if problems.is_empty() {
+            Ok(())
+        } else {
+            Err(ConfigError::Invalid(problems))
+        }
     }
 
     /// Divides every timer by `scale`, so that an hour passes in a minute at

@@ -44,7 +44,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 pub enum BindError {
     /// The address is taken or not ours.
     #[error(
-        "cannot listen on {address}: {source} (choose another with --port or server.port, --address or server.address)"
+        "cannot listen on {address} (choose another with --port or server.port, --address or server.address)"
     )]
     Listen {
         /// The address asked for.
@@ -79,16 +79,27 @@ impl Server {
     pub fn bind(config: Config, application: Arc<dyn Application>) -> Result<Self, BindError> {
         let address = SocketAddr::new(config.server.address, config.server.port);
         let failed = |source| BindError::Listen { address, source };
-        let listener = listener::open(address, config.server.tomcat.accept_count, config.server.reuse_port)
-            .map_err(failed)?;
+        let listener = listener::open(
+            address,
+            config.server.tomcat.accept_count,
+            config.server.reuse_port,
+        )
+        .map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
         let metrics = Metrics::try_new()?;
         let stomp = Settings {
             message_size_limit: config.stomp.message_size_limit,
-            heart_beat: (config.stomp.heart_beat.send, config.stomp.heart_beat.receive),
+            heart_beat: (
+                config.stomp.heart_beat.send,
+                config.stomp.heart_beat.receive,
+            ),
             time_to_first_message: config.stomp.time_to_first_message,
             ping_interval: config.websocket.ping_interval,
-            server: format!("albeit-backend/{} {}", env!("CARGO_PKG_VERSION"), config.instance),
+            server: format!(
+                "albeit-backend/{} {}",
+                env!("CARGO_PKG_VERSION"),
+                config.instance
+            ),
         };
         Ok(Self {
             listener,
@@ -185,6 +196,11 @@ impl Server {
         };
         let services = Arc::clone(&self.services);
         let tasks = self.tasks.clone();
-        self.tasks.spawn(connection::serve(stream, Arc::new(connection), services, tasks));
+        self.tasks.spawn(connection::serve(
+            stream,
+            Arc::new(connection),
+            services,
+            tasks,
+        ));
     }
 }

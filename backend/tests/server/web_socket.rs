@@ -12,15 +12,27 @@ async fn echo_returns_every_size_as_it_was() {
     let mut ws = server.web_socket("/echo").await;
     for size in [0, 1, 125, 126, 65_535, 65_536, 1 << 20] {
         let payload = Bytes::from(vec![b'x'; size]);
-        soon(ws.0.send(Message::text(payload.clone()))).await.unwrap();
+        soon(ws.0.send(Message::text(payload.clone())))
+            .await
+            .unwrap();
         let message = ws.message().await;
-        assert!(message.is_text() && message.as_payload()[..] == payload[..], "{size} of text");
+        assert!(
+            message.is_text() && message.as_payload()[..] == payload[..],
+            "{size} of text"
+        );
         let payload = Bytes::from(vec![0xfe; size]);
-        soon(ws.0.send(Message::binary(payload.clone()))).await.unwrap();
+        soon(ws.0.send(Message::binary(payload.clone())))
+            .await
+            .unwrap();
         let message = ws.message().await;
-        assert!(message.is_binary() && message.as_payload()[..] == payload[..], "{size} binary");
+        assert!(
+            message.is_binary() && message.as_payload()[..] == payload[..],
+            "{size} binary"
+        );
     }
-    soon(ws.0.send(Message::close(Some(CloseCode::NORMAL_CLOSURE), ""))).await.unwrap();
+    soon(ws.0.send(Message::close(Some(CloseCode::NORMAL_CLOSURE), "")))
+        .await
+        .unwrap();
     assert_eq!(ws.close_code().await, 1000);
 }
 
@@ -29,7 +41,12 @@ fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
     let mask = [1, 2, 3, 4];
     let mut bytes = vec![first, 0x80 | u8::try_from(payload.len()).unwrap()];
     bytes.extend_from_slice(&mask);
-    bytes.extend(payload.iter().zip(mask.iter().cycle()).map(|(byte, mask)| byte ^ mask));
+    bytes.extend(
+        payload
+            .iter()
+            .zip(mask.iter().cycle())
+            .map(|(byte, mask)| byte ^ mask),
+    );
     bytes
 }
 
@@ -37,17 +54,25 @@ fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
 async fn frames_sent_with_the_request_and_in_fragments_are_echoed() {
     let server = start(|_| {});
     let mut tcp = server.tcp().await;
-    let mut bytes = b"GET /echo HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+    let mut bytes =
+        b"GET /echo HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
-        .to_vec();
+            .to_vec();
     bytes.extend(frame(0x01, b"hel"));
     bytes.extend(frame(0x80, b"lo"));
-    soon(tokio::io::AsyncWriteExt::write_all(&mut tcp.0, &bytes)).await.unwrap();
+    soon(tokio::io::AsyncWriteExt::write_all(&mut tcp.0, &bytes))
+        .await
+        .unwrap();
     let (head, _) = tcp.response().await;
     assert_eq!(status(&head), 101);
-    assert!(head.contains("sec-websocket-accept: s3pplmbitxaq9kygzzhzrbk+xoo="), "{head}");
+    assert!(
+        head.contains("sec-websocket-accept: s3pplmbitxaq9kygzzhzrbk+xoo="),
+        "{head}"
+    );
     let mut echoed = [0; 7];
-    soon(tokio::io::AsyncReadExt::read_exact(&mut tcp.0, &mut echoed)).await.unwrap();
+    soon(tokio::io::AsyncReadExt::read_exact(&mut tcp.0, &mut echoed))
+        .await
+        .unwrap();
     assert_eq!(&echoed, b"\x81\x05hello");
 }
 
@@ -55,7 +80,9 @@ async fn frames_sent_with_the_request_and_in_fragments_are_echoed() {
 async fn a_message_above_the_limit_closes_with_1009() {
     let server = start(|config| config.websocket.echo_message_size_limit = 100);
     let mut ws = server.web_socket("/echo").await;
-    soon(ws.0.send(Message::binary(vec![0; 101]))).await.unwrap();
+    soon(ws.0.send(Message::binary(vec![0; 101])))
+        .await
+        .unwrap();
     assert_eq!(ws.close_code().await, 1009);
 }
 
@@ -68,10 +95,14 @@ async fn what_is_no_handshake_is_refused() {
         (String::new(), 426),
         (format!("{upgrade}Sec-WebSocket-Version: 8\r\n{key}"), 426),
         (format!("{upgrade}Sec-WebSocket-Version: 13\r\n"), 400),
-        (format!("{upgrade}Sec-WebSocket-Version: 13\r\n{key}Origin: https://evil.example\r\n"), 403),
+        (
+            format!("{upgrade}Sec-WebSocket-Version: 13\r\n{key}Origin: https://evil.example\r\n"),
+            403,
+        ),
     ] {
         let mut tcp = server.tcp().await;
-        tcp.send(&format!("GET /ws HTTP/1.1\r\nHost: a\r\n{headers}\r\n")).await;
+        tcp.send(&format!("GET /ws HTTP/1.1\r\nHost: a\r\n{headers}\r\n"))
+            .await;
         assert_eq!(status(&tcp.response().await.0), expected, "{headers}");
     }
     let errors = &server.services.metrics.websocket_connection_errors;
