@@ -2,9 +2,10 @@
 
 use bytes::Bytes;
 use futures_util::SinkExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio_websockets::{CloseCode, Message};
 
-use crate::harness::{soon, start, status};
+use crate::harness::{Running, Tcp, soon, start, status};
 
 #[tokio::test]
 async fn echo_returns_every_size_as_it_was() {
@@ -50,30 +51,51 @@ fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
     bytes
 }
 
-#[tokio::test]
-async fn frames_sent_with_the_request_and_in_fragments_are_echoed() {
-    let server = start(|_| {});
+const UPGRADE: &[u8] = b"GET /echo HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\n\
+    Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n\
+    Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+
+/// Sends a handshake and frames in one piece; the connection after the 101.
+async fn upgraded(server: &Running, frames: &[&[u8]]) -> Tcp {
     let mut tcp = server.tcp().await;
-    let mut bytes =
-        b"GET /echo HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-        Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
-            .to_vec();
-    bytes.extend(frame(0x01, b"hel"));
-    bytes.extend(frame(0x80, b"lo"));
-    soon(tokio::io::AsyncWriteExt::write_all(&mut tcp.0, &bytes))
-        .await
-        .unwrap();
+    let bytes = [&[UPGRADE], frames].concat().concat();
+    soon(tcp.0.write_all(&bytes)).await.unwrap();
     let (head, _) = tcp.response().await;
     assert_eq!(status(&head), 101);
     assert!(
         head.contains("sec-websocket-accept: s3pplmbitxaq9kygzzhzrbk+xoo="),
         "{head}"
     );
+    tcp
+}
+
+#[tokio::test]
+async fn frames_sent_with_the_request_and_in_fragments_are_echoed() {
+    let server = start(|_| {});
+    let mut tcp = upgraded(&server, &[&frame(0x01, b"hel"), &frame(0x80, b"lo")]).await;
     let mut echoed = [0; 7];
-    soon(tokio::io::AsyncReadExt::read_exact(&mut tcp.0, &mut echoed))
-        .await
-        .unwrap();
+    soon(tcp.0.read_exact(&mut echoed)).await.unwrap();
     assert_eq!(&echoed, b"\x81\x05hello");
+}
+
+#[tokio::test]
+async fn text_that_is_not_utf8_and_unmasked_frames_close_with_their_code() {
+    let server = start(|_| {});
+    for (bytes, code) in [
+        (frame(0x81, &[0xff]), 1007_u16),
+        (b"\x81\x01a".to_vec(), 1002),
+    ] {
+        let mut tcp = upgraded(&server, &[&bytes]).await;
+        let mut close = [0; 4];
+        soon(tcp.0.read_exact(&mut close)).await.unwrap();
+        assert_eq!(
+            (close[0], u16::from_be_bytes([close[2], close[3]])),
+            (0x88, code)
+        );
+        soon(tcp.0.read_to_end(&mut Vec::new())).await.unwrap();
+    }
+    let errors = &server.services.metrics.websocket_connection_errors;
+    assert_eq!(errors.with_label_values(&["protocol"]).get(), 2);
 }
 
 #[tokio::test]
