@@ -213,3 +213,51 @@ async fn a_client_that_does_not_read_is_closed_and_others_are_served() {
     assert_eq!(slow_consumers.get(), 1);
     assert!(server.services.metrics.outbox_dropped.get() > 0);
 }
+
+#[tokio::test]
+async fn a_blocked_write_ends_at_the_time_limit_though_nothing_more_is_sent() {
+    let server = start(|config| {
+        config.stomp.send_buffer_size_limit = 64 << 20;
+        config.stomp.send_time_limit = Duration::from_millis(300);
+        config.websocket.close_timeout = Duration::from_millis(100);
+    });
+    let (mut stalled, mut sender) = (server.stomp().await, server.stomp().await);
+    stalled
+        .send("SUBSCRIBE\nid:0\ndestination:/topic/room.a\nreceipt:r\n\n\0")
+        .await;
+    assert_eq!(stalled.text().await, "RECEIPT\nreceipt-id:r\n\n\0");
+    // More than the buffers of the kernel take.
+    let text = "x".repeat(60 * 1024);
+    for _ in 0..400 {
+        sender
+            .send(&format!(
+                "SEND\ndestination:/app/room.a\nreceipt:s\n\n{text}\0"
+            ))
+            .await;
+        assert_eq!(sender.text().await, "RECEIPT\nreceipt-id:s\n\n\0");
+    }
+    let closed = async {
+        while server.services.metrics.websocket_connections_active.get() > 1 {
+            tokio::task::yield_now().await;
+        }
+    };
+    soon(closed).await;
+    assert_eq!(
+        server
+            .services
+            .metrics
+            .slow_consumers
+            .with_label_values(&["time"])
+            .get(),
+        1
+    );
+    assert_eq!(
+        server
+            .services
+            .metrics
+            .slow_consumers
+            .with_label_values(&["buffer"])
+            .get(),
+        0
+    );
+}
