@@ -6,14 +6,12 @@
 
 use prometheus::core::Collector;
 use prometheus::{
-    Encoder, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Opts, Registry,
-    TextEncoder,
+    Encoder, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Opts, Registry, TextEncoder,
 };
 
 /// Seconds: from 10 µs to 2.5 s.
-const PROCESSING_BUCKETS: [f64; 12] = [
-    1e-5, 2.5e-5, 5e-5, 1e-4, 2.5e-4, 5e-4, 1e-3, 5e-3, 2.5e-2, 0.1, 0.5, 2.5,
-];
+const PROCESSING_BUCKETS: [f64; 12] =
+    [1e-5, 2.5e-5, 5e-5, 1e-4, 2.5e-4, 5e-4, 1e-3, 5e-3, 2.5e-2, 0.1, 0.5, 2.5];
 
 /// The metrics of one server.
 #[derive(Debug)]
@@ -105,10 +103,7 @@ impl Metrics {
             )?,
             http_connections_refused: add(
                 &registry,
-                IntCounter::new(
-                    "http_connections_refused_total",
-                    "Connections above max-connections",
-                )?,
+                IntCounter::new("http_connections_refused_total", "Connections above max-connections")?,
             )?,
             http_requests: counter(
                 &registry,
@@ -182,10 +177,7 @@ mod tests {
         let open = Active::new(&metrics.websocket_connections_active);
         metrics.http_requests.with_label_values(&["200"]).inc();
         let text = String::from_utf8(metrics.render().unwrap()).unwrap();
-        assert!(
-            text.contains("\nwebsocket_connections_active 1\n"),
-            "{text}"
-        );
+        assert!(text.contains("\nwebsocket_connections_active 1\n"), "{text}");
         assert!(text.contains("http_requests_total{status=\"200\"} 1"));
         for name in [
             "websocket_messages_received_total",

@@ -7,10 +7,7 @@ use std::process::{Child, Command, Output, Stdio};
 
 fn backend(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_albeit-backend"));
-    command
-        .args(arguments)
-        .env_remove("RUST_LOG")
-        .stderr(Stdio::piped());
+    command.args(arguments).env_remove("RUST_LOG").stderr(Stdio::piped());
     command
 }
 
@@ -36,10 +33,7 @@ fn a_wrong_file_is_named_with_its_key_and_place() {
     let path = file.path().to_str().unwrap();
     let (code, said) = run(&["--config", path]);
     assert_eq!(code, Some(2), "{said}");
-    assert!(
-        said.contains(&format!("{path}: server.port: invalid value")),
-        "{said}"
-    );
+    assert!(said.contains(&format!("{path}: server.port: invalid value")), "{said}");
     assert!(said.contains("at line 2 column 9"), "{said}");
 }
 
@@ -47,10 +41,7 @@ fn a_wrong_file_is_named_with_its_key_and_place() {
 fn a_missing_file_and_a_wrong_flag_exit_with_2() {
     let (code, said) = run(&["--config", "/nonexistent.yml"]);
     assert_eq!(code, Some(2));
-    assert!(
-        said.contains("/nonexistent.yml: cannot be read: No such file"),
-        "{said}"
-    );
+    assert!(said.contains("/nonexistent.yml: cannot be read: No such file"), "{said}");
     let (code, said) = run(&["--drain", "30"]);
     assert_eq!(code, Some(2));
     assert!(said.contains("is no duration"), "{said}");
@@ -62,30 +53,20 @@ fn a_taken_port_is_named_with_the_flag_that_changes_it() {
     let address = holder.local_addr().unwrap();
     let (code, said) = run(&["--port", &address.port().to_string()]);
     assert_eq!(code, Some(1));
-    assert!(said.contains(&format!(
-        "cannot listen on {address} (choose another with --port"
-    )));
+    assert!(said.contains(&format!("cannot listen on {address} (choose another with --port")));
     assert_eq!(said.matches("Address already in use").count(), 1, "{said}");
 }
 
 #[test]
 fn it_says_where_it_listens_and_leaves_on_sigterm_with_0() {
-    let child = backend(&["--port", "0", "--instance", "b7", "--drain", "5s"])
-        .spawn()
-        .unwrap();
+    let child = backend(&["--port", "0", "--instance", "b7", "--drain", "5s"]).spawn().unwrap();
     let mut process = Process(child);
     let mut lines = BufReader::new(process.0.stderr.take().unwrap()).lines();
     let line = lines.next().unwrap().unwrap();
     assert!(line.contains("listening address=127.0.0.1:"), "{line}");
     assert!(line.contains("instance=b7"), "{line}");
     let pid = process.0.id().to_string();
-    assert!(
-        Command::new("kill")
-            .args(["-TERM", &pid])
-            .status()
-            .unwrap()
-            .success()
-    );
+    assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
     assert_eq!(process.0.wait().unwrap().code(), Some(0));
     assert!(lines.any(|line| line.unwrap().contains("stopped")));
 }

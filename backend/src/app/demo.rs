@@ -61,9 +61,7 @@ impl Demo {
     /// A demo that signs its broadcasts with the instance's name.
     #[must_use]
     pub fn new(instance: impl Into<String>) -> Self {
-        Self {
-            instance: instance.into(),
-        }
+        Self { instance: instance.into() }
     }
 
     fn respond(&self, message: &Incoming) -> Result<Broadcast, Rejection> {
@@ -93,11 +91,7 @@ impl Demo {
 
     fn bid(&self, auction: &str, message: &Incoming) -> Result<Broadcast, Rejection> {
         let bid: Bid = serde_json::from_slice(&message.body).map_err(|e| malformed(&e))?;
-        if bid
-            .amount
-            .as_f64()
-            .is_none_or(|amount| !amount.is_finite() || amount <= 0.0)
-        {
+        if bid.amount.as_f64().is_none_or(|amount| !amount.is_finite() || amount <= 0.0) {
             return Err(Rejection::new("invalid bid", "amount must be above zero"));
         }
         broadcast(
@@ -133,15 +127,12 @@ fn checked_id(id: &str) -> Result<&str, Rejection> {
 /// The message in a body: a JSON object, or the text itself when the body is
 /// not JSON at all.
 fn room_message(body: &[u8]) -> Result<RoomMessage, Rejection> {
-    let text = std::str::from_utf8(body)
-        .map_err(|_| Rejection::new("invalid message", "the body is not UTF-8"))?;
+    let text =
+        std::str::from_utf8(body).map_err(|_| Rejection::new("invalid message", "the body is not UTF-8"))?;
     if text.trim_start().starts_with('{') {
         return serde_json::from_str(text).map_err(|error| malformed(&error));
     }
-    Ok(RoomMessage {
-        text: text.to_owned(),
-        from: None,
-    })
+    Ok(RoomMessage { text: text.to_owned(), from: None })
 }
 
 fn malformed(error: &serde_json::Error) -> Rejection {
@@ -151,11 +142,7 @@ fn malformed(error: &serde_json::Error) -> Rejection {
 fn broadcast(destination: String, message: &impl Serialize) -> Result<Broadcast, Rejection> {
     let body = serde_json::to_vec(message)
         .map_err(|error| Rejection::new("message cannot be written", error.to_string()))?;
-    Ok(Broadcast {
-        destination,
-        content_type: "application/json",
-        body: Bytes::from(body),
-    })
+    Ok(Broadcast { destination, content_type: "application/json", body: Bytes::from(body) })
 }
 
 #[cfg(test)]
@@ -170,21 +157,13 @@ mod tests {
             session: "s1".to_owned(),
             timestamp: 1_700_000_000_000,
         };
-        let sent = Demo::new("b1")
-            .respond(&message)
-            .map_err(|error| error.to_string())?;
-        Ok((
-            sent.destination,
-            String::from_utf8(sent.body.to_vec()).unwrap(),
-        ))
+        let sent = Demo::new("b1").respond(&message).map_err(|error| error.to_string())?;
+        Ok((sent.destination, String::from_utf8(sent.body.to_vec()).unwrap()))
     }
 
     #[track_caller]
     fn check(destination: &str, body: &str, to: &str, expected: &str) {
-        assert_eq!(
-            send(destination, body),
-            Ok((to.to_owned(), expected.to_owned()))
-        );
+        assert_eq!(send(destination, body), Ok((to.to_owned(), expected.to_owned())));
     }
 
     #[test]

@@ -52,10 +52,7 @@ impl Rejection {
     /// A rejection with its short text and its explanation.
     #[must_use]
     pub fn new(message: impl Into<String>, explanation: impl Into<String>) -> Self {
-        Self {
-            message: message.into(),
-            explanation: explanation.into(),
-        }
+        Self { message: message.into(), explanation: explanation.into() }
     }
 }
 

@@ -60,11 +60,7 @@ struct ForwardedReport<'a> {
 /// # Errors
 ///
 /// Never in practice: every value has a JSON form.
-pub fn report(
-    request: &Parts,
-    body_bytes: u64,
-    origin: &Origin<'_>,
-) -> Result<Vec<u8>, serde_json::Error> {
+pub fn report(request: &Parts, body_bytes: u64, origin: &Origin<'_>) -> Result<Vec<u8>, serde_json::Error> {
     let text = |value: &http::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
     serde_json::to_vec_pretty(&Report {
         instance: origin.instance,
@@ -73,11 +69,7 @@ pub fn report(
         version: format!("{:?}", request.version),
         remote_addr: origin.remote.to_string(),
         local_addr: origin.local.to_string(),
-        headers: request
-            .headers
-            .iter()
-            .map(|(n, value)| (n.as_str(), text(value)))
-            .collect(),
+        headers: request.headers.iter().map(|(n, value)| (n.as_str(), text(value))).collect(),
         body_bytes,
         forwarded: ForwardedReport {
             client: origin.forwarded.client.to_string(),

@@ -46,19 +46,9 @@ pub struct Forwarded {
 
 /// Resolves the client of a request that came from `peer` to `local`.
 #[must_use]
-pub fn resolve(
-    peer: SocketAddr,
-    local: SocketAddr,
-    headers: &HeaderMap,
-    trusted: &[IpNet],
-) -> Forwarded {
+pub fn resolve(peer: SocketAddr, local: SocketAddr, headers: &HeaderMap, trusted: &[IpNet]) -> Forwarded {
     let peer_ip = peer.ip().to_canonical();
-    let direct = Forwarded {
-        client: peer_ip,
-        proto: Proto::Http,
-        port: local.port(),
-        host: None,
-    };
+    let direct = Forwarded { client: peer_ip, proto: Proto::Http, port: local.port(), host: None };
     let is_trusted = |ip: &IpAddr| trusted.iter().any(|network| network.contains(ip));
     if !is_trusted(&peer_ip) {
         return direct;
@@ -74,17 +64,12 @@ pub fn resolve(
     }
     // Every proxy on the way must have said https.
     let is_https = |proto: &str| proto.eq_ignore_ascii_case("https");
-    let proto = match list(headers, "x-forwarded-proto")
-        .map(is_https)
-        .reduce(|a, b| a && b)
-    {
+    let proto = match list(headers, "x-forwarded-proto").map(is_https).reduce(|a, b| a && b) {
         None => None,
         Some(true) => Some(Proto::Https),
         Some(false) => Some(Proto::Http),
     };
-    let port = list(headers, "x-forwarded-port")
-        .next_back()
-        .and_then(|port| port.parse().ok());
+    let port = list(headers, "x-forwarded-port").next_back().and_then(|port| port.parse().ok());
     let default_port = match proto {
         None => local.port(),
         Some(Proto::Http) => 80,
@@ -94,18 +79,13 @@ pub fn resolve(
         client,
         proto: proto.unwrap_or(Proto::Http),
         port: port.unwrap_or(default_port),
-        host: list(headers, "x-forwarded-host")
-            .next_back()
-            .map(str::to_owned),
+        host: list(headers, "x-forwarded-host").next_back().map(str::to_owned),
     }
 }
 
 /// The entries of a list header, over all its lines. Lines that are no ASCII
 /// text are skipped.
-fn list(
-    headers: &HeaderMap<HeaderValue>,
-    name: impl AsHeaderName,
-) -> impl DoubleEndedIterator<Item = &str> {
+fn list(headers: &HeaderMap<HeaderValue>, name: impl AsHeaderName) -> impl DoubleEndedIterator<Item = &str> {
     headers
         .get_all(name)
         .into_iter()
@@ -118,10 +98,7 @@ fn list(
 /// An address with or without a port: `1.2.3.4`, `1.2.3.4:5`, `::1`,
 /// `[::1]`, `[::1]:5`.
 fn address(entry: &str) -> Option<IpAddr> {
-    let bare = entry
-        .strip_prefix('[')
-        .and_then(|rest| rest.strip_suffix(']'))
-        .unwrap_or(entry);
+    let bare = entry.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(entry);
     let ip = match bare.parse::<IpAddr>() {
         Ok(ip) => ip,
         Err(_) => entry.parse::<SocketAddr>().ok()?.ip(),
@@ -145,28 +122,14 @@ mod tests {
 
     #[track_caller]
     fn client(peer: &str, forwarded_for: &[&str], expected: &str) {
-        let lines: Vec<_> = forwarded_for
-            .iter()
-            .map(|v| ("x-forwarded-for", *v))
-            .collect();
-        assert_eq!(
-            from(peer, &lines).client,
-            expected.parse::<IpAddr>().unwrap()
-        );
+        let lines: Vec<_> = forwarded_for.iter().map(|v| ("x-forwarded-for", *v)).collect();
+        assert_eq!(from(peer, &lines).client, expected.parse::<IpAddr>().unwrap());
     }
 
     #[test]
     fn the_first_untrusted_address_from_the_right_is_the_client() {
-        client(
-            "10.0.0.1",
-            &["6.6.6.6, 203.0.113.7, 10.0.0.2"],
-            "203.0.113.7",
-        );
-        client(
-            "10.0.0.1",
-            &["6.6.6.6", "203.0.113.7, 192.168.1.1"],
-            "203.0.113.7",
-        );
+        client("10.0.0.1", &["6.6.6.6, 203.0.113.7, 10.0.0.2"], "203.0.113.7");
+        client("10.0.0.1", &["6.6.6.6", "203.0.113.7, 192.168.1.1"], "203.0.113.7");
         client("10.0.0.1", &["203.0.113.7:5555"], "203.0.113.7");
         client("10.0.0.1", &["[2001:db8::7]:5555"], "2001:db8::7");
         client("10.0.0.1", &["[2001:db8::7]"], "2001:db8::7");
@@ -180,10 +143,7 @@ mod tests {
 
     #[test]
     fn an_untrusted_peer_is_the_client_whatever_it_says() {
-        let lines = [
-            ("x-forwarded-for", "1.1.1.1"),
-            ("x-forwarded-proto", "https"),
-        ];
+        let lines = [("x-forwarded-for", "1.1.1.1"), ("x-forwarded-proto", "https")];
         let forwarded = from("203.0.113.9", &lines);
         assert_eq!(forwarded.client, "203.0.113.9".parse::<IpAddr>().unwrap());
         assert_eq!((forwarded.proto, forwarded.port), (Proto::Http, 8080));

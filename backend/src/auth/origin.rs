@@ -24,11 +24,7 @@ impl Origin {
         let uri: Uri = text.parse().ok()?;
         let scheme = uri.scheme_str()?.to_ascii_lowercase();
         let default = default_port(&scheme);
-        Some(Self {
-            host: uri.host()?.to_ascii_lowercase(),
-            port: uri.port_u16().or(default),
-            scheme,
-        })
+        Some(Self { host: uri.host()?.to_ascii_lowercase(), port: uri.port_u16().or(default), scheme })
     }
 }
 
@@ -55,19 +51,14 @@ pub fn is_allowed(origin: Option<&str>, host: Option<&str>, allowed: &[String]) 
     let Some(origin) = Origin::parse(origin) else {
         return false;
     };
-    if allowed
-        .iter()
-        .any(|entry| Origin::parse(entry).as_ref() == Some(&origin))
-    {
+    if allowed.iter().any(|entry| Origin::parse(entry).as_ref() == Some(&origin)) {
         return true;
     }
     let Some(authority) = host.and_then(|host| host.parse::<http::uri::Authority>().ok()) else {
         return false;
     };
     // A host without a port means the default one, of whichever scheme.
-    let port = authority
-        .port_u16()
-        .or_else(|| default_port(&origin.scheme));
+    let port = authority.port_u16().or_else(|| default_port(&origin.scheme));
     authority.host().eq_ignore_ascii_case(&origin.host) && port == origin.port
 }
 

@@ -83,18 +83,9 @@ impl Broker {
         dialect: Dialect,
     ) -> Subscription {
         let id = SubscriptionId(self.next_subscription.fetch_add(1, Ordering::Relaxed));
-        let subscriber = Subscriber {
-            id,
-            outbox,
-            prefix,
-            dialect,
-        };
+        let subscriber = Subscriber { id, outbox, prefix, dialect };
         let destination = self.registry.insert(destination, subscriber);
-        Subscription {
-            broker: Arc::clone(self),
-            destination,
-            id,
-        }
+        Subscription { broker: Arc::clone(self), destination, id }
     }
 
     /// Whether anyone listens.
@@ -115,10 +106,7 @@ impl Broker {
         if chunks.is_empty() {
             return published;
         }
-        let number = self
-            .next_message
-            .fetch_add(1, Ordering::Relaxed)
-            .to_string();
+        let number = self.next_message.fetch_add(1, Ordering::Relaxed).to_string();
         let mut tails: [Option<Bytes>; Dialect::COUNT] = Default::default();
         let kind = message.kind();
         let mut since_yield = 0;

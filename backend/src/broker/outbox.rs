@@ -35,11 +35,7 @@ impl Item {
     /// Text that is shared with nobody.
     #[must_use]
     pub fn whole(head: Bytes) -> Self {
-        Self {
-            kind: Kind::Text,
-            head,
-            tail: Bytes::new(),
-        }
+        Self { kind: Kind::Text, head, tail: Bytes::new() }
     }
 
     /// Bytes on the wire, without framing.
@@ -100,11 +96,7 @@ impl Outbox {
     /// An empty queue for at most `limit` bytes.
     #[must_use]
     pub fn new(limit: usize) -> Self {
-        Self {
-            inner: Mutex::default(),
-            filled: Notify::new(),
-            limit,
-        }
+        Self { inner: Mutex::default(), filled: Notify::new(), limit }
     }
 
     /// Adds an item; false when it was dropped, because the outbox is full
@@ -157,8 +149,7 @@ impl Outbox {
     ///
     /// Nothing is lost.
     pub async fn filled(&self) {
-        self.wait(|inner| !inner.queue.is_empty() || inner.state == OutboxState::Overflowed)
-            .await;
+        self.wait(|inner| !inner.queue.is_empty() || inner.state == OutboxState::Overflowed).await;
     }
 
     /// Waits until it overflows: what a writer does while a write blocks. Only
@@ -168,8 +159,7 @@ impl Outbox {
     ///
     /// Nothing is lost.
     pub async fn overflowed(&self) {
-        self.wait(|inner| inner.state == OutboxState::Overflowed)
-            .await;
+        self.wait(|inner| inner.state == OutboxState::Overflowed).await;
     }
 
     async fn wait(&self, until: impl Fn(&Inner) -> bool) {

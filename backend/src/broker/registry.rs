@@ -46,10 +46,7 @@ pub(super) struct Registry {
 
 impl Default for Registry {
     fn default() -> Self {
-        Self {
-            shards: (0..SHARDS).map(|_| Shard::default()).collect(),
-            hasher: RandomState::new(),
-        }
+        Self { shards: (0..SHARDS).map(|_| Shard::default()).collect(), hasher: RandomState::new() }
     }
 }
 
@@ -92,15 +89,8 @@ impl Registry {
         let Some(chunks) = shard.get_mut(destination) else {
             return;
         };
-        let find = |chunk: &Chunk| {
-            chunk
-                .binary_search_by_key(&id, |subscriber| subscriber.id)
-                .ok()
-        };
-        let found = chunks
-            .iter()
-            .enumerate()
-            .find_map(|(n, chunk)| Some((n, find(chunk)?)));
+        let find = |chunk: &Chunk| chunk.binary_search_by_key(&id, |subscriber| subscriber.id).ok();
+        let found = chunks.iter().enumerate().find_map(|(n, chunk)| Some((n, find(chunk)?)));
         let Some((number, at)) = found else { return };
         let Some(chunk) = chunks.get_mut(number) else {
             return;
@@ -119,9 +109,7 @@ impl Registry {
     /// The subscribers of a destination at this moment.
     pub(super) fn chunks(&self, destination: &str) -> Vec<Chunk> {
         let shard = self.shard(destination).map(RwLock::read);
-        shard
-            .and_then(|shard| shard.get(destination).cloned())
-            .unwrap_or_default()
+        shard.and_then(|shard| shard.get(destination).cloned()).unwrap_or_default()
     }
 }
 

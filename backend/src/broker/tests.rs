@@ -35,12 +35,7 @@ fn take(outbox: &Outbox) -> Vec<Bytes> {
 }
 
 fn subscribe(broker: &Arc<Broker>, to: &str, outbox: &Arc<Outbox>, dialect: u8) -> Subscription {
-    broker.subscribe(
-        to,
-        Arc::clone(outbox),
-        Bytes::from_static(b"id:"),
-        Dialect(dialect),
-    )
+    broker.subscribe(to, Arc::clone(outbox), Bytes::from_static(b"id:"), Dialect(dialect))
 }
 
 #[tokio::test]
@@ -50,13 +45,7 @@ async fn subscribers_of_the_exact_destination_receive() {
     let _a = subscribe(&broker, "/topic/a", &a, 0);
     let _b = subscribe(&broker, "/topic/a/b", &b, 0);
     let published = broker.publish("/topic/a", &Text::new("hello")).await;
-    assert_eq!(
-        published,
-        Published {
-            delivered: 1,
-            dropped: 0
-        }
-    );
+    assert_eq!(published, Published { delivered: 1, dropped: 0 });
     assert_eq!(take(&a), ["id:0\nhello0"]);
     assert!(take(&b).is_empty());
 }
@@ -82,10 +71,8 @@ async fn a_message_is_encoded_once_per_dialect() {
 async fn only_the_dropped_subscription_ends() {
     let broker = Arc::new(Broker::default());
     let boxes: Vec<_> = (0..2000).map(|_| outbox(1000)).collect();
-    let mut held: Vec<_> = boxes
-        .iter()
-        .map(|outbox| Some(subscribe(&broker, "/topic/a", outbox, 0)))
-        .collect();
+    let mut held: Vec<_> =
+        boxes.iter().map(|outbox| Some(subscribe(&broker, "/topic/a", outbox, 0))).collect();
     for (n, subscription) in held.iter_mut().enumerate() {
         if n % 3 != 0 {
             *subscription = None;
@@ -94,11 +81,7 @@ async fn only_the_dropped_subscription_ends() {
     let published = broker.publish("/topic/a", &Text::new("x")).await;
     assert_eq!(published.delivered, 667);
     for (n, outbox) in boxes.iter().enumerate() {
-        assert_eq!(
-            take(outbox).len(),
-            usize::from(n % 3 == 0),
-            "subscriber {n}"
-        );
+        assert_eq!(take(outbox).len(), usize::from(n % 3 == 0), "subscriber {n}");
     }
 }
 
@@ -138,13 +121,9 @@ fn take_stops_at_its_limits_and_keeps_the_order() {
 async fn filled_wakes_on_a_push_and_on_an_overflow() {
     let outbox = outbox(4);
     let waiting = tokio::time::timeout(std::time::Duration::from_secs(5), async {
-        tokio::join!(outbox.filled(), async {
-            outbox.push(Item::whole(Bytes::from_static(b"x")))
-        })
+        tokio::join!(outbox.filled(), async { outbox.push(Item::whole(Bytes::from_static(b"x"))) })
     });
     assert!(waiting.await.unwrap().1);
     assert!(!outbox.push(Item::whole(Bytes::from_static(b"too long"))));
-    tokio::time::timeout(std::time::Duration::from_secs(5), outbox.filled())
-        .await
-        .unwrap();
+    tokio::time::timeout(std::time::Duration::from_secs(5), outbox.filled()).await.unwrap();
 }

@@ -4,8 +4,8 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 use super::{
-    ClientPublish, Config, HeartBeatConfig, RemoteIpConfig, ServerConfig, StompConfig,
-    TomcatConfig, WebSocketConfig,
+    ClientPublish, Config, HeartBeatConfig, RemoteIpConfig, ServerConfig, StompConfig, TomcatConfig,
+    WebSocketConfig,
 };
 
 impl Default for Config {
@@ -55,12 +55,7 @@ impl Default for RemoteIpConfig {
             "::1/128",
             "fc00::/7",
         ];
-        Self {
-            internal_proxies: networks
-                .iter()
-                .filter_map(|text| text.parse().ok())
-                .collect(),
-        }
+        Self { internal_proxies: networks.iter().filter_map(|text| text.parse().ok()).collect() }
     }
 }
 
@@ -71,10 +66,7 @@ impl Default for StompConfig {
             send_buffer_size_limit: 512 * 1024,
             send_time_limit: Duration::from_secs(10),
             time_to_first_message: Duration::from_secs(60),
-            heart_beat: HeartBeatConfig {
-                send: Duration::from_secs(10),
-                receive: Duration::from_secs(10),
-            },
+            heart_beat: HeartBeatConfig { send: Duration::from_secs(10), receive: Duration::from_secs(10) },
             client_publish_to_topic: ClientPublish::Deny,
         }
     }

@@ -204,14 +204,9 @@ impl Config {
     ///
     /// The file cannot be read, or does not parse.
     pub fn read(path: &Path) -> Result<Self, ConfigError> {
-        let unreadable = |source| ConfigError::Unreadable {
-            path: path.to_owned(),
-            source,
-        };
+        let unreadable = |source| ConfigError::Unreadable { path: path.to_owned(), source };
         if std::fs::metadata(path).map_err(unreadable)?.len() > FILE_LIMIT {
-            return Err(ConfigError::TooLarge {
-                path: path.to_owned(),
-            });
+            return Err(ConfigError::TooLarge { path: path.to_owned() });
         }
         let text = std::fs::read_to_string(path).map_err(unreadable)?;
         Self::parse(&text, path)
@@ -231,17 +226,11 @@ impl Config {
         if text.lines().all(blank) {
             return Ok(Self::default());
         }
-        serde_path_to_error::deserialize(serde_yaml::Deserializer::from_str(text)).map_err(
-            |error| {
-                let key = error.path().to_string();
-                let message = without_path(&error.inner().to_string(), &key).to_owned();
-                ConfigError::Malformed {
-                    file: file.to_owned(),
-                    key,
-                    message,
-                }
-            },
-        )
+        serde_path_to_error::deserialize(serde_yaml::Deserializer::from_str(text)).map_err(|error| {
+            let key = error.path().to_string();
+            let message = without_path(&error.inner().to_string(), &key).to_owned();
+            ConfigError::Malformed { file: file.to_owned(), key, message }
+        })
     }
 
     /// Checks what types cannot say, and reports every problem at once.
@@ -262,14 +251,8 @@ impl Config {
             printable(&self.instance) && self.instance.len() <= 64,
             "instance: must be 1 to 64 printable characters without blanks",
         );
-        require(
-            !tomcat.connection_timeout.is_zero(),
-            "server.tomcat.connection-timeout: must be above zero",
-        );
-        require(
-            !tomcat.keep_alive_timeout.is_zero(),
-            "server.tomcat.keep-alive-timeout: must be above zero",
-        );
+        require(!tomcat.connection_timeout.is_zero(), "server.tomcat.connection-timeout: must be above zero");
+        require(!tomcat.keep_alive_timeout.is_zero(), "server.tomcat.keep-alive-timeout: must be above zero");
         require(
             (1024..=256 << 10).contains(&tomcat.max_http_header_size),
             "server.tomcat.max-http-header-size: must be from 1KiB to 256KiB",
@@ -290,10 +273,7 @@ impl Config {
             self.stomp.send_buffer_size_limit >= self.stomp.message_size_limit,
             "stomp.send-buffer-size-limit: must not be below stomp.message-size-limit",
         );
-        require(
-            !self.stomp.send_time_limit.is_zero(),
-            "stomp.send-time-limit: must be above zero",
-        );
+        require(!self.stomp.send_time_limit.is_zero(), "stomp.send-time-limit: must be above zero");
         require(
             (1..=1 << 30).contains(&self.websocket.echo_message_size_limit),
             "websocket.echo-message-size-limit: must be from 1 byte to 1GiB",
@@ -307,11 +287,7 @@ impl Config {
                 ),
             );
         }
-        if problems.is_empty() {
-            Ok(())
-        } else {
-            Err(ConfigError::Invalid(problems))
-        }
+        if problems.is_empty() { Ok(()) } else { Err(ConfigError::Invalid(problems)) }
     }
 
     /// Divides every timer by `scale`, so that an hour passes in a minute at

@@ -35,14 +35,8 @@ fn spring_keys_are_read() {
     )
     .unwrap();
     assert_eq!(config.server.port, 9001);
-    assert_eq!(
-        config.server.tomcat.keep_alive_timeout,
-        Duration::from_secs(20)
-    );
-    assert_eq!(
-        config.server.tomcat.connection_timeout,
-        Duration::from_millis(500)
-    );
+    assert_eq!(config.server.tomcat.keep_alive_timeout, Duration::from_secs(20));
+    assert_eq!(config.server.tomcat.connection_timeout, Duration::from_millis(500));
     assert_eq!(config.server.tomcat.max_http_header_size, 16 * 1024);
     assert_eq!(config.stomp.heart_beat.send, Duration::from_secs(5));
     assert_eq!(config.stomp.heart_beat.receive, Duration::ZERO);
@@ -53,10 +47,7 @@ fn spring_keys_are_read() {
 #[test]
 fn an_unknown_key_is_named_with_its_place() {
     let error = parse("server:\n  tomcat:\n    keepalive: 3s\n").unwrap_err();
-    assert!(
-        error.starts_with("backend.yml: server.tomcat.keepalive: unknown field"),
-        "{error}"
-    );
+    assert!(error.starts_with("backend.yml: server.tomcat.keepalive: unknown field"), "{error}");
     assert!(error.ends_with("at line 3 column 5"), "{error}");
 }
 
@@ -84,36 +75,19 @@ fn every_invalid_value_is_reported_at_once() {
 fn a_wrong_network_is_named() {
     let error = parse("server: { tomcat: { remoteip: { internal-proxies: [ten] } } }\n");
     let error = error.unwrap_err();
-    assert!(
-        error.contains("server.tomcat.remoteip.internal-proxies"),
-        "{error}"
-    );
+    assert!(error.contains("server.tomcat.remoteip.internal-proxies"), "{error}");
     assert!(error.contains("\"ten\" is no network"), "{error}");
 }
 
 #[test]
 fn durations_and_sizes_parse() {
-    for (text, millis) in [
-        ("20s", 20_000),
-        ("500ms", 500),
-        ("2m", 120_000),
-        ("1h", 3_600_000),
-    ] {
-        assert_eq!(
-            parse_duration(text),
-            Ok(Duration::from_millis(millis)),
-            "{text}"
-        );
+    for (text, millis) in [("20s", 20_000), ("500ms", 500), ("2m", 120_000), ("1h", 3_600_000)] {
+        assert_eq!(parse_duration(text), Ok(Duration::from_millis(millis)), "{text}");
     }
     for text in ["", "s", "5", "5 s", "-1s", "1.5s", "99999999999999999999s"] {
         assert!(parse_duration(text).is_err(), "{text}");
     }
-    for (text, bytes) in [
-        ("8192", 8192),
-        ("64KiB", 65_536),
-        ("1MB", 1 << 20),
-        ("7B", 7),
-    ] {
+    for (text, bytes) in [("8192", 8192), ("64KiB", 65_536), ("1MB", 1 << 20), ("7B", 7)] {
         assert_eq!(parse_size(text), Ok(bytes), "{text}");
     }
     for text in ["", "KiB", "1GB", "-1"] {
@@ -126,10 +100,7 @@ fn the_time_scale_divides_every_timer_and_keeps_zero() {
     let mut config = Config::default();
     config.stomp.heart_beat.receive = Duration::ZERO;
     let config = config.scaled(100);
-    assert_eq!(
-        config.server.tomcat.keep_alive_timeout,
-        Duration::from_millis(700)
-    );
+    assert_eq!(config.server.tomcat.keep_alive_timeout, Duration::from_millis(700));
     assert_eq!(config.stomp.heart_beat.send, Duration::from_millis(100));
     assert_eq!(config.stomp.heart_beat.receive, Duration::ZERO);
 }
@@ -145,8 +116,5 @@ fn flags_override_the_file() {
         ..Arguments::default()
     };
     let config = arguments.into_config().unwrap();
-    assert_eq!(
-        (config.server.port, config.drain),
-        (0, Duration::from_secs(3))
-    );
+    assert_eq!((config.server.port, config.drain), (0, Duration::from_secs(3)));
 }

@@ -21,9 +21,7 @@ pub enum UnitError {
 
 /// Splits `20s` into 20 and `s`.
 fn split(text: &str) -> Option<(u64, &str)> {
-    let end = text
-        .find(|c: char| !c.is_ascii_digit())
-        .unwrap_or(text.len());
+    let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     let (digits, unit) = text.split_at_checked(end)?;
     Some((digits.parse().ok()?, unit))
 }
@@ -63,10 +61,7 @@ pub fn parse_size(text: &str) -> Result<usize, UnitError> {
         "MB" | "MiB" => 1024 * 1024,
         _ => return Err(malformed()),
     };
-    number
-        .checked_mul(factor)
-        .and_then(|n| usize::try_from(n).ok())
-        .ok_or_else(malformed)
+    number.checked_mul(factor).and_then(|n| usize::try_from(n).ok()).ok_or_else(malformed)
 }
 
 /// A duration as it stands in YAML.
@@ -115,9 +110,7 @@ pub(super) fn size<'de, D: Deserializer<'de>>(deserializer: D) -> Result<usize, 
 }
 
 /// `deserialize_with` for `[send, receive]`.
-pub(super) fn heart_beat<'de, D: Deserializer<'de>>(
-    deserializer: D,
-) -> Result<HeartBeatConfig, D::Error> {
+pub(super) fn heart_beat<'de, D: Deserializer<'de>>(deserializer: D) -> Result<HeartBeatConfig, D::Error> {
     struct Pair;
     impl<'de> Visitor<'de> for Pair {
         type Value = HeartBeatConfig;
@@ -125,19 +118,12 @@ pub(super) fn heart_beat<'de, D: Deserializer<'de>>(
             f.write_str("two durations, [send, receive], like [10s, 10s]")
         }
         fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<HeartBeatConfig, A::Error> {
-            let send: Interval = seq
-                .next_element()?
-                .ok_or_else(|| A::Error::invalid_length(0, &self))?;
-            let receive: Interval = seq
-                .next_element()?
-                .ok_or_else(|| A::Error::invalid_length(1, &self))?;
+            let send: Interval = seq.next_element()?.ok_or_else(|| A::Error::invalid_length(0, &self))?;
+            let receive: Interval = seq.next_element()?.ok_or_else(|| A::Error::invalid_length(1, &self))?;
             if seq.next_element::<serde::de::IgnoredAny>()?.is_some() {
                 return Err(A::Error::invalid_length(3, &self));
             }
-            Ok(HeartBeatConfig {
-                send: send.0,
-                receive: receive.0,
-            })
+            Ok(HeartBeatConfig { send: send.0, receive: receive.0 })
         }
     }
     deserializer.deserialize_seq(Pair)
@@ -149,9 +135,8 @@ pub(super) fn networks<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec
     texts
         .iter()
         .map(|text| {
-            text.parse().map_err(|_| {
-                D::Error::custom(format!("{text:?} is no network, write it like 10.0.0.0/8"))
-            })
+            text.parse()
+                .map_err(|_| D::Error::custom(format!("{text:?} is no network, write it like 10.0.0.0/8")))
         })
         .collect()
 }

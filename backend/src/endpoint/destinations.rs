@@ -28,11 +28,7 @@ enum Route<'a> {
 }
 
 fn route(destination: &str) -> Route<'_> {
-    let in_family = |prefix| {
-        destination
-            .strip_prefix(prefix)
-            .is_some_and(|rest| !rest.is_empty())
-    };
+    let in_family = |prefix| destination.strip_prefix(prefix).is_some_and(|rest| !rest.is_empty());
     if destination.len() > DESTINATION_LIMIT {
         Route::Unknown
     } else if in_family("/topic/") {
@@ -55,36 +51,24 @@ pub(super) fn check_subscribe(destination: &str) -> Result<(), Rejection> {
             "subscribe to each destination by its name",
         )),
         Route::Topic => Ok(()),
-        Route::Application(_) | Route::NotSupportedYet => Err(Rejection::new(
-            "subscription is not supported yet",
-            "only /topic/… can be subscribed to",
-        )),
+        Route::Application(_) | Route::NotSupportedYet => {
+            Err(Rejection::new("subscription is not supported yet", "only /topic/… can be subscribed to"))
+        }
         Route::Unknown => Err(unknown()),
     }
 }
 
 /// Routes a SEND frame of a client. When this returns, the message is in the
 /// outboxes of its receivers.
-pub(super) async fn send(
-    services: &Services,
-    frame: Frame,
-    session: &str,
-) -> Result<(), Rejection> {
+pub(super) async fn send(services: &Services, frame: Frame, session: &str) -> Result<(), Rejection> {
     let destination = frame.headers.value("destination").unwrap_or_default();
     services.metrics.websocket_messages_received.inc();
-    let _timer = services
-        .metrics
-        .websocket_message_processing_time
-        .start_timer();
+    let _timer = services.metrics.websocket_message_processing_time.start_timer();
     match route(destination) {
         Route::Application(name) => {
             let message = Incoming {
                 destination: name.to_owned(),
-                headers: frame
-                    .headers
-                    .iter()
-                    .map(|(n, v)| (n.to_owned(), v.to_owned()))
-                    .collect(),
+                headers: frame.headers.iter().map(|(n, v)| (n.to_owned(), v.to_owned())).collect(),
                 body: frame.body,
                 session: session.to_owned(),
                 timestamp: timestamp(),
@@ -107,10 +91,7 @@ pub(super) async fn send(
                 "send to /app/…, or set stomp.client-publish-to-topic to allow",
             )),
         },
-        Route::NotSupportedYet => Err(Rejection::new(
-            "destination is not supported yet",
-            "send to /app/…",
-        )),
+        Route::NotSupportedYet => Err(Rejection::new("destination is not supported yet", "send to /app/…")),
         Route::Unknown => Err(unknown()),
     }
 }
@@ -118,18 +99,13 @@ pub(super) async fn send(
 /// Publishes and counts.
 pub(super) async fn publish(services: &Services, destination: &str, message: &dyn Encode) {
     let published = services.broker.publish(destination, message).await;
-    services
-        .metrics
-        .websocket_messages_sent
-        .inc_by(published.delivered);
+    services.metrics.websocket_messages_sent.inc_by(published.delivered);
     services.metrics.outbox_dropped.inc_by(published.dropped);
 }
 
 /// Milliseconds since 1970.
 fn timestamp() -> u64 {
-    let since = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
@@ -144,18 +120,12 @@ mod tests {
     #[test]
     fn prefixes_end_at_a_path_boundary() {
         assert_eq!(route("/topic/room.general"), Route::Topic);
-        assert_eq!(
-            route("/app/room.general"),
-            Route::Application("room.general")
-        );
+        assert_eq!(route("/app/room.general"), Route::Application("room.general"));
         assert_eq!(route("/user/queue/private"), Route::NotSupportedYet);
         for destination in ["/topicfoo", "/topic", "/topic/", "/app/", "room", ""] {
             assert_eq!(route(destination), Route::Unknown, "{destination}");
         }
-        assert_eq!(
-            route(&format!("/topic/{}", "x".repeat(600))),
-            Route::Unknown
-        );
+        assert_eq!(route(&format!("/topic/{}", "x".repeat(600))), Route::Unknown);
     }
 
     #[test]

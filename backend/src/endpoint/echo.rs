@@ -22,11 +22,7 @@ pub async fn serve(mut socket: Socket, services: &Services, jitter: f64) {
     };
     tokio::pin!(leave);
     let (code, reason) = loop {
-        let reading = if socket.is_unflushed() {
-            Reading::Paused
-        } else {
-            Reading::On
-        };
+        let reading = if socket.is_unflushed() { Reading::Paused } else { Reading::On };
         let event = tokio::select! {
             event = socket.event(reading) => event,
             () = &mut leave => break (CloseCode::GoingAway, "server is going away"),

@@ -43,12 +43,7 @@ impl Content {
             Ok(_) => Kind::Text,
             Err(_) => Kind::Binary,
         };
-        Self {
-            destination,
-            headers,
-            body,
-            kind,
-        }
+        Self { destination, headers, body, kind }
     }
 
     /// A message of a client, with those of its headers that are for others.
@@ -74,12 +69,7 @@ impl Encode for Content {
         for (name, value) in &self.headers {
             put_header(&mut out, version, name, value);
         }
-        put_header(
-            &mut out,
-            version,
-            "content-length",
-            &self.body.len().to_string(),
-        );
+        put_header(&mut out, version, "content-length", &self.body.len().to_string());
         put_body(&mut out, &self.body);
         out.freeze()
     }
@@ -132,8 +122,7 @@ mod tests {
             ("content-type", "text/plain"),
             ("note", "a:b"),
         ];
-        let content =
-            Content::of_client("/topic/a", headers.into_iter(), Bytes::from_static(b"hi"));
+        let content = Content::of_client("/topic/a", headers.into_iter(), Bytes::from_static(b"hi"));
         let prefix = delivery_prefix(Version::V1_2, Some("sub:0"), "s1");
         let tail = content.encode(dialect(Version::V1_2));
         let frame = [&prefix[..], b"7\n", &tail[..]].concat();

@@ -45,9 +45,7 @@ pub struct Services {
 
 impl std::fmt::Debug for Services {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Services")
-            .field("instance", &self.config.instance)
-            .finish_non_exhaustive()
+        f.debug_struct("Services").field("instance", &self.config.instance).finish_non_exhaustive()
     }
 }
 
@@ -55,10 +53,7 @@ impl Services {
     /// The largest WebSocket message that a STOMP endpoint reads, in bytes.
     #[must_use]
     pub fn stomp_message_limit(&self) -> usize {
-        self.config
-            .stomp
-            .message_size_limit
-            .saturating_mul(MESSAGES_PER_READ)
+        self.config.stomp.message_size_limit.saturating_mul(MESSAGES_PER_READ)
     }
 
     /// Longest delay of a WebSocket's close after draining started: half the

@@ -71,10 +71,7 @@ struct OpenOutbox {
 impl OpenOutbox {
     fn new(services: &Arc<Services>) -> Self {
         let limit = services.config.stomp.send_buffer_size_limit;
-        Self {
-            outbox: Arc::new(Outbox::new(limit)),
-            services: Arc::clone(services),
-        }
+        Self { outbox: Arc::new(Outbox::new(limit)), services: Arc::clone(services) }
     }
 
     fn share(&self) -> Arc<Outbox> {
@@ -92,10 +89,7 @@ impl std::ops::Deref for OpenOutbox {
 
 impl Drop for OpenOutbox {
     fn drop(&mut self) {
-        self.services
-            .metrics
-            .outbox_dropped
-            .inc_by(self.outbox.close());
+        self.services.metrics.outbox_dropped.inc_by(self.outbox.close());
     }
 }
 
@@ -202,11 +196,7 @@ impl Connection {
     fn next_timer(&self) -> Option<Instant> {
         let session = self.session.poll_timeout();
         let leave = self.leave_at.filter(|_| self.closing.is_none());
-        session
-            .into_iter()
-            .chain(self.write_deadline)
-            .chain(leave)
-            .min()
+        session.into_iter().chain(self.write_deadline).chain(leave).min()
     }
 
     /// Carries out what the session wants, up to a frame that takes time.
@@ -233,8 +223,7 @@ impl Connection {
                 Output::Send(frame) => {
                     let services = Arc::clone(&self.services);
                     let session = Arc::clone(&self.session_id);
-                    let sending =
-                        async move { destinations::send(&services, frame, &session).await };
+                    let sending = async move { destinations::send(&services, frame, &session).await };
                     self.processing = Some(sending.boxed());
                 }
                 Output::Close(ending) => self.closing = Some(self.end(ending)),
@@ -244,8 +233,7 @@ impl Connection {
 
     fn subscribe(&mut self, id: Option<String>, destination: &str) {
         if let Err(rejection) = destinations::check_subscribe(destination) {
-            self.session
-                .reject(&rejection.message, &rejection.explanation);
+            self.session.reject(&rejection.message, &rejection.explanation);
             return;
         }
         let version = self.session.version();
@@ -256,8 +244,7 @@ impl Connection {
             prefix,
             message::dialect(version),
         );
-        self.subscriptions
-            .insert(id.unwrap_or_else(|| destination.to_owned()), subscription);
+        self.subscriptions.insert(id.unwrap_or_else(|| destination.to_owned()), subscription);
         self.session.accept();
     }
 
@@ -309,11 +296,7 @@ impl Connection {
                 self.write_deadline = Some(now + self.services.config.stomp.send_time_limit);
             }
         }
-        if self.socket.is_unflushed() {
-            None
-        } else {
-            self.closing
-        }
+        if self.socket.is_unflushed() { None } else { self.closing }
     }
 }
 

@@ -57,13 +57,10 @@ pub enum Check {
 #[must_use]
 pub fn report(check: Check, lifecycle: &Lifecycle) -> (StatusCode, &'static str) {
     match check {
-        Check::Overall | Check::Readiness if lifecycle.draining.is_cancelled() => (
-            StatusCode::SERVICE_UNAVAILABLE,
-            r#"{"status":"OUT_OF_SERVICE"}"#,
-        ),
-        Check::Overall | Check::Readiness | Check::Liveness => {
-            (StatusCode::OK, r#"{"status":"UP"}"#)
+        Check::Overall | Check::Readiness if lifecycle.draining.is_cancelled() => {
+            (StatusCode::SERVICE_UNAVAILABLE, r#"{"status":"OUT_OF_SERVICE"}"#)
         }
+        Check::Overall | Check::Readiness | Check::Liveness => (StatusCode::OK, r#"{"status":"UP"}"#),
     }
 }
 
@@ -81,9 +78,6 @@ mod tests {
         assert_eq!(statuses(&lifecycle), [200, 200, 200]);
         lifecycle.draining().cancel();
         assert_eq!(statuses(&lifecycle), [503, 503, 200]);
-        assert_eq!(
-            report(Check::Overall, &lifecycle).1,
-            r#"{"status":"OUT_OF_SERVICE"}"#
-        );
+        assert_eq!(report(Check::Overall, &lifecycle).1, r#"{"status":"OUT_OF_SERVICE"}"#);
     }
 }

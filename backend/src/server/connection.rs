@@ -48,18 +48,12 @@ pub(super) async fn serve(
     tasks: TaskTracker,
 ) {
     let tomcat = &services.config.server.tomcat;
-    let clock = Arc::new(Clock::new(
-        Instant::now(),
-        tomcat.connection_timeout,
-        tomcat.keep_alive_timeout,
-    ));
+    let clock = Arc::new(Clock::new(Instant::now(), tomcat.connection_timeout, tomcat.keep_alive_timeout));
     let io = TokioIo::new(TimedIo::new(stream, Arc::clone(&clock)));
     let lifecycle = services.lifecycle.clone();
     let metrics = services.metrics.http_requests.clone();
     let mut builder = http1::Builder::new();
-    builder
-        .header_read_timeout(None)
-        .max_header_size(tomcat.max_http_header_size);
+    builder.header_read_timeout(None).max_header_size(tomcat.max_http_header_size);
     let service = service_fn(move |request| {
         let started = Started {
             ambiguous: clock.request_started(),
@@ -101,40 +95,17 @@ struct Started {
     tasks: TaskTracker,
 }
 
-async fn respond(
-    request: Request<Incoming>,
-    started: Started,
-    clock: Arc<Clock>,
-) -> Response<Tracked> {
-    let Started {
-        ambiguous,
-        connection,
-        services,
-        tasks,
-    } = started;
+async fn respond(request: Request<Incoming>, started: Started, clock: Arc<Clock>) -> Response<Tracked> {
+    let Started { ambiguous, connection, services, tasks } = started;
     let requests = connection.requests.fetch_add(1, Ordering::Relaxed) + 1;
-    let upgrade = Upgrade {
-        connection: Arc::clone(&connection),
-        tasks,
-    };
-    let exchange = Exchange {
-        connection: &connection,
-        requests,
-        ambiguous,
-        upgrade,
-    };
+    let upgrade = Upgrade { connection: Arc::clone(&connection), tasks };
+    let exchange = Exchange { connection: &connection, requests, ambiguous, upgrade };
     let mut response = routes::respond(request, exchange, &services).await;
     let status = response.status();
-    services
-        .metrics
-        .http_requests
-        .with_label_values(&[status.as_str()])
-        .inc();
+    services.metrics.http_requests.with_label_values(&[status.as_str()]).inc();
     if services.lifecycle.draining().is_cancelled() && status != StatusCode::SWITCHING_PROTOCOLS {
         // The balancer learns it from an answer, not from a reset.
-        response
-            .headers_mut()
-            .insert(CONNECTION, HeaderValue::from_static("close"));
+        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
     response.map(|body| Tracked { body, clock })
 }

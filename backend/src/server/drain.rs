@@ -13,7 +13,8 @@ use crate::endpoint::{Content, Services};
 const EVENTS: &str = "/topic/server.events";
 
 /// What they hear.
-const NOTICE: &str = r#"{"message":"Server maintenance. Please reconnect in a few seconds.","reconnectInSeconds":30}"#;
+const NOTICE: &str =
+    r#"{"message":"Server maintenance. Please reconnect in a few seconds.","reconnectInSeconds":30}"#;
 
 /// Longest time that the notice gets before the first WebSocket closes.
 const NOTICE_TIME: Duration = Duration::from_secs(2);
@@ -30,10 +31,7 @@ pub(super) struct Drain {
 
 impl Drain {
     pub(super) fn new(services: &Arc<Services>, tasks: &TaskTracker) -> Self {
-        Self {
-            services: Arc::clone(services),
-            tasks: tasks.clone(),
-        }
+        Self { services: Arc::clone(services), tasks: tasks.clone() }
     }
 
     /// Waits for `shutdown`, then takes every step. All tasks have ended when
@@ -63,10 +61,7 @@ impl Drain {
             return;
         }
         lifecycle.ending().cancel();
-        if timeout_at(start + drain - drain / MARGIN, self.tasks.wait())
-            .await
-            .is_ok()
-        {
+        if timeout_at(start + drain - drain / MARGIN, self.tasks.wait()).await.is_ok() {
             return;
         }
         tracing::warn!(
@@ -82,13 +77,7 @@ impl Drain {
         let body = Bytes::from_static(NOTICE.as_bytes());
         let content = Content::new(EVENTS.to_owned(), headers, body);
         let published = self.services.broker.publish(EVENTS, &content).await;
-        self.services
-            .metrics
-            .websocket_messages_sent
-            .inc_by(published.delivered);
-        self.services
-            .metrics
-            .outbox_dropped
-            .inc_by(published.dropped);
+        self.services.metrics.websocket_messages_sent.inc_by(published.delivered);
+        self.services.metrics.outbox_dropped.inc_by(published.dropped);
     }
 }

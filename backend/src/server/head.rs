@@ -85,30 +85,15 @@ mod tests {
 
     #[test]
     fn both_lengths_in_one_head_are_found() {
-        check(
-            "GET / HTTP/1.1\r\nContent-Length: 3\r\ntransfer-encoding: chunked\r\n\r\n",
-            true,
-        );
-        check(
-            "GET / HTTP/1.1\nTRANSFER-ENCODING: x\nCONTENT-LENGTH: 3\n\n",
-            true,
-        );
+        check("GET / HTTP/1.1\r\nContent-Length: 3\r\ntransfer-encoding: chunked\r\n\r\n", true);
+        check("GET / HTTP/1.1\nTRANSFER-ENCODING: x\nCONTENT-LENGTH: 3\n\n", true);
     }
 
     #[test]
     fn one_length_or_a_name_elsewhere_is_not_ambiguous() {
-        check(
-            "GET / HTTP/1.1\r\nContent-Length: 3\r\nx: transfer-encoding: chunked\r\n\r\n",
-            false,
-        );
-        check(
-            "GET / HTTP/1.1\r\nContent-Length: 3\r\n\r\ntransfer-encoding: a",
-            false,
-        );
-        check(
-            "GET / HTTP/1.1\r\nContent-Lengthy: 3\r\nTransfer-Encoding: chunked\r\n\r\n",
-            false,
-        );
+        check("GET / HTTP/1.1\r\nContent-Length: 3\r\nx: transfer-encoding: chunked\r\n\r\n", false);
+        check("GET / HTTP/1.1\r\nContent-Length: 3\r\n\r\ntransfer-encoding: a", false);
+        check("GET / HTTP/1.1\r\nContent-Lengthy: 3\r\nTransfer-Encoding: chunked\r\n\r\n", false);
         check("\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n", false);
     }
 }

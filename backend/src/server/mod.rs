@@ -79,27 +79,16 @@ impl Server {
     pub fn bind(config: Config, application: Arc<dyn Application>) -> Result<Self, BindError> {
         let address = SocketAddr::new(config.server.address, config.server.port);
         let failed = |source| BindError::Listen { address, source };
-        let listener = listener::open(
-            address,
-            config.server.tomcat.accept_count,
-            config.server.reuse_port,
-        )
-        .map_err(failed)?;
+        let listener = listener::open(address, config.server.tomcat.accept_count, config.server.reuse_port)
+            .map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
         let metrics = Metrics::try_new()?;
         let stomp = Settings {
             message_size_limit: config.stomp.message_size_limit,
-            heart_beat: (
-                config.stomp.heart_beat.send,
-                config.stomp.heart_beat.receive,
-            ),
+            heart_beat: (config.stomp.heart_beat.send, config.stomp.heart_beat.receive),
             time_to_first_message: config.stomp.time_to_first_message,
             ping_interval: config.websocket.ping_interval,
-            server: format!(
-                "albeit-backend/{} {}",
-                env!("CARGO_PKG_VERSION"),
-                config.instance
-            ),
+            server: format!("albeit-backend/{} {}", env!("CARGO_PKG_VERSION"), config.instance),
         };
         Ok(Self {
             listener,
@@ -196,11 +185,6 @@ impl Server {
         };
         let services = Arc::clone(&self.services);
         let tasks = self.tasks.clone();
-        self.tasks.spawn(connection::serve(
-            stream,
-            Arc::new(connection),
-            services,
-            tasks,
-        ));
+        self.tasks.spawn(connection::serve(stream, Arc::new(connection), services, tasks));
     }
 }

@@ -11,11 +11,7 @@ pub(super) type Answer = Response<Full<Bytes>>;
 pub(super) const JSON: &str = "application/json";
 
 /// A response with a body.
-pub(super) fn content(
-    status: StatusCode,
-    content_type: &'static str,
-    body: impl Into<Bytes>,
-) -> Answer {
+pub(super) fn content(status: StatusCode, content_type: &'static str, body: impl Into<Bytes>) -> Answer {
     let mut response = Response::new(Full::new(body.into()));
     *response.status_mut() = status;
     let headers = response.headers_mut();
@@ -33,17 +29,13 @@ pub(super) fn error(status: StatusCode, text: &str) -> Answer {
 /// 400 for a request that cannot be trusted; its connection closes.
 pub(super) fn malformed(text: &str) -> Answer {
     let mut response = error(StatusCode::BAD_REQUEST, text);
-    response
-        .headers_mut()
-        .insert(CONNECTION, HeaderValue::from_static("close"));
+    response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     response
 }
 
 /// 405 with the methods that are allowed.
 pub(super) fn method_not_allowed(allowed: &'static str) -> Answer {
     let mut response = error(StatusCode::METHOD_NOT_ALLOWED, "method not allowed");
-    response
-        .headers_mut()
-        .insert(ALLOW, HeaderValue::from_static(allowed));
+    response.headers_mut().insert(ALLOW, HeaderValue::from_static(allowed));
     response
 }

@@ -52,13 +52,7 @@ pub(super) async fn respond(
     }
     match request.uri().path() {
         "/whoami" => who_am_i(request, &exchange, services).await,
-        "/ws" | "/ws/websocket" => web_socket(
-            request,
-            exchange,
-            services,
-            Carrier::Stomp,
-            &STOMP_PROTOCOLS,
-        ),
+        "/ws" | "/ws/websocket" => web_socket(request, exchange, services, Carrier::Stomp, &STOMP_PROTOCOLS),
         "/echo" => web_socket(request, exchange, services, Carrier::Echo, &[]),
         path => resource(path, request.method(), services),
     }
@@ -86,9 +80,7 @@ fn resource(path: &str, method: &Method, services: &Services) -> Answer {
     let answer = match path {
         "/" => response::content(StatusCode::OK, html, page::INDEX),
         "/assets/stomp.umd.min.js" => response::content(StatusCode::OK, script, page::STOMP_JS),
-        "/assets/stomp.umd.min.js.LICENSE" => {
-            response::content(StatusCode::OK, text, page::STOMP_JS_LICENSE)
-        }
+        "/assets/stomp.umd.min.js.LICENSE" => response::content(StatusCode::OK, text, page::STOMP_JS_LICENSE),
         "/health" => check(Check::Overall, JSON),
         "/actuator/health" => check(Check::Overall, ACTUATOR),
         "/actuator/health/readiness" => check(Check::Readiness, ACTUATOR),
@@ -112,11 +104,7 @@ fn forwarded(headers: &HeaderMap, connection: &Connection, services: &Services) 
 }
 
 /// Any method; a body is read and counted.
-async fn who_am_i(
-    request: Request<Incoming>,
-    exchange: &Exchange<'_>,
-    services: &Services,
-) -> Answer {
+async fn who_am_i(request: Request<Incoming>, exchange: &Exchange<'_>, services: &Services) -> Answer {
     let (parts, mut body) = request.into_parts();
     let patience = services.config.server.tomcat.connection_timeout;
     let mut body_bytes: u64 = 0;
@@ -140,10 +128,7 @@ async fn who_am_i(
         remote: canonical(connection.remote),
         local: canonical(connection.local),
         forwarded: &forwarded(&parts.headers, connection, services),
-        connection: whoami::Connection {
-            id: connection.id,
-            requests: exchange.requests,
-        },
+        connection: whoami::Connection { id: connection.id, requests: exchange.requests },
     };
     match whoami::report(&parts, body_bytes, &origin) {
         Ok(body) => response::content(StatusCode::OK, JSON, body),
@@ -172,32 +157,17 @@ fn web_socket(
         }
     };
     let forwarded = forwarded(request.headers(), exchange.connection, services);
-    let header = |name| {
-        request
-            .headers()
-            .get(name)
-            .map(|value| value.to_str().unwrap_or_default())
-    };
+    let header = |name| request.headers().get(name).map(|value| value.to_str().unwrap_or_default());
     let host = forwarded.host.as_deref().or_else(|| header(HOST));
-    if !auth::is_allowed(
-        header(ORIGIN),
-        host,
-        &services.config.websocket.allowed_origins,
-    ) {
+    if !auth::is_allowed(header(ORIGIN), host, &services.config.websocket.allowed_origins) {
         errors.with_label_values(&["handshake"]).inc();
-        tracing::warn!(
-            origin = header(ORIGIN),
-            host,
-            "WebSocket of a foreign origin refused"
-        );
+        tracing::warn!(origin = header(ORIGIN), host, "WebSocket of a foreign origin refused");
         return response::error(StatusCode::FORBIDDEN, "origin not allowed");
     }
     if services.lifecycle.closing().is_cancelled() {
         return response::error(StatusCode::SERVICE_UNAVAILABLE, "server is going away");
     }
-    exchange
-        .upgrade
-        .start(request, Arc::clone(services), carrier);
+    exchange.upgrade.start(request, Arc::clone(services), carrier);
     let mut switching = Answer::default();
     *switching.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
     *switching.headers_mut() = accepted.0;

@@ -54,24 +54,10 @@ pub(super) struct Clock {
 
 impl Clock {
     /// The clock of a connection accepted at `now`.
-    pub(super) fn new(
-        now: Instant,
-        connection_timeout: Duration,
-        keep_alive_timeout: Duration,
-    ) -> Self {
-        let phase = Phase::Head {
-            deadline: now + connection_timeout,
-        };
-        let state = Mutex::new(State {
-            phase,
-            head: HeadScan::default(),
-            waiting: None,
-        });
-        Self {
-            state,
-            connection_timeout,
-            keep_alive_timeout,
-        }
+    pub(super) fn new(now: Instant, connection_timeout: Duration, keep_alive_timeout: Duration) -> Self {
+        let phase = Phase::Head { deadline: now + connection_timeout };
+        let state = Mutex::new(State { phase, head: HeadScan::default(), waiting: None });
+        Self { state, connection_timeout, keep_alive_timeout }
     }
 
     /// A head is complete and its request is being served. Returns whether the
@@ -86,9 +72,7 @@ impl Clock {
     pub(super) fn request_finished(&self, now: Instant) {
         let waiting = {
             let mut state = self.state.lock();
-            state.phase = Phase::Idle {
-                deadline: now + self.keep_alive_timeout,
-            };
+            state.phase = Phase::Idle { deadline: now + self.keep_alive_timeout };
             state.waiting.take()
         };
         if let Some(waker) = waiting {
@@ -101,9 +85,7 @@ impl Clock {
         match state.phase {
             Phase::Head { .. } => {}
             Phase::Idle { .. } => {
-                state.phase = Phase::Head {
-                    deadline: now + self.connection_timeout,
-                };
+                state.phase = Phase::Head { deadline: now + self.connection_timeout };
             }
             Phase::Request => return,
         }
@@ -136,12 +118,7 @@ pub(super) struct TimedIo {
 
 impl TimedIo {
     pub(super) fn new(tcp: TcpStream, clock: Arc<Clock>) -> Self {
-        Self {
-            tcp,
-            clock,
-            timer: None,
-            write_deadline: None,
-        }
+        Self { tcp, clock, timer: None, write_deadline: None }
     }
 
     /// The bare connection, without timers.
@@ -151,17 +128,11 @@ impl TimedIo {
 
     /// Fails when the deadline has passed, else arms the timer.
     fn poll_deadline(&mut self, cx: &mut Context<'_>) -> Poll<io::Error> {
-        let deadlines = self
-            .clock
-            .deadline(cx)
-            .into_iter()
-            .chain(self.write_deadline);
+        let deadlines = self.clock.deadline(cx).into_iter().chain(self.write_deadline);
         let Some(deadline) = deadlines.min() else {
             return Poll::Pending;
         };
-        let timer = self
-            .timer
-            .get_or_insert_with(|| Box::pin(tokio::time::sleep_until(deadline)));
+        let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(deadline)));
         if timer.deadline() != deadline {
             timer.as_mut().reset(deadline);
         }
@@ -170,11 +141,7 @@ impl TimedIo {
     }
 
     /// Watches over a write: arms the deadline while it blocks.
-    fn written(
-        &mut self,
-        cx: &mut Context<'_>,
-        result: Poll<io::Result<usize>>,
-    ) -> Poll<io::Result<usize>> {
+    fn written(&mut self, cx: &mut Context<'_>, result: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
         match result {
             Poll::Ready(result) => {
                 self.write_deadline = None;
@@ -212,11 +179,7 @@ impl AsyncRead for TimedIo {
 }
 
 impl AsyncWrite for TimedIo {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &[u8],
-    ) -> Poll<io::Result<usize>> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         let result = Pin::new(&mut self.tcp).poll_write(cx, buf);
         self.written(cx, result)
     }
@@ -298,10 +261,7 @@ mod tests {
     fn each_head_is_judged_by_itself() {
         let now = Instant::now();
         let clock = Clock::new(now, CONNECTION, KEEP_ALIVE);
-        clock.received(
-            now,
-            b"GET / HTTP/1.1\r\ncontent-length: 1\r\ntransfer-encoding: a\r\n\r\n",
-        );
+        clock.received(now, b"GET / HTTP/1.1\r\ncontent-length: 1\r\ntransfer-encoding: a\r\n\r\n");
         assert!(clock.request_started());
         clock.request_finished(now);
         clock.received(now, b"GET / HTTP/1.1\r\nhost: a\r\n\r\n");

@@ -28,12 +28,7 @@ pub(super) struct Upgrade {
 
 impl Upgrade {
     /// Takes the connection over once the 101 response is written.
-    pub(super) fn start(
-        self,
-        mut request: Request<Incoming>,
-        services: Arc<Services>,
-        to: Carrier,
-    ) {
+    pub(super) fn start(self, mut request: Request<Incoming>, services: Arc<Services>, to: Carrier) {
         let upgraded = hyper::upgrade::on(&mut request);
         let Self { connection, tasks } = self;
         tasks.spawn(async move {

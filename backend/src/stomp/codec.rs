@@ -78,10 +78,7 @@ enum State {
     },
 }
 
-const START: State = State::Head {
-    line: 0,
-    scanned: 0,
-};
+const START: State = State::Head { line: 0, scanned: 0 };
 
 /// Turns bytes into frames.
 #[derive(Debug)]
@@ -96,12 +93,7 @@ impl Decoder {
     /// A decoder that knows no version yet and reads escapes as in 1.2.
     #[must_use]
     pub fn new(limits: Limits) -> Self {
-        Self {
-            buffer: BytesMut::new(),
-            state: START,
-            limits,
-            version: Version::V1_2,
-        }
+        Self { buffer: BytesMut::new(), state: START, limits, version: Version::V1_2 }
     }
 
     /// Reads the escapes of later frames as this version defines them.
@@ -183,18 +175,10 @@ impl Decoder {
     fn finish_head(&mut self, length: usize) -> Result<(), DecodeError> {
         self.check_size(length)?;
         let head = self.buffer.split_to(length);
-        let mut lines = head
-            .as_ref()
-            .split(|&byte| byte == b'\n')
-            .map(strip_carriage_return);
+        let mut lines = head.as_ref().split(|&byte| byte == b'\n').map(strip_carriage_return);
         let name = lines.next().unwrap_or_default();
-        let command =
-            Command::from_bytes(name).ok_or_else(|| DecodeError::UnknownCommand(shown(name)))?;
-        let version = if command.escapes_headers() {
-            self.version
-        } else {
-            Version::V1_0
-        };
+        let command = Command::from_bytes(name).ok_or_else(|| DecodeError::UnknownCommand(shown(name)))?;
+        let version = if command.escapes_headers() { self.version } else { Version::V1_0 };
         let mut headers = Headers::default();
         for line in lines.take_while(|line| !line.is_empty()) {
             if headers.len() == self.limits.headers {
@@ -208,33 +192,17 @@ impl Decoder {
             let value = value.get(1..).unwrap_or_default();
             headers.push(unescape(name, version)?, unescape(value, version)?);
         }
-        let body_length = headers
-            .value("content-length")
-            .map(content_length)
-            .transpose()?;
+        let body_length = headers.value("content-length").map(content_length).transpose()?;
         if let Some(body) = body_length {
             self.check_size(length.saturating_add(body).saturating_add(1))?;
         }
-        self.state = State::Body {
-            command,
-            headers,
-            head: length,
-            length: body_length,
-            scanned: 0,
-        };
+        self.state = State::Body { command, headers, head: length, length: body_length, scanned: 0 };
         Ok(())
     }
 
     /// Looks for the end of the body.
     fn body(&mut self) -> Result<Option<Frame>, DecodeError> {
-        let State::Body {
-            command,
-            headers,
-            head,
-            length,
-            scanned,
-        } = &mut self.state
-        else {
+        let State::Body { command, headers, head, length, scanned } = &mut self.state else {
             return Ok(None);
         };
         let end = match *length {
@@ -262,11 +230,7 @@ impl Decoder {
         let body = self.buffer.split_to(end).freeze();
         self.buffer.advance(1);
         self.state = START;
-        Ok(Some(Frame {
-            command,
-            headers,
-            body,
-        }))
+        Ok(Some(Frame { command, headers, body }))
     }
 
     fn check_size(&self, size: usize) -> Result<(), DecodeError> {
@@ -296,10 +260,7 @@ fn strip_carriage_return(line: &[u8]) -> &[u8] {
 /// A short printable form of bytes, for an error message.
 fn shown(bytes: &[u8]) -> String {
     let text = String::from_utf8_lossy(bytes);
-    text.chars()
-        .take(32)
-        .map(|c| if c.is_control() { '\u{fffd}' } else { c })
-        .collect()
+    text.chars().take(32).map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }
 
 fn content_length(text: &str) -> Result<usize, DecodeError> {

@@ -128,9 +128,7 @@ impl Headers {
     /// The value that counts for this name.
     #[must_use]
     pub fn value(&self, name: &str) -> Option<&str> {
-        self.iter()
-            .find(|(n, _)| *n == name)
-            .map(|(_, value)| value)
+        self.iter().find(|(n, _)| *n == name).map(|(_, value)| value)
     }
 
     /// Adds a header after the others.
@@ -140,9 +138,7 @@ impl Headers {
 
     /// All headers in order, repeated ones included.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.0
-            .iter()
-            .map(|(name, value)| (name.as_str(), value.as_str()))
+        self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
     /// The number of headers, repeated ones included.
@@ -160,12 +156,7 @@ impl Headers {
 
 impl<N: Into<String>, V: Into<String>> FromIterator<(N, V)> for Headers {
     fn from_iter<I: IntoIterator<Item = (N, V)>>(headers: I) -> Self {
-        Self(
-            headers
-                .into_iter()
-                .map(|(name, value)| (name.into(), value.into()))
-                .collect(),
-        )
+        Self(headers.into_iter().map(|(name, value)| (name.into(), value.into())).collect())
     }
 }
 
@@ -184,11 +175,7 @@ impl Frame {
     /// A frame without a body.
     #[must_use]
     pub fn new<const N: usize>(command: Command, headers: [(&str, &str); N]) -> Self {
-        Self {
-            command,
-            headers: headers.into_iter().collect(),
-            body: Bytes::new(),
-        }
+        Self { command, headers: headers.into_iter().collect(), body: Bytes::new() }
     }
 
     /// The bytes of the frame. `content-length` is added when there is a body
@@ -198,22 +185,13 @@ impl Frame {
         let mut out = BytesMut::with_capacity(64 + self.body.len() + self.headers.len() * 32);
         out.put_slice(self.command.as_str().as_bytes());
         out.put_u8(b'\n');
-        let version = if self.command.escapes_headers() {
-            version
-        } else {
-            Version::V1_0
-        };
+        let version = if self.command.escapes_headers() { version } else { Version::V1_0 };
         for (name, value) in self.headers.iter() {
             put_header(&mut out, version, name, value);
         }
         let counted = matches!(self.command, Command::Message | Command::Error);
         if counted || !self.body.is_empty() {
-            put_header(
-                &mut out,
-                version,
-                "content-length",
-                &self.body.len().to_string(),
-            );
+            put_header(&mut out, version, "content-length", &self.body.len().to_string());
         }
         put_body(&mut out, &self.body);
         out.freeze()

@@ -28,10 +28,7 @@ pub const BEAT: &[u8] = b"\n";
 pub fn parse(header: &str) -> Option<(Duration, Duration)> {
     let (sends, wants) = header.split_once(',')?;
     let millis = |text: &str| text.trim().parse::<u32>().ok().map(u64::from);
-    Some((
-        Duration::from_millis(millis(sends)?),
-        Duration::from_millis(millis(wants)?),
-    ))
+    Some((Duration::from_millis(millis(sends)?), Duration::from_millis(millis(wants)?)))
 }
 
 impl HeartBeat {
@@ -39,11 +36,7 @@ impl HeartBeat {
     /// do and the other wants, none where either says zero. Both pairs are
     /// (sends, wants).
     #[must_use]
-    pub fn negotiate(
-        server: (Duration, Duration),
-        client: (Duration, Duration),
-        now: Instant,
-    ) -> Self {
+    pub fn negotiate(server: (Duration, Duration), client: (Duration, Duration), now: Instant) -> Self {
         let agree = |sender: Duration, receiver: Duration| {
             (!sender.is_zero() && !receiver.is_zero()).then(|| sender.max(receiver))
         };
@@ -74,15 +67,13 @@ impl HeartBeat {
     /// Whether a heart-beat is due.
     #[must_use]
     pub fn is_due(&self, now: Instant) -> bool {
-        self.send
-            .is_some_and(|interval| now >= self.last_sent + interval)
+        self.send.is_some_and(|interval| now >= self.last_sent + interval)
     }
 
     /// Whether the peer was silent too long.
     #[must_use]
     pub fn is_missed(&self, now: Instant) -> bool {
-        self.receive
-            .is_some_and(|limit| now >= self.last_received + limit)
+        self.receive.is_some_and(|limit| now >= self.last_received + limit)
     }
 
     /// When to look again.

@@ -108,10 +108,7 @@ impl Session {
     /// A session whose carrier was opened at `now`. `id` goes into CONNECTED.
     #[must_use]
     pub fn new(settings: Arc<Settings>, id: &str, now: Instant) -> Self {
-        let limits = Limits {
-            frame: settings.message_size_limit,
-            headers: HEADER_LIMIT,
-        };
+        let limits = Limits { frame: settings.message_size_limit, headers: HEADER_LIMIT };
         let none = (Duration::ZERO, Duration::ZERO);
         Self {
             id: id.into(),
@@ -158,12 +155,9 @@ impl Session {
             }
             _ if self.heart_beat.is_due(now) => {
                 self.heart_beat.sent(now);
-                self.outputs
-                    .push_back(Output::Write(Bytes::from_static(heart_beat::BEAT)));
+                self.outputs.push_back(Output::Write(Bytes::from_static(heart_beat::BEAT)));
             }
-            _ if !self.heart_beat.sends()
-                && now >= self.last_ping + self.settings.ping_interval =>
-            {
+            _ if !self.heart_beat.sends() && now >= self.last_ping + self.settings.ping_interval => {
                 self.last_ping = now;
                 self.outputs.push_back(Output::Ping);
             }
@@ -180,11 +174,7 @@ impl Session {
             Phase::Over => return None,
         };
         let ping = (!self.heart_beat.sends()).then(|| self.last_ping + self.settings.ping_interval);
-        opening
-            .into_iter()
-            .chain(ping)
-            .chain(self.heart_beat.poll_timeout())
-            .min()
+        opening.into_iter().chain(ping).chain(self.heart_beat.poll_timeout()).min()
     }
 
     /// The next thing to do, or `None` until something is handled.
@@ -250,15 +240,8 @@ impl Session {
                 }
                 self.end(Ending::Disconnect);
             }
-            command @ (Command::Ack
-            | Command::Nack
-            | Command::Begin
-            | Command::Commit
-            | Command::Abort) => {
-                self.refuse_frame(
-                    &format!("{command} is not supported yet"),
-                    receipt.as_deref(),
-                );
+            command @ (Command::Ack | Command::Nack | Command::Begin | Command::Commit | Command::Abort) => {
+                self.refuse_frame(&format!("{command} is not supported yet"), receipt.as_deref());
             }
         }
     }
@@ -268,10 +251,7 @@ impl Session {
             let explanation = format!("Supported protocol versions are {}", Version::SUPPORTED);
             let mut error = Frame::new(
                 Command::Error,
-                [
-                    ("message", "no common version"),
-                    ("version", Version::SUPPORTED),
-                ],
+                [("message", "no common version"), ("version", Version::SUPPORTED)],
             );
             error.headers.push("content-type", "text/plain");
             error.body = explanation.into();
@@ -372,8 +352,7 @@ impl Session {
     }
 
     fn write(&mut self, frame: &Frame) {
-        self.outputs
-            .push_back(Output::Write(frame.encode(self.version)));
+        self.outputs.push_back(Output::Write(frame.encode(self.version)));
     }
 
     fn end(&mut self, ending: Ending) {

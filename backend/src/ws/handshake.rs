@@ -65,10 +65,7 @@ pub struct Accepted(pub HeaderMap);
 /// # Errors
 ///
 /// The request is no handshake; the error tells the status.
-pub fn accept<B>(
-    request: &Request<B>,
-    served: &[&'static str],
-) -> Result<Accepted, HandshakeError> {
+pub fn accept<B>(request: &Request<B>, served: &[&'static str]) -> Result<Accepted, HandshakeError> {
     let headers = request.headers();
     if request.method() != Method::GET {
         return Err(HandshakeError::Method);
@@ -79,10 +76,7 @@ pub fn accept<B>(
     if !upgrades {
         return Err(HandshakeError::NotUpgrade);
     }
-    if headers
-        .get(SEC_WEBSOCKET_VERSION)
-        .is_none_or(|version| version != VERSION)
-    {
+    if headers.get(SEC_WEBSOCKET_VERSION).is_none_or(|version| version != VERSION) {
         return Err(HandshakeError::Version);
     }
     let mut keys = headers.get_all(SEC_WEBSOCKET_KEY).iter();
@@ -142,10 +136,7 @@ mod tests {
     #[test]
     fn the_example_of_the_rfc_is_accepted() {
         let Accepted(headers) = accept(&request(&[]), &[]).unwrap();
-        assert_eq!(
-            headers[SEC_WEBSOCKET_ACCEPT],
-            "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
-        );
+        assert_eq!(headers[SEC_WEBSOCKET_ACCEPT], "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
         assert!(!headers.contains_key(SEC_WEBSOCKET_PROTOCOL));
     }
 
@@ -154,16 +145,9 @@ mod tests {
         let served = ["v12.stomp", "v11.stomp"];
         let selected = |offered| {
             let request = request(&[("sec-websocket-protocol", Some(offered))]);
-            accept(&request, &served)
-                .unwrap()
-                .0
-                .get(SEC_WEBSOCKET_PROTOCOL)
-                .cloned()
+            accept(&request, &served).unwrap().0.get(SEC_WEBSOCKET_PROTOCOL).cloned()
         };
-        assert_eq!(
-            selected("v10.stomp, v11.stomp, v12.stomp").unwrap(),
-            "v12.stomp"
-        );
+        assert_eq!(selected("v10.stomp, v11.stomp, v12.stomp").unwrap(), "v12.stomp");
         assert_eq!(selected("v11.stomp").unwrap(), "v11.stomp");
         assert_eq!(selected("mqtt"), None);
     }
@@ -173,33 +157,14 @@ mod tests {
         let cases = [
             ("upgrade", None, HandshakeError::NotUpgrade, 426),
             ("connection", Some("close"), HandshakeError::NotUpgrade, 426),
-            (
-                "sec-websocket-version",
-                Some("8"),
-                HandshakeError::Version,
-                426,
-            ),
+            ("sec-websocket-version", Some("8"), HandshakeError::Version, 426),
             ("sec-websocket-version", None, HandshakeError::Version, 426),
             ("sec-websocket-key", None, HandshakeError::Key, 400),
-            (
-                "sec-websocket-key",
-                Some("c2hvcnQ="),
-                HandshakeError::Key,
-                400,
-            ),
-            (
-                "sec-websocket-key",
-                Some("not base64!"),
-                HandshakeError::Key,
-                400,
-            ),
+            ("sec-websocket-key", Some("c2hvcnQ="), HandshakeError::Key, 400),
+            ("sec-websocket-key", Some("not base64!"), HandshakeError::Key, 400),
         ];
         for (name, value, error, status) in cases {
-            assert_eq!(
-                accept(&request(&[(name, value)]), &[]),
-                Err(error),
-                "{name}: {value:?}"
-            );
+            assert_eq!(accept(&request(&[(name, value)]), &[]), Err(error), "{name}: {value:?}");
             assert_eq!(error.status(), status);
         }
         let mut post = request(&[]);

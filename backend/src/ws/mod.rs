@@ -71,10 +71,7 @@ impl Socket {
     #[must_use]
     pub fn new(stream: Stream, message_limit: usize) -> Self {
         let limits = Limits::default().max_payload_len(Some(message_limit));
-        Self {
-            inner: ServerBuilder::new().limits(limits).serve(stream),
-            unflushed: false,
-        }
+        Self { inner: ServerBuilder::new().limits(limits).serve(stream), unflushed: false }
     }
 
     /// Queues a text message. The payload must be UTF-8.
@@ -158,9 +155,7 @@ fn event_of(message: Message) -> Event {
         return Event::Binary(message.into_payload().into());
     }
     match message.as_close() {
-        Some((code, _)) if code == tokio_websockets::CloseCode::NO_STATUS_RECEIVED => {
-            Event::Closed(None)
-        }
+        Some((code, _)) if code == tokio_websockets::CloseCode::NO_STATUS_RECEIVED => Event::Closed(None),
         Some((code, _)) => Event::Closed(Some(code.into())),
         None => Event::Alive,
     }

@@ -41,10 +41,7 @@ pub(crate) struct Running {
 
 /// Starts a server with a changed default configuration.
 pub(crate) fn start(change: impl FnOnce(&mut Config)) -> Running {
-    let mut config = Config {
-        instance: "b1".to_owned(),
-        ..Config::default()
-    };
+    let mut config = Config { instance: "b1".to_owned(), ..Config::default() };
     config.server.port = 0;
     change(&mut config);
     config.validate().unwrap();
@@ -54,12 +51,7 @@ pub(crate) fn start(change: impl FnOnce(&mut Config)) -> Running {
     let shutdown = CancellationToken::new();
     let mut task = JoinSet::new();
     task.spawn(server.run(shutdown.clone()));
-    Running {
-        address,
-        services,
-        shutdown,
-        task,
-    }
+    Running { address, services, shutdown, task }
 }
 
 impl Running {
@@ -75,10 +67,7 @@ impl Running {
     /// A GET on a connection of its own.
     pub(crate) async fn get(&self, path: &str) -> (u16, String) {
         let mut tcp = self.tcp().await;
-        tcp.send(&format!(
-            "GET {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
-        ))
-        .await;
+        tcp.send(&format!("GET {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")).await;
         let (head, body) = tcp.response().await;
         (status(&head), body)
     }
@@ -93,8 +82,7 @@ impl Running {
     /// A STOMP client after CONNECT.
     pub(crate) async fn stomp(&self) -> Ws {
         let mut ws = self.web_socket("/ws").await;
-        ws.send("CONNECT\naccept-version:1.2\nheart-beat:0,0\n\n\0")
-            .await;
+        ws.send("CONNECT\naccept-version:1.2\nheart-beat:0,0\n\n\0").await;
         assert!(ws.text().await.starts_with("CONNECTED\nversion:1.2\n"));
         ws
     }
@@ -102,10 +90,7 @@ impl Running {
 
 /// The status of a response head.
 pub(crate) fn status(head: &str) -> u16 {
-    head.split(' ')
-        .nth(1)
-        .and_then(|status| status.parse().ok())
-        .unwrap_or_default()
+    head.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or_default()
 }
 
 /// A bare connection.
@@ -147,18 +132,13 @@ pub(crate) struct Ws(pub(crate) WebSocketStream<MaybeTlsStream<TcpStream>>);
 
 impl Ws {
     pub(crate) async fn send(&mut self, text: &str) {
-        soon(self.0.send(Message::text(text.to_owned())))
-            .await
-            .unwrap();
+        soon(self.0.send(Message::text(text.to_owned()))).await.unwrap();
     }
 
     /// The next message that is no ping.
     pub(crate) async fn message(&mut self) -> Message {
         loop {
-            let message = soon(self.0.next())
-                .await
-                .expect("a message")
-                .expect("a valid message");
+            let message = soon(self.0.next()).await.expect("a message").expect("a valid message");
             if !message.is_ping() && !message.is_pong() {
                 return message;
             }
@@ -166,20 +146,11 @@ impl Ws {
     }
 
     pub(crate) async fn text(&mut self) -> String {
-        self.message()
-            .await
-            .as_text()
-            .expect("a text message")
-            .to_owned()
+        self.message().await.as_text().expect("a text message").to_owned()
     }
 
     /// The close code that the server sends next.
     pub(crate) async fn close_code(&mut self) -> u16 {
-        self.message()
-            .await
-            .as_close()
-            .expect("a close frame")
-            .0
-            .into()
+        self.message().await.as_close().expect("a close frame").0.into()
     }
 }

@@ -12,20 +12,11 @@ const GET: &str = "GET /health HTTP/1.1\r\nHost: a\r\n\r\n";
 async fn health_metrics_and_the_page_are_served() {
     let server = start(|_| {});
     for path in ["/health", "/actuator/health", "/actuator/health/readiness"] {
-        assert_eq!(
-            server.get(path).await,
-            (200, r#"{"status":"UP"}"#.to_owned())
-        );
+        assert_eq!(server.get(path).await, (200, r#"{"status":"UP"}"#.to_owned()));
     }
     let (code, page) = server.get("/").await;
     assert!(code == 200 && page.contains("/assets/stomp.umd.min.js"));
-    assert!(
-        server
-            .get("/assets/stomp.umd.min.js")
-            .await
-            .1
-            .contains("StompJs")
-    );
+    assert!(server.get("/assets/stomp.umd.min.js").await.1.contains("StompJs"));
     let (code, metrics) = server.get("/metrics").await;
     assert_eq!(code, 200);
     assert!(metrics.contains("http_requests_total{status=\"200\"} 5"));
@@ -61,19 +52,13 @@ async fn whoami_tells_what_the_server_saw() {
     assert_eq!(seen["version"], "HTTP/1.1");
     assert_eq!(seen["remote_addr"], tcp.0.local_addr().unwrap().to_string());
     assert_eq!(seen["local_addr"], server.address.to_string());
-    assert_eq!(
-        seen["headers"][0],
-        serde_json::json!(["host", "example.com"])
-    );
+    assert_eq!(seen["headers"][0], serde_json::json!(["host", "example.com"]));
     assert_eq!(seen["body_bytes"], 3);
     assert_eq!(
         seen["forwarded"],
         serde_json::json!({ "client": "203.0.113.7", "proto": "https", "port": 8443 })
     );
-    assert_eq!(
-        seen["connection"],
-        serde_json::json!({ "id": 1, "requests": 2 })
-    );
+    assert_eq!(seen["connection"], serde_json::json!({ "id": 1, "requests": 2 }));
 }
 
 #[tokio::test]
@@ -82,10 +67,7 @@ async fn malformed_requests_get_their_status_and_the_next_client_is_served() {
     let long = "x".repeat(9000);
     for (request, expected) in [
         ("GET / HTTP/1.1\r\n\r\n".to_owned(), 400),
-        (
-            "GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n".to_owned(),
-            400,
-        ),
+        ("GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n".to_owned(), 400),
         (
             "POST /whoami HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\
              Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n"
@@ -99,10 +81,7 @@ async fn malformed_requests_get_their_status_and_the_next_client_is_served() {
             400,
         ),
         ("\u{16}\u{3}\u{1}\r\n\r\n".to_owned(), 400),
-        (
-            format!("GET / HTTP/1.1\r\nHost: a\r\nX: {long}\r\n\r\n"),
-            431,
-        ),
+        (format!("GET / HTTP/1.1\r\nHost: a\r\nX: {long}\r\n\r\n"), 431),
     ] {
         let mut tcp = server.tcp().await;
         tcp.send(&request).await;
@@ -139,14 +118,8 @@ async fn an_idle_connection_lives_for_the_keep_alive_timeout() {
     let idle = Instant::now();
     assert_eq!(tcp.end().await, "");
     let lived = idle.elapsed();
-    assert!(
-        lived >= Duration::from_millis(690),
-        "closed after {lived:?}"
-    );
-    assert!(
-        lived < Duration::from_millis(1700),
-        "closed after {lived:?}"
-    );
+    assert!(lived >= Duration::from_millis(690), "closed after {lived:?}");
+    assert!(lived < Duration::from_millis(1700), "closed after {lived:?}");
 }
 
 #[tokio::test]
@@ -165,19 +138,12 @@ async fn a_head_must_come_within_the_connection_timeout_however_it_drips() {
     for byte in GET.bytes().cycle().take(60) {
         every.tick().await;
         // The server closes in between: writing fails from then on.
-        if tokio::io::AsyncWriteExt::write_all(&mut dripping.0, &[byte.max(b'A')])
-            .await
-            .is_err()
-        {
+        if tokio::io::AsyncWriteExt::write_all(&mut dripping.0, &[byte.max(b'A')]).await.is_err() {
             ended = true;
             break;
         }
     }
-    assert!(
-        ended && start.elapsed() >= Duration::from_millis(290),
-        "{:?}",
-        start.elapsed()
-    );
+    assert!(ended && start.elapsed() >= Duration::from_millis(290), "{:?}", start.elapsed());
 }
 
 #[tokio::test]

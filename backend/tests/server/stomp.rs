@@ -11,40 +11,24 @@ async fn what_one_client_sends_to_a_room_another_receives() {
     let server = start(|_| {});
     let (mut ann, mut bob) = (server.stomp().await, server.stomp().await);
     for client in [&mut ann, &mut bob] {
-        client
-            .send("SUBSCRIBE\nid:0\ndestination:/topic/room.general\nreceipt:r\n\n\0")
-            .await;
+        client.send("SUBSCRIBE\nid:0\ndestination:/topic/room.general\nreceipt:r\n\n\0").await;
         assert_eq!(client.text().await, "RECEIPT\nreceipt-id:r\n\n\0");
     }
-    ann.send("SEND\ndestination:/app/room.general\n\n{\"text\":\"hi\",\"from\":\"ann\"}\0")
-        .await;
+    ann.send("SEND\ndestination:/app/room.general\n\n{\"text\":\"hi\",\"from\":\"ann\"}\0").await;
     for client in [&mut ann, &mut bob] {
         let message = client.text().await;
         let (head, body) = message.split_once("\n\n").unwrap();
-        assert!(
-            head.starts_with("MESSAGE\nsubscription:0\nmessage-id:"),
-            "{head}"
-        );
-        assert!(
-            head.contains("\ndestination:/topic/room.general\n"),
-            "{head}"
-        );
+        assert!(head.starts_with("MESSAGE\nsubscription:0\nmessage-id:"), "{head}");
+        assert!(head.contains("\ndestination:/topic/room.general\n"), "{head}");
         assert!(head.contains("\ncontent-type:application/json\n"), "{head}");
         let body: serde_json::Value = serde_json::from_str(body.trim_end_matches('\0')).unwrap();
-        assert_eq!(
-            (&body["room"], &body["from"]),
-            (&"general".into(), &"ann".into())
-        );
-        assert_eq!(
-            (&body["text"], &body["instance"]),
-            (&"hi".into(), &"b1".into())
-        );
+        assert_eq!((&body["room"], &body["from"]), (&"general".into(), &"ann".into()));
+        assert_eq!((&body["text"], &body["instance"]), (&"hi".into(), &"b1".into()));
     }
     // After the unsubscribe only the receipt comes.
     bob.send("UNSUBSCRIBE\nid:0\nreceipt:u\n\n\0").await;
     assert_eq!(bob.text().await, "RECEIPT\nreceipt-id:u\n\n\0");
-    ann.send("SEND\ndestination:/app/room.general\n\nagain\0")
-        .await;
+    ann.send("SEND\ndestination:/app/room.general\n\nagain\0").await;
     assert!(ann.text().await.contains("\"again\""));
     bob.send("DISCONNECT\nreceipt:d\n\n\0").await;
     assert_eq!(bob.text().await, "RECEIPT\nreceipt-id:d\n\n\0");
@@ -56,32 +40,21 @@ async fn what_one_client_sends_to_a_room_another_receives() {
 async fn frames_may_share_a_message_or_span_several() {
     let server = start(|_| {});
     let mut client = server.web_socket("/ws/websocket").await;
-    client
-        .send("CONNECT\naccept-version:1.1,1.2\n\n\0SUBSCRIBE\nid:a\ndesti")
-        .await;
+    client.send("CONNECT\naccept-version:1.1,1.2\n\n\0SUBSCRIBE\nid:a\ndesti").await;
     assert!(client.text().await.contains("\nserver:albeit-backend/"));
-    client
-        .send("nation:/topic/auction.7\n\n\0SEND\ndestination:/app/bid.7\n\n{\"amo")
-        .await;
+    client.send("nation:/topic/auction.7\n\n\0SEND\ndestination:/app/bid.7\n\n{\"amo").await;
     client.send("unt\":5,\"bidder\":\"b\"}\0\n").await;
     let message = client.text().await;
-    assert!(
-        message.contains("\"auction\":\"7\",\"bidder\":\"b\",\"amount\":5"),
-        "{message}"
-    );
+    assert!(message.contains("\"auction\":\"7\",\"bidder\":\"b\",\"amount\":5"), "{message}");
 }
 
 #[tokio::test]
 async fn a_thousand_messages_arrive_in_order() {
     let server = start(|_| {});
     let mut client = server.stomp().await;
-    client
-        .send("SUBSCRIBE\nid:0\ndestination:/topic/room.a\n\n\0")
-        .await;
+    client.send("SUBSCRIBE\nid:0\ndestination:/topic/room.a\n\n\0").await;
     for n in 0..1000 {
-        client
-            .send(&format!("SEND\ndestination:/app/room.a\n\n<{n}>\0"))
-            .await;
+        client.send(&format!("SEND\ndestination:/app/room.a\n\n<{n}>\0")).await;
     }
     for n in 0..1000 {
         let message = client.text().await;
@@ -93,36 +66,17 @@ async fn a_thousand_messages_arrive_in_order() {
 async fn faults_are_an_error_frame_and_a_close() {
     let server = start(|_| {});
     for (frame, message, code) in [
-        (
-            "SEND\ndestination:/topic/a\n\nx\0",
-            "clients must not publish",
-            1008,
-        ),
-        (
-            "SEND\ndestination:/app/bid.1\nreceipt:9\n\nx\0",
-            "invalid message",
-            1008,
-        ),
-        (
-            "SEND\ndestination:/queue/a\n\nx\0",
-            "destination is not supported yet",
-            1008,
-        ),
-        (
-            "SUBSCRIBE\nid:0\ndestination:/topic/**\n\n\0",
-            "destination patterns",
-            1008,
-        ),
+        ("SEND\ndestination:/topic/a\n\nx\0", "clients must not publish", 1008),
+        ("SEND\ndestination:/app/bid.1\nreceipt:9\n\nx\0", "invalid message", 1008),
+        ("SEND\ndestination:/queue/a\n\nx\0", "destination is not supported yet", 1008),
+        ("SUBSCRIBE\nid:0\ndestination:/topic/**\n\n\0", "destination patterns", 1008),
         ("ACK\nid:1\n\n\0", "ACK is not supported yet", 1002),
         ("\u{1}\u{2}\n\n\0", "unknown command", 1002),
     ] {
         let mut client = server.stomp().await;
         client.send(frame).await;
         let error = client.text().await;
-        assert!(
-            error.starts_with(&format!("ERROR\nmessage:{message}")),
-            "{frame}: {error}"
-        );
+        assert!(error.starts_with(&format!("ERROR\nmessage:{message}")), "{frame}: {error}");
         assert_eq!(error.contains("receipt-id:9"), frame.contains("receipt:9"));
         assert_eq!(client.close_code().await, code, "{frame}");
     }
@@ -132,17 +86,10 @@ async fn faults_are_an_error_frame_and_a_close() {
 async fn a_client_may_publish_where_the_policy_allows_it() {
     let server = start(|config| config.stomp.client_publish_to_topic = ClientPublish::Allow);
     let mut client = server.stomp().await;
-    client
-        .send("SUBSCRIBE\nid:0\ndestination:/topic/a\n\n\0")
-        .await;
-    client
-        .send("SEND\ndestination:/topic/a\nreceipt:1\nkind:note\n\nhi\0")
-        .await;
+    client.send("SUBSCRIBE\nid:0\ndestination:/topic/a\n\n\0").await;
+    client.send("SEND\ndestination:/topic/a\nreceipt:1\nkind:note\n\nhi\0").await;
     let message = client.text().await;
-    assert!(
-        message.contains("\nkind:note\n") && !message.contains("receipt"),
-        "{message}"
-    );
+    assert!(message.contains("\nkind:note\n") && !message.contains("receipt"), "{message}");
     assert_eq!(client.text().await, "RECEIPT\nreceipt-id:1\n\n\0");
 }
 
@@ -153,9 +100,7 @@ async fn heart_beats_flow_and_a_silent_client_is_closed() {
         config.stomp.heart_beat.receive = Duration::from_millis(100);
     });
     let mut client = server.web_socket("/ws").await;
-    client
-        .send("CONNECT\naccept-version:1.2\nheart-beat:100,100\n\n\0")
-        .await;
+    client.send("CONNECT\naccept-version:1.2\nheart-beat:100,100\n\n\0").await;
     assert!(client.text().await.contains("\nheart-beat:100,100\n"));
     assert_eq!(client.text().await, "\n");
     let error = loop {
@@ -164,10 +109,7 @@ async fn heart_beats_flow_and_a_silent_client_is_closed() {
             break text;
         }
     };
-    assert!(
-        error.starts_with("ERROR\nmessage:no heart-beat in time\n"),
-        "{error}"
-    );
+    assert!(error.starts_with("ERROR\nmessage:no heart-beat in time\n"), "{error}");
     assert_eq!(client.close_code().await, 4500);
 }
 
@@ -175,10 +117,7 @@ async fn heart_beats_flow_and_a_silent_client_is_closed() {
 async fn a_client_without_heart_beats_gets_pings() {
     let server = start(|config| config.websocket.ping_interval = Duration::from_millis(50));
     let mut client = server.stomp().await;
-    let message = soon(futures_util::StreamExt::next(&mut client.0))
-        .await
-        .unwrap()
-        .unwrap();
+    let message = soon(futures_util::StreamExt::next(&mut client.0)).await.unwrap().unwrap();
     assert!(message.is_ping());
 }
 
@@ -191,21 +130,14 @@ async fn a_client_that_does_not_read_is_closed_and_others_are_served() {
     });
     let (mut slow, mut fast) = (server.stomp().await, server.stomp().await);
     for client in [&mut slow, &mut fast] {
-        client
-            .send("SUBSCRIBE\nid:0\ndestination:/topic/room.a\nreceipt:r\n\n\0")
-            .await;
+        client.send("SUBSCRIBE\nid:0\ndestination:/topic/room.a\nreceipt:r\n\n\0").await;
         assert_eq!(client.text().await, "RECEIPT\nreceipt-id:r\n\n\0");
     }
     let text = "x".repeat(15 * 1024);
-    let slow_consumers = server
-        .services
-        .metrics
-        .slow_consumers
-        .with_label_values(&["buffer"]);
+    let slow_consumers = server.services.metrics.slow_consumers.with_label_values(&["buffer"]);
     let mut sent = 0;
     while slow_consumers.get() == 0 {
-        fast.send(&format!("SEND\ndestination:/app/room.a\n\n{text}\0"))
-            .await;
+        fast.send(&format!("SEND\ndestination:/app/room.a\n\n{text}\0")).await;
         assert!(fast.text().await.contains("xxx"));
         sent += 1;
         assert!(sent < 10_000, "the slow client was never closed");
@@ -222,18 +154,12 @@ async fn a_blocked_write_ends_at_the_time_limit_though_nothing_more_is_sent() {
         config.websocket.close_timeout = Duration::from_millis(100);
     });
     let (mut stalled, mut sender) = (server.stomp().await, server.stomp().await);
-    stalled
-        .send("SUBSCRIBE\nid:0\ndestination:/topic/room.a\nreceipt:r\n\n\0")
-        .await;
+    stalled.send("SUBSCRIBE\nid:0\ndestination:/topic/room.a\nreceipt:r\n\n\0").await;
     assert_eq!(stalled.text().await, "RECEIPT\nreceipt-id:r\n\n\0");
     // More than the buffers of the kernel take.
     let text = "x".repeat(60 * 1024);
     for _ in 0..400 {
-        sender
-            .send(&format!(
-                "SEND\ndestination:/app/room.a\nreceipt:s\n\n{text}\0"
-            ))
-            .await;
+        sender.send(&format!("SEND\ndestination:/app/room.a\nreceipt:s\n\n{text}\0")).await;
         assert_eq!(sender.text().await, "RECEIPT\nreceipt-id:s\n\n\0");
     }
     let closed = async {
@@ -242,22 +168,6 @@ async fn a_blocked_write_ends_at_the_time_limit_though_nothing_more_is_sent() {
         }
     };
     soon(closed).await;
-    assert_eq!(
-        server
-            .services
-            .metrics
-            .slow_consumers
-            .with_label_values(&["time"])
-            .get(),
-        1
-    );
-    assert_eq!(
-        server
-            .services
-            .metrics
-            .slow_consumers
-            .with_label_values(&["buffer"])
-            .get(),
-        0
-    );
+    assert_eq!(server.services.metrics.slow_consumers.with_label_values(&["time"]).get(), 1);
+    assert_eq!(server.services.metrics.slow_consumers.with_label_values(&["buffer"]).get(), 0);
 }

@@ -13,27 +13,15 @@ async fn echo_returns_every_size_as_it_was() {
     let mut ws = server.web_socket("/echo").await;
     for size in [0, 1, 125, 126, 65_535, 65_536, 1 << 20] {
         let payload = Bytes::from(vec![b'x'; size]);
-        soon(ws.0.send(Message::text(payload.clone())))
-            .await
-            .unwrap();
+        soon(ws.0.send(Message::text(payload.clone()))).await.unwrap();
         let message = ws.message().await;
-        assert!(
-            message.is_text() && message.as_payload()[..] == payload[..],
-            "{size} of text"
-        );
+        assert!(message.is_text() && message.as_payload()[..] == payload[..], "{size} of text");
         let payload = Bytes::from(vec![0xfe; size]);
-        soon(ws.0.send(Message::binary(payload.clone())))
-            .await
-            .unwrap();
+        soon(ws.0.send(Message::binary(payload.clone()))).await.unwrap();
         let message = ws.message().await;
-        assert!(
-            message.is_binary() && message.as_payload()[..] == payload[..],
-            "{size} binary"
-        );
+        assert!(message.is_binary() && message.as_payload()[..] == payload[..], "{size} binary");
     }
-    soon(ws.0.send(Message::close(Some(CloseCode::NORMAL_CLOSURE), "")))
-        .await
-        .unwrap();
+    soon(ws.0.send(Message::close(Some(CloseCode::NORMAL_CLOSURE), ""))).await.unwrap();
     assert_eq!(ws.close_code().await, 1000);
 }
 
@@ -42,12 +30,7 @@ fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
     let mask = [1, 2, 3, 4];
     let mut bytes = vec![first, 0x80 | u8::try_from(payload.len()).unwrap()];
     bytes.extend_from_slice(&mask);
-    bytes.extend(
-        payload
-            .iter()
-            .zip(mask.iter().cycle())
-            .map(|(byte, mask)| byte ^ mask),
-    );
+    bytes.extend(payload.iter().zip(mask.iter().cycle()).map(|(byte, mask)| byte ^ mask));
     bytes
 }
 
@@ -62,10 +45,7 @@ async fn upgraded(server: &Running, frames: &[&[u8]]) -> Tcp {
     soon(tcp.0.write_all(&bytes)).await.unwrap();
     let (head, _) = tcp.response().await;
     assert_eq!(status(&head), 101);
-    assert!(
-        head.contains("sec-websocket-accept: s3pplmbitxaq9kygzzhzrbk+xoo="),
-        "{head}"
-    );
+    assert!(head.contains("sec-websocket-accept: s3pplmbitxaq9kygzzhzrbk+xoo="), "{head}");
     tcp
 }
 
@@ -81,17 +61,11 @@ async fn frames_sent_with_the_request_and_in_fragments_are_echoed() {
 #[tokio::test]
 async fn text_that_is_not_utf8_and_unmasked_frames_close_with_their_code() {
     let server = start(|_| {});
-    for (bytes, code) in [
-        (frame(0x81, &[0xff]), 1007_u16),
-        (b"\x81\x01a".to_vec(), 1002),
-    ] {
+    for (bytes, code) in [(frame(0x81, &[0xff]), 1007_u16), (b"\x81\x01a".to_vec(), 1002)] {
         let mut tcp = upgraded(&server, &[&bytes]).await;
         let mut close = [0; 4];
         soon(tcp.0.read_exact(&mut close)).await.unwrap();
-        assert_eq!(
-            (close[0], u16::from_be_bytes([close[2], close[3]])),
-            (0x88, code)
-        );
+        assert_eq!((close[0], u16::from_be_bytes([close[2], close[3]])), (0x88, code));
         soon(tcp.0.read_to_end(&mut Vec::new())).await.unwrap();
     }
     let errors = &server.services.metrics.websocket_connection_errors;
@@ -102,9 +76,7 @@ async fn text_that_is_not_utf8_and_unmasked_frames_close_with_their_code() {
 async fn a_message_above_the_limit_closes_with_1009() {
     let server = start(|config| config.websocket.echo_message_size_limit = 100);
     let mut ws = server.web_socket("/echo").await;
-    soon(ws.0.send(Message::binary(vec![0; 101])))
-        .await
-        .unwrap();
+    soon(ws.0.send(Message::binary(vec![0; 101]))).await.unwrap();
     assert_eq!(ws.close_code().await, 1009);
 }
 
@@ -117,14 +89,10 @@ async fn what_is_no_handshake_is_refused() {
         (String::new(), 426),
         (format!("{upgrade}Sec-WebSocket-Version: 8\r\n{key}"), 426),
         (format!("{upgrade}Sec-WebSocket-Version: 13\r\n"), 400),
-        (
-            format!("{upgrade}Sec-WebSocket-Version: 13\r\n{key}Origin: https://evil.example\r\n"),
-            403,
-        ),
+        (format!("{upgrade}Sec-WebSocket-Version: 13\r\n{key}Origin: https://evil.example\r\n"), 403),
     ] {
         let mut tcp = server.tcp().await;
-        tcp.send(&format!("GET /ws HTTP/1.1\r\nHost: a\r\n{headers}\r\n"))
-            .await;
+        tcp.send(&format!("GET /ws HTTP/1.1\r\nHost: a\r\n{headers}\r\n")).await;
         assert_eq!(status(&tcp.response().await.0), expected, "{headers}");
     }
     let errors = &server.services.metrics.websocket_connection_errors;

@@ -5,15 +5,9 @@ use proptest::prelude::*;
 
 use super::*;
 
-const LIMITS: Limits = Limits {
-    frame: 1024,
-    headers: 8,
-};
+const LIMITS: Limits = Limits { frame: 1024, headers: 8 };
 
-fn decode_in(
-    version: Version,
-    portions: &[&[u8]],
-) -> Result<Vec<Frame>, (Vec<Frame>, DecodeError)> {
+fn decode_in(version: Version, portions: &[&[u8]]) -> Result<Vec<Frame>, (Vec<Frame>, DecodeError)> {
     let mut decoder = Decoder::new(LIMITS);
     decoder.set_version(version);
     let mut frames = Vec::new();
@@ -36,11 +30,7 @@ fn decode(bytes: &[u8]) -> Result<Vec<Frame>, DecodeError> {
 
 fn frame(command: Command, headers: &[(&str, &str)], body: &'static [u8]) -> Frame {
     let headers = headers.iter().copied().collect();
-    Frame {
-        command,
-        headers,
-        body: Bytes::from_static(body),
-    }
+    Frame { command, headers, body: Bytes::from_static(body) }
 }
 
 #[track_caller]
@@ -57,11 +47,7 @@ fn fails(bytes: &[u8], expected: DecodeError) {
 fn a_frame_has_command_headers_and_body() {
     check(
         b"SEND\ndestination:/app/a\nnote:a:b\n\nhello\0",
-        &[frame(
-            Command::Send,
-            &[("destination", "/app/a"), ("note", "a:b")],
-            b"hello",
-        )],
+        &[frame(Command::Send, &[("destination", "/app/a"), ("note", "a:b")], b"hello")],
     );
 }
 
@@ -69,21 +55,14 @@ fn a_frame_has_command_headers_and_body() {
 fn carriage_returns_end_lines_too() {
     check(
         b"\r\n\nSUBSCRIBE\r\nid:1\r\ndestination:/topic/a\r\n\r\n\0\r\n",
-        &[frame(
-            Command::Subscribe,
-            &[("id", "1"), ("destination", "/topic/a")],
-            b"",
-        )],
+        &[frame(Command::Subscribe, &[("id", "1"), ("destination", "/topic/a")], b"")],
     );
 }
 
 #[test]
 fn several_frames_and_heart_beats_come_in_one_portion() {
     let begin = frame(Command::Disconnect, &[], b"");
-    check(
-        b"\n\nDISCONNECT\n\n\0\nDISCONNECT\n\n\0\n\n",
-        &[begin.clone(), begin],
-    );
+    check(b"\n\nDISCONNECT\n\n\0\nDISCONNECT\n\n\0\n\n", &[begin.clone(), begin]);
     check(b"\n\r\n\n", &[]);
 }
 
@@ -91,11 +70,7 @@ fn several_frames_and_heart_beats_come_in_one_portion() {
 fn a_content_length_lets_the_body_hold_nul() {
     check(
         b"SEND\ndestination:/a\ncontent-length:3\n\na\0b\0",
-        &[frame(
-            Command::Send,
-            &[("destination", "/a"), ("content-length", "3")],
-            b"a\0b",
-        )],
+        &[frame(Command::Send, &[("destination", "/a"), ("content-length", "3")], b"a\0b")],
     );
 }
 
@@ -107,29 +82,16 @@ fn a_body_of_content_length_is_waited_for() {
 #[test]
 fn escapes_are_those_of_the_version() {
     let bytes = b"SEND\na\\cb:x\\ny\\\\z\\r\n\n\0".as_slice();
-    assert_eq!(
-        decode(bytes),
-        Ok(vec![frame(Command::Send, &[("a:b", "x\ny\\z\r")], b"")])
-    );
+    assert_eq!(decode(bytes), Ok(vec![frame(Command::Send, &[("a:b", "x\ny\\z\r")], b"")]));
     let in_1_1 = decode_in(Version::V1_1, &[bytes]).map_err(|(_, error)| error);
     assert_eq!(in_1_1, Err(DecodeError::UndefinedEscape));
     let in_1_0 = decode_in(Version::V1_0, &[bytes]);
-    assert_eq!(
-        in_1_0,
-        Ok(vec![frame(
-            Command::Send,
-            &[("a\\cb", "x\\ny\\\\z\\r")],
-            b""
-        )])
-    );
+    assert_eq!(in_1_0, Ok(vec![frame(Command::Send, &[("a\\cb", "x\\ny\\\\z\\r")], b"")]));
 }
 
 #[test]
 fn connect_is_never_unescaped() {
-    check(
-        b"CONNECT\nlogin:a\\tb\n\n\0",
-        &[frame(Command::Connect, &[("login", "a\\tb")], b"")],
-    );
+    check(b"CONNECT\nlogin:a\\tb\n\n\0", &[frame(Command::Connect, &[("login", "a\\tb")], b"")]);
 }
 
 #[test]
@@ -141,10 +103,7 @@ fn the_first_of_repeated_headers_counts() {
 
 #[test]
 fn blanks_belong_to_the_value() {
-    check(
-        b"SEND\na: b \n\n\0",
-        &[frame(Command::Send, &[("a", " b ")], b"")],
-    );
+    check(b"SEND\na: b \n\n\0", &[frame(Command::Send, &[("a", " b ")], b"")]);
 }
 
 #[test]
@@ -156,30 +115,12 @@ fn what_is_no_frame_is_refused() {
     fails(b"SEND\na:\\\n\n\0", DecodeError::UndefinedEscape);
     fails(b"SEND\na:\xff\n\n\0", DecodeError::NotUtf8);
     fails(b"SEND\na:b\0", DecodeError::TruncatedHeaders);
-    fails(
-        b"SEND\ncontent-length:-1\n\n\0",
-        DecodeError::MalformedContentLength("-1".into()),
-    );
-    fails(
-        b"SEND\ncontent-length:x\n\n\0",
-        DecodeError::MalformedContentLength("x".into()),
-    );
-    fails(
-        b"SEND\ncontent-length:\n\n\0",
-        DecodeError::MalformedContentLength(String::new()),
-    );
-    fails(
-        b"SEND\ncontent-length:2\n\nabc\0",
-        DecodeError::ContentLengthMismatch,
-    );
-    fails(
-        b"SUBSCRIBE\nid:1\n\nbody\0",
-        DecodeError::BodyNotAllowed(Command::Subscribe),
-    );
-    fails(
-        b"\x16\x03\x01\n\n",
-        DecodeError::UnknownCommand("\u{fffd}".repeat(3)),
-    );
+    fails(b"SEND\ncontent-length:-1\n\n\0", DecodeError::MalformedContentLength("-1".into()));
+    fails(b"SEND\ncontent-length:x\n\n\0", DecodeError::MalformedContentLength("x".into()));
+    fails(b"SEND\ncontent-length:\n\n\0", DecodeError::MalformedContentLength(String::new()));
+    fails(b"SEND\ncontent-length:2\n\nabc\0", DecodeError::ContentLengthMismatch);
+    fails(b"SUBSCRIBE\nid:1\n\nbody\0", DecodeError::BodyNotAllowed(Command::Subscribe));
+    fails(b"\x16\x03\x01\n\n", DecodeError::UnknownCommand("\u{fffd}".repeat(3)));
 }
 
 #[test]
@@ -190,23 +131,14 @@ fn limits_hold_before_the_frame_is_complete() {
         b"SEND\ncontent-length:99999999999999999999\n\n",
         DecodeError::MalformedContentLength("99999999999999999999".into()),
     );
-    fails(
-        b"SEND\ncontent-length:18446744073709551615\n\n",
-        too_large.clone(),
-    );
-    fails(
-        &[b"SEND\n\n".as_slice(), &[b'a'; 1024]].concat(),
-        too_large.clone(),
-    );
+    fails(b"SEND\ncontent-length:18446744073709551615\n\n", too_large.clone());
+    fails(&[b"SEND\n\n".as_slice(), &[b'a'; 1024]].concat(), too_large.clone());
     let fits = [b"SEND\n\n".as_slice(), &[b'a'; 1017], b"\0"].concat();
     assert_eq!(decode(&fits).map(|frames| frames.len()), Ok(1));
     let over = [b"SEND\n\n".as_slice(), &[b'a'; 1018], b"\0"].concat();
     fails(&over, too_large);
     let headers = "a:b\n".repeat(9);
-    fails(
-        format!("SEND\n{headers}\n\0").as_bytes(),
-        DecodeError::TooManyHeaders(8),
-    );
+    fails(format!("SEND\n{headers}\n\0").as_bytes(), DecodeError::TooManyHeaders(8));
 }
 
 #[test]
@@ -224,21 +156,14 @@ fn any_frame() -> impl Strategy<Value = Frame> {
     let body = proptest::collection::vec(any::<u8>(), 0..40);
     (headers, body).prop_map(|(headers, body)| Frame {
         command: Command::Send,
-        headers: headers
-            .into_iter()
-            .filter(|(name, _)| name != "content-length")
-            .collect(),
+        headers: headers.into_iter().filter(|(name, _)| name != "content-length").collect(),
         body: Bytes::from(body),
     })
 }
 
 /// Frames as they are sent, with the header that encoding adds taken off.
 fn without_length(frame: Frame) -> Frame {
-    let headers = frame
-        .headers
-        .iter()
-        .filter(|(name, _)| *name != "content-length")
-        .collect();
+    let headers = frame.headers.iter().filter(|(name, _)| *name != "content-length").collect();
     Frame { headers, ..frame }
 }
 

@@ -23,10 +23,7 @@ impl Client {
             server: "albeit-backend/0.1.0 b1".to_owned(),
         };
         let now = Instant::now();
-        Self {
-            session: Session::new(Arc::new(settings), "s1", now),
-            now,
-        }
+        Self { session: Session::new(Arc::new(settings), "s1", now), now }
     }
 
     /// A client after CONNECT with this heart-beat header.
@@ -47,16 +44,11 @@ impl Client {
         let mut shown = Vec::new();
         while let Some(output) = self.session.poll_output(self.now) {
             shown.push(match output {
-                Output::Write(bytes) => String::from_utf8(bytes.to_vec())
-                    .unwrap()
-                    .replace('\0', "^@"),
+                Output::Write(bytes) => String::from_utf8(bytes.to_vec()).unwrap().replace('\0', "^@"),
                 Output::Ping => "ping".to_owned(),
                 Output::Subscribe { id, destination } => {
                     self.session.accept();
-                    format!(
-                        "subscribe {} to {destination}",
-                        id.unwrap_or_else(|| "-".into())
-                    )
+                    format!("subscribe {} to {destination}", id.unwrap_or_else(|| "-".into()))
                 }
                 Output::Unsubscribe(key) => {
                     self.session.accept();
@@ -90,10 +82,8 @@ fn connected_names_version_heart_beat_session_and_server() {
     check(
         &mut Client::new(),
         "CONNECT\naccept-version:1.0,1.1,1.2\nheart-beat:0,0\nhost:a\n\n\0",
-        &[
-            "CONNECTED\nversion:1.2\nheart-beat:10000,10000\nsession:s1\n\
-           server:albeit-backend/0.1.0 b1\n\n^@",
-        ],
+        &["CONNECTED\nversion:1.2\nheart-beat:10000,10000\nsession:s1\n\
+           server:albeit-backend/0.1.0 b1\n\n^@"],
     );
 }
 
@@ -102,16 +92,10 @@ fn the_highest_common_version_is_agreed() {
     for (accepted, version) in [("1.0,1.1", "1.1"), ("1.0", "1.0"), ("1.2,2.0", "1.2")] {
         let mut client = Client::new();
         let answer = client.send(&format!("STOMP\naccept-version:{accepted}\n\n\0"));
-        assert!(
-            answer[0].starts_with(&format!("CONNECTED\nversion:{version}\n")),
-            "{answer:?}"
-        );
+        assert!(answer[0].starts_with(&format!("CONNECTED\nversion:{version}\n")), "{answer:?}");
     }
     let answer = Client::new().send("CONNECT\n\n\0");
-    assert!(
-        answer[0].starts_with("CONNECTED\nversion:1.0\n"),
-        "{answer:?}"
-    );
+    assert!(answer[0].starts_with("CONNECTED\nversion:1.0\n"), "{answer:?}");
 }
 
 #[test]
@@ -153,35 +137,19 @@ fn every_frame_with_a_receipt_gets_it_after_it_was_processed() {
 fn a_frame_waits_until_the_one_before_is_processed() {
     let mut client = Client::connected("1.2", "0,0");
     let send = "SEND\ndestination:/app/a\nreceipt:1\n\n\0";
-    client
-        .session
-        .handle_bytes(client.now, format!("{send}{send}").as_bytes());
-    assert!(matches!(
-        client.session.poll_output(client.now),
-        Some(Output::Send(_))
-    ));
+    client.session.handle_bytes(client.now, format!("{send}{send}").as_bytes());
+    assert!(matches!(client.session.poll_output(client.now), Some(Output::Send(_))));
     assert_eq!(client.session.poll_output(client.now), None);
     client.session.accept();
-    assert!(matches!(
-        client.session.poll_output(client.now),
-        Some(Output::Write(_))
-    ));
-    assert!(matches!(
-        client.session.poll_output(client.now),
-        Some(Output::Send(_))
-    ));
+    assert!(matches!(client.session.poll_output(client.now), Some(Output::Write(_))));
+    assert!(matches!(client.session.poll_output(client.now), Some(Output::Send(_))));
 }
 
 #[test]
 fn a_rejected_frame_is_an_error_with_its_receipt() {
     let mut client = Client::connected("1.2", "0,0");
-    client
-        .session
-        .handle_bytes(client.now, b"SEND\ndestination:/app/a\nreceipt:7\n\n\0");
-    assert!(matches!(
-        client.session.poll_output(client.now),
-        Some(Output::Send(_))
-    ));
+    client.session.handle_bytes(client.now, b"SEND\ndestination:/app/a\nreceipt:7\n\n\0");
+    assert!(matches!(client.session.poll_output(client.now), Some(Output::Send(_))));
     client.session.reject("invalid message", "no JSON");
     assert_eq!(
         client.outputs(),
@@ -197,20 +165,11 @@ fn a_rejected_frame_is_an_error_with_its_receipt() {
 #[test]
 fn protocol_faults_are_an_error_and_a_close() {
     for (sent, message) in [
-        (
-            "SUBSCRIBE\ndestination:/topic/a\n\n\0",
-            "SUBSCRIBE without an id",
-        ),
+        ("SUBSCRIBE\ndestination:/topic/a\n\n\0", "SUBSCRIBE without an id"),
         ("SUBSCRIBE\nid:1\n\n\0", "SUBSCRIBE without a destination"),
-        (
-            "SUBSCRIBE\nid:1\ndestination:/topic/a\nack:client\n\n\0",
-            "only ack\\cauto is supported yet",
-        ),
+        ("SUBSCRIBE\nid:1\ndestination:/topic/a\nack:client\n\n\0", "only ack\\cauto is supported yet"),
         ("SEND\n\nhi\0", "SEND without a destination"),
-        (
-            "SEND\ndestination:/app/a\ntransaction:t\n\n\0",
-            "transactions are not supported yet",
-        ),
+        ("SEND\ndestination:/app/a\ntransaction:t\n\n\0", "transactions are not supported yet"),
         ("UNSUBSCRIBE\n\n\0", "UNSUBSCRIBE without an id"),
         ("CONNECT\n\n\0", "already connected"),
         ("MESSAGE\n\n\0", "MESSAGE is sent by servers only"),
@@ -232,10 +191,7 @@ fn nothing_works_before_connect() {
     check(
         &mut Client::new(),
         "SEND\ndestination:/app/a\n\n\0",
-        &[
-            "ERROR\nmessage:SEND before CONNECT\ncontent-length:0\n\n^@",
-            "close ProtocolError",
-        ],
+        &["ERROR\nmessage:SEND before CONNECT\ncontent-length:0\n\n^@", "close ProtocolError"],
     );
 }
 
@@ -249,26 +205,15 @@ fn a_subscription_id_is_unique_until_it_is_given_back() {
     check(
         &mut client,
         subscribe,
-        &[
-            "ERROR\nmessage:subscription id is in use\ncontent-length:0\n\n^@",
-            "close ProtocolError",
-        ],
+        &["ERROR\nmessage:subscription id is in use\ncontent-length:0\n\n^@", "close ProtocolError"],
     );
 }
 
 #[test]
 fn version_1_0_subscribes_without_an_id() {
     let mut client = Client::connected("1.0", "0,0");
-    check(
-        &mut client,
-        "SUBSCRIBE\ndestination:/topic/a\n\n\0",
-        &["subscribe - to /topic/a"],
-    );
-    check(
-        &mut client,
-        "UNSUBSCRIBE\ndestination:/topic/a\n\n\0",
-        &["unsubscribe /topic/a"],
-    );
+    check(&mut client, "SUBSCRIBE\ndestination:/topic/a\n\n\0", &["subscribe - to /topic/a"]);
+    check(&mut client, "UNSUBSCRIBE\ndestination:/topic/a\n\n\0", &["unsubscribe /topic/a"]);
 }
 
 #[test]
@@ -278,20 +223,14 @@ fn a_frame_above_the_limit_is_an_error() {
     check(
         &mut client,
         &format!("SEND\ndestination:/app/a\n\n{body}\0"),
-        &[
-            "ERROR\nmessage:frame exceeds 1024 bytes\ncontent-length:0\n\n^@",
-            "close TooLarge",
-        ],
+        &["ERROR\nmessage:frame exceeds 1024 bytes\ncontent-length:0\n\n^@", "close TooLarge"],
     );
 }
 
 #[test]
 fn heart_beats_are_sent_before_the_interval_ends() {
     let mut client = Client::connected("1.2", "0,5000");
-    assert_eq!(
-        client.session.poll_timeout(),
-        Some(client.now + Duration::from_secs(9))
-    );
+    assert_eq!(client.session.poll_timeout(), Some(client.now + Duration::from_secs(9)));
     assert!(client.wait(8).is_empty());
     assert_eq!(client.wait(1), ["\n"]);
     // Other traffic takes the place of a beat.
@@ -307,22 +246,13 @@ fn a_client_that_misses_three_heart_beats_is_closed() {
     client.wait(29);
     assert!(client.send("\n").is_empty());
     let last = client.wait(30);
-    assert_eq!(
-        last,
-        [
-            "ERROR\nmessage:no heart-beat in time\ncontent-length:0\n\n^@",
-            "close Unreliable"
-        ]
-    );
+    assert_eq!(last, ["ERROR\nmessage:no heart-beat in time\ncontent-length:0\n\n^@", "close Unreliable"]);
 }
 
 #[test]
 fn a_client_without_heart_beats_is_pinged() {
     let mut client = Client::connected("1.2", "0,0");
-    assert_eq!(
-        client.session.poll_timeout(),
-        Some(client.now + Duration::from_secs(25))
-    );
+    assert_eq!(client.session.poll_timeout(), Some(client.now + Duration::from_secs(25)));
     assert_eq!(client.wait(25), ["ping"]);
     assert!(client.wait(24).is_empty());
     assert_eq!(client.wait(1), ["ping"]);
@@ -333,10 +263,7 @@ fn a_server_without_heart_beats_offers_none() {
     let mut client = Client::with_heart_beat(ZERO);
     let answer = client.send("CONNECT\naccept-version:1.2\nheart-beat:1000,1000\n\n\0");
     assert!(answer[0].contains("\nheart-beat:0,0\n"), "{answer:?}");
-    assert_eq!(
-        client.session.poll_timeout(),
-        Some(client.now + Duration::from_secs(25))
-    );
+    assert_eq!(client.session.poll_timeout(), Some(client.now + Duration::from_secs(25)));
 }
 
 #[test]
@@ -345,10 +272,7 @@ fn a_client_that_never_connects_is_closed() {
     assert_eq!(client.wait(59), ["ping"]);
     assert_eq!(
         client.wait(1),
-        [
-            "ERROR\nmessage:no CONNECT frame in time\ncontent-length:0\n\n^@",
-            "close Unreliable"
-        ]
+        ["ERROR\nmessage:no CONNECT frame in time\ncontent-length:0\n\n^@", "close Unreliable"]
     );
     assert_eq!(client.session.poll_timeout(), None);
 }
