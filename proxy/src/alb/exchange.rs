@@ -93,7 +93,7 @@ impl Exchange<'_> {
             0 => MatchedRule::Default,
             priority => MatchedRule::Priority(priority),
         };
-        state.load_balancer.metrics.rule_evaluations.inc();
+        state.load_balancer.metrics.rule_evaluations.inc_by(matched.evaluated as u64);
         match matched.action {
             Action::Forward(action) => {
                 self.context.action = Some(ActionExecuted::Forward);

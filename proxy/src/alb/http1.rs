@@ -42,7 +42,7 @@ pub async fn serve(
     let mut is_first = true;
     loop {
         let state = listener.load_full();
-        let mark = connection.meter.mark(read_ahead.as_ref().map_or(0, BytesMut::len));
+        let mark = connection.meter.begin_head(read_ahead.as_ref().map_or(0, BytesMut::len));
         let began = Instant::now();
         let has_read_ahead = read_ahead.is_some();
         let mut session = HttpSession::new(stream);
@@ -52,6 +52,7 @@ pub async fn serve(
         }
         let idle = state.load_balancer.timers.idle;
         let head = read_head(&mut session, &connection.meter, idle, &shared.draining).await;
+        connection.meter.end_head();
         let created = connection.meter.first_byte().unwrap_or(began);
         // What was loaded before the wait may have been replaced during it.
         let context = Context::new(listener.load_full(), Arc::clone(&connection), created, mark);

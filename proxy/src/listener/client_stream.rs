@@ -124,6 +124,9 @@ impl AsyncRead for ClientStream {
         let received = buf.filled().len() - before;
         if received > 0 {
             self.meter.on_received(received);
+            if self.meter.is_head_too_long() {
+                return Poll::Ready(Err(io::ErrorKind::InvalidData.into()));
+            }
         }
         read
     }

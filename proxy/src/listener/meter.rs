@@ -19,7 +19,13 @@ pub struct Meter {
     sent: AtomicU64,
     /// Nanoseconds after `accepted`, plus one; 0 is "none since the last mark".
     first_byte: AtomicU64,
+    /// Count of received bytes above which a request head is too long; the maximum outside of heads.
+    head_end: AtomicU64,
 }
+
+/// Bytes of a request head that are read at most (128 KiB): twice what the limits of a head allow, so
+/// that a head a little too long is still read and answered with its own status.
+pub const HEAD_LIMIT: u64 = 128 * 1024;
 
 /// A point in a connection's life from which a request's bytes are counted.
 #[derive(Debug, Clone, Copy, Default)]
@@ -38,6 +44,7 @@ impl Meter {
             received: AtomicU64::new(0),
             sent: AtomicU64::new(0),
             first_byte: AtomicU64::new(0),
+            head_end: AtomicU64::new(u64::MAX),
         }
     }
 
@@ -72,6 +79,22 @@ impl Meter {
         self.first_byte.store(0, Ordering::Relaxed);
         let already_read = u64::try_from(already_read).unwrap_or(u64::MAX);
         Mark { received: self.received().saturating_sub(already_read), sent: self.sent() }
+    }
+
+    /// As [`Meter::mark`], and from here until [`Meter::end_head`] no more than [`HEAD_LIMIT`] bytes are read.
+    pub fn begin_head(&self, already_read: usize) -> Mark {
+        let mark = self.mark(already_read);
+        self.head_end.store(mark.received.saturating_add(HEAD_LIMIT), Ordering::Relaxed);
+        mark
+    }
+
+    /// The request head is complete: what follows is body.
+    pub fn end_head(&self) {
+        self.head_end.store(u64::MAX, Ordering::Relaxed);
+    }
+
+    pub(super) fn is_head_too_long(&self) -> bool {
+        self.received() > self.head_end.load(Ordering::Relaxed)
     }
 
     /// When the first byte after the last [`Meter::mark`] arrived.

@@ -29,6 +29,8 @@ pub struct Matched<'a> {
     pub priority: u16,
     /// What to do with the request.
     pub action: &'a Action,
+    /// Rules that were looked at, the default rule not counted (metric `RuleEvaluations`).
+    pub evaluated: usize,
 }
 
 impl RuleSet {
@@ -51,14 +53,15 @@ impl RuleSet {
         }
         let host = without_port(host);
         let path = path::normalise(path);
-        self.rules.iter().find(|rule| rule.matches(host, &path)).map_or_else(
+        let matched = self.rules.iter().enumerate().find(|(_, rule)| rule.matches(host, &path));
+        matched.map_or_else(
             || self.default_rule(),
-            |rule| Matched { priority: rule.priority, action: &rule.action },
+            |(index, rule)| Matched { priority: rule.priority, action: &rule.action, evaluated: index + 1 },
         )
     }
 
     const fn default_rule(&self) -> Matched<'_> {
-        Matched { priority: 0, action: &self.default }
+        Matched { priority: 0, action: &self.default, evaluated: self.rules.len() }
     }
 }
 

@@ -126,6 +126,7 @@ impl Server {
         let tickets = prepare::tickets().map_err(|error| system(error.into()))?;
         let prepared = prepare(&options.config, &tickets)?;
         let metrics = Metrics::try_new().map_err(|error| system(error.into()))?;
+        count_panics(&metrics);
         let (background, stopped) = (TaskTracker::new(), CancellationToken::new());
         let registry =
             Arc::new(Registry::new(background.clone(), options.scale, Arc::clone(&metrics), stopped.clone()));
@@ -270,6 +271,15 @@ fn report_warnings(prepared: &Prepared) {
     for warning in &prepared.warnings {
         tracing::warn!(path = warning.path, "{}", warning.message);
     }
+}
+
+/// A panic ends only the task it arose in: it is logged and counted, and the process goes on.
+fn count_panics(metrics: &Arc<Metrics>) {
+    let metrics = Arc::clone(metrics);
+    std::panic::set_hook(Box::new(move |panic| {
+        metrics.process().panics.inc();
+        tracing::error!(%panic, "panic");
+    }));
 }
 
 /// An error with its sources, joined by colons.

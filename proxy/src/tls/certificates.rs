@@ -232,7 +232,7 @@ mod tests {
         let error =
             |certificate: &Certificate| LoadedCertificate::read(certificate, &provider()).unwrap_err();
 
-        let mixed = Certificate { private_key: other.private_key.clone(), ..good.clone() };
+        let mixed = Certificate { private_key: other.private_key, ..good.clone() };
         assert!(matches!(error(&mixed), CertificateError::KeyMismatch { .. }));
         let swapped = Certificate { certificate: good.private_key.clone(), ..good.clone() };
         assert!(matches!(error(&swapped), CertificateError::NoCertificate { .. }));
