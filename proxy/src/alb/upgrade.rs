@@ -8,7 +8,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use http::HeaderValue;
+use http::{HeaderValue, header};
 use pingora::{
     http::RequestHeader,
     protocols::http::{server::Session, v1::client::HttpSession},
@@ -72,8 +72,24 @@ pub async fn upgrade(
         from_target,
         guard,
         context: exchange.context.clone(),
-        request: Box::new(exchange.request().clone()),
+        request: logged(exchange.request())?,
     })))
+}
+
+/// What the log record at the close needs of the request, copied: the head as it was read shares one
+/// buffer, which a WebSocket that is open for hours must not hold on to.
+fn logged(request: &RequestHeader) -> Result<Box<RequestHeader>, Cause> {
+    let copied = RequestHeader::build_no_case(request.method.clone(), request.raw_path(), Some(2));
+    let mut copy = Box::new(copied.map_err(|_| Cause::Internal)?);
+    copy.set_version(request.version);
+    for name in [header::HOST, header::USER_AGENT] {
+        let value =
+            request.headers.get(&name).and_then(|value| HeaderValue::from_bytes(value.as_bytes()).ok());
+        if let Some(value) = value {
+            copy.insert_header(name, value).map_err(|_| Cause::Internal)?;
+        }
+    }
+    Ok(copy)
 }
 
 /// Bytes that the HTTP engine has read past the head, if there are any.
