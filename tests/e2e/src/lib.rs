@@ -1,1 +1,31 @@
-//! Harness.
+//! Harness of the end-to-end tests: real processes, real sockets, no fixed
+//! ports, a deadline on every wait.
+//!
+//! A test builds a [`config::Config`], starts [`albeit::Albeit`] in front of
+//! scripted [`target::Target`]s or real [`backend::Backend`]s, and talks to it
+//! with [`client::Client`], [`http2::Http2`] or [`websocket`]. The harness
+//! knows the product only by its binaries, its YAML and its sockets.
+
+pub mod access_log;
+pub mod albeit;
+pub mod backend;
+pub mod ca;
+pub mod client;
+pub mod config;
+pub mod http2;
+pub mod metrics;
+pub mod ports;
+pub mod process;
+pub mod target;
+pub mod wait;
+pub mod websocket;
+
+pub use self::{
+    albeit::Albeit,
+    backend::Backend,
+    ca::Ca,
+    client::{Client, Response},
+    config::{Config, Group, Listener, forward},
+    target::{Step, Target},
+    wait::{eventually, within},
+};

@@ -1,0 +1,236 @@
+//! The balancer under test as a process.
+
+use std::{net::SocketAddr, path::PathBuf, process::ExitStatus, time::Duration};
+
+use anyhow::{Context as _, Result, bail, ensure};
+use serde_json::Value;
+
+use crate::{
+    access_log::{self, Record},
+    client::{Client, Response},
+    config::Config,
+    metrics::Metrics,
+    process::{self, Process},
+    wait::{SOON, eventually},
+};
+
+/// The binary `albeit`.
+///
+/// # Errors
+/// When the test's own path is unknown.
+pub fn binary() -> Result<PathBuf> {
+    process::binary("ALBEIT_BIN", "albeit")
+}
+
+/// A running `albeit run`.
+#[derive(Debug)]
+pub struct Albeit {
+    /// The process.
+    pub process: Process,
+    /// The configuration it was started or last reloaded with.
+    pub config: Config,
+}
+
+/// A target as the admin API shows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TargetHealth {
+    /// Address and port.
+    pub addr: String,
+    /// `initial`, `healthy`, `unhealthy`, `draining` or `unused`.
+    pub state: String,
+    /// Reason code, such as `Target.Timeout`; empty without one.
+    pub reason: String,
+    /// Description; empty without one.
+    pub description: String,
+    /// Requests and tunnels in flight.
+    pub outstanding: u64,
+}
+
+impl Albeit {
+    /// Starts the balancer and waits until it is ready and every target is healthy.
+    ///
+    /// # Errors
+    /// When it ends or is not there soon.
+    pub async fn start(config: Config) -> Result<Self> {
+        let mut albeit = Self::start_unsettled(config).await?;
+        albeit
+            .wait_for_targets("all targets healthy", |all| all.iter().all(|t| t.state == "healthy"))
+            .await?;
+        Ok(albeit)
+    }
+
+    /// Starts the balancer and waits until it is ready, whatever the targets' health.
+    ///
+    /// # Errors
+    /// When it ends or is not ready soon.
+    pub async fn start_unsettled(config: Config) -> Result<Self> {
+        let mut albeit = Self::launch(config)?;
+        albeit.wait_ready().await?;
+        Ok(albeit)
+    }
+
+    fn launch(config: Config) -> Result<Self> {
+        config.write()?;
+        let file = config.file();
+        let scale = config.time_scale.to_string();
+        let file = file.to_str().context("the directory's name is not UTF-8")?;
+        let args = ["run", "-c", file, "--reuse-port", "--drain", &config.drain, "--time-scale", &scale]
+            .map(String::from);
+        let process = Process::spawn("albeit", &binary()?, args, config.dir())?;
+        Ok(Self { process, config })
+    }
+
+    async fn wait_ready(&mut self) -> Result<()> {
+        let deadline = tokio::time::Instant::now() + SOON;
+        loop {
+            self.process.still_running()?;
+            let readiness = self.admin("/readyz").await;
+            match readiness {
+                Ok(response) if response.status == 200 => return Ok(()),
+                _ if tokio::time::Instant::now() < deadline => {}
+                other => bail!("not ready within {SOON:?}: {other:?}"),
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// Address of the first HTTP or HTTPS listener at `index` of the configuration.
+    ///
+    /// # Errors
+    /// When there are fewer listeners.
+    pub fn listener(&self, index: usize) -> Result<SocketAddr> {
+        Ok(self.config.listeners.get(index).context("no such listener")?.addr())
+    }
+
+    /// A plain TCP client of the first listener.
+    ///
+    /// # Errors
+    /// When the connection is refused.
+    pub async fn client(&self) -> Result<Client> {
+        Client::connect(self.listener(0)?).await
+    }
+
+    /// GET on a new connection to the first listener.
+    ///
+    /// # Errors
+    /// When there is no well-formed response.
+    pub async fn get(&self, path: &str) -> Result<Response> {
+        self.client().await?.get(path).await
+    }
+
+    /// GET on the admin API.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub async fn admin(&self, path: &str) -> Result<Response> {
+        let mut client = Client::connect(self.config.admin.addr()).await?;
+        client.send(format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")).await?;
+        client.response().await
+    }
+
+    /// All metrics.
+    ///
+    /// # Errors
+    /// When the admin API does not answer.
+    pub async fn metrics(&self) -> Result<Metrics> {
+        Ok(Metrics::parse(&self.admin("/metrics").await?.text()))
+    }
+
+    /// All targets of all groups.
+    ///
+    /// # Errors
+    /// When the admin API does not answer in the agreed form.
+    pub async fn targets(&self) -> Result<Vec<TargetHealth>> {
+        let groups: Vec<Value> = serde_json::from_slice(&self.admin("/targets").await?.body)?;
+        let targets = groups.iter().filter_map(|group| group.get("targets")?.as_array()).flatten();
+        targets.map(TargetHealth::from_json).collect()
+    }
+
+    /// Waits until the targets are as `wanted`.
+    ///
+    /// # Errors
+    /// When they are not soon: shows how they are instead.
+    pub async fn wait_for_targets(
+        &mut self,
+        what: &str,
+        wanted: impl Fn(&[TargetHealth]) -> bool,
+    ) -> Result<Vec<TargetHealth>> {
+        let probe = || async {
+            let targets = self.targets().await?;
+            ensure!(wanted(&targets), "targets are {targets:?}");
+            Ok(targets)
+        };
+        let result = eventually(SOON, what, probe).await;
+        self.process.still_running()?;
+        result
+    }
+
+    /// Puts `config` in the place of the old one and asks for a reload (SIGHUP).
+    /// Does not wait: poll for what the reload changes.
+    ///
+    /// # Errors
+    /// When the file cannot be written or the process is gone.
+    pub async fn reload(&mut self, config: Config) -> Result<()> {
+        config.write()?;
+        self.config = config;
+        self.process.signal("HUP").await
+    }
+
+    /// All access log records so far.
+    ///
+    /// # Errors
+    /// When a line is not a record of 34 fields.
+    pub fn access_log(&self) -> Result<Vec<Record>> {
+        access_log::read(&self.config.dir().join("logs"))
+    }
+
+    /// Waits for the one record whose request line contains `needle`.
+    ///
+    /// # Errors
+    /// When there is none soon, or more than one.
+    pub async fn record(&self, needle: &str) -> Result<Record> {
+        let mut found = self.records(needle, 1).await?;
+        found.pop().context("no record")
+    }
+
+    /// Waits until exactly `count` records' request lines contain `needle`.
+    ///
+    /// # Errors
+    /// When there are fewer or more after a while.
+    pub async fn records(&self, needle: &str, count: usize) -> Result<Vec<Record>> {
+        eventually(SOON, &format!("{count} access log records with {needle}"), || async {
+            let mut records = self.access_log()?;
+            let all = records.len();
+            records.retain(|record| record.request().contains(needle));
+            ensure!(records.len() == count, "{} of {all} records match: {records:?}", records.len());
+            Ok(records)
+        })
+        .await
+    }
+
+    /// SIGTERM, then the exit status.
+    ///
+    /// # Errors
+    /// When it has not ended soon.
+    pub async fn stop(&mut self) -> Result<ExitStatus> {
+        self.process.signal("TERM").await?;
+        self.process.exited(SOON).await
+    }
+}
+
+impl TargetHealth {
+    fn from_json(target: &Value) -> Result<Self> {
+        let text = |key: &str| target.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
+        let port = target.get("port").and_then(Value::as_u64).context("no port")?;
+        let id = text("id");
+        let addr = if id.contains(':') { format!("[{id}]:{port}") } else { format!("{id}:{port}") };
+        let outstanding = target.get("outstanding").and_then(Value::as_u64).context("no outstanding")?;
+        Ok(Self {
+            addr,
+            state: text("state"),
+            reason: text("reason"),
+            description: text("description"),
+            outstanding,
+        })
+    }
+}

@@ -1,0 +1,325 @@
+//! The balancer's configuration of one test: the resource model as a builder
+//! that writes YAML (its JSON subset), in a directory of its own.
+
+use std::{
+    fs,
+    net::{IpAddr, SocketAddr},
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use anyhow::Result;
+use serde_json::{Map, Value, json};
+use tempfile::TempDir;
+
+use crate::{
+    ca::{Ca, Certificate},
+    ports::HeldPort,
+};
+
+/// Name of the one load balancer in each test's configuration.
+pub const LOAD_BALANCER: &str = "e2e-alb";
+
+/// A whole configuration. Clones share directory and ports, so that a test
+/// can change a copy and reload the running balancer with it.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// The test's directory: configuration, certificates, logs, captured output.
+    dir: Arc<TempDir>,
+    /// Port of the admin API.
+    pub admin: Arc<HeldPort>,
+    /// Load balancer attributes by their dotted keys.
+    pub attributes: Map<String, Value>,
+    /// Listeners of the load balancer.
+    pub listeners: Vec<Listener>,
+    /// Target groups.
+    pub groups: Vec<Group>,
+    /// Certificates that listeners name.
+    pub certificates: Vec<Certificate>,
+    /// Files with stickiness keys.
+    pub stickiness_keys: Vec<PathBuf>,
+    /// `--time-scale`: all timers of the balancer are divided by it. Default 1.
+    pub time_scale: u32,
+    /// `--drain`. Default `5s`.
+    pub drain: String,
+}
+
+impl Config {
+    /// A configuration without listeners and groups that logs below its own directory.
+    ///
+    /// # Errors
+    /// When no directory or port can be had.
+    pub fn try_new() -> Result<Self> {
+        let dir = Arc::new(tempfile::Builder::new().prefix("albeit-e2e-").tempdir()?);
+        let mut attributes = Map::new();
+        attributes.insert("access_logs.s3.enabled".into(), json!(true));
+        attributes.insert("access_logs.s3.bucket".into(), json!(dir.path().join("logs")));
+        Ok(Self {
+            dir,
+            admin: Arc::new(HeldPort::try_new()?),
+            attributes,
+            listeners: Vec::new(),
+            groups: Vec::new(),
+            certificates: Vec::new(),
+            stickiness_keys: Vec::new(),
+            time_scale: 1,
+            drain: "5s".to_owned(),
+        })
+    }
+
+    /// One HTTP listener that forwards everything to the group `web` with these targets.
+    ///
+    /// # Errors
+    /// When no directory or port can be had.
+    pub fn forwarding_to(targets: &[SocketAddr]) -> Result<Self> {
+        let group = Group::new("web", targets);
+        Ok(Self::try_new()?.with_group(group).with_listener(Listener::http(forward("web"))?))
+    }
+
+    /// Adds an HTTPS listener in front of the group `web`, with a certificate for `localhost`.
+    ///
+    /// # Errors
+    /// When the certificate cannot be made or no port can be had.
+    pub fn with_https(self, ca: &Ca) -> Result<Self> {
+        let certificate = ca.issue(self.dir(), "localhost", &["localhost"])?;
+        let listener = Listener::https(&["localhost"], forward("web"))?;
+        Ok(self.with_certificate(certificate).with_listener(listener))
+    }
+
+    /// Sets a load balancer attribute.
+    #[must_use]
+    pub fn with_attribute(mut self, key: &str, value: impl Into<Value>) -> Self {
+        self.attributes.insert(key.to_owned(), value.into());
+        self
+    }
+
+    /// Adds a listener.
+    #[must_use]
+    pub fn with_listener(mut self, listener: Listener) -> Self {
+        self.listeners.push(listener);
+        self
+    }
+
+    /// Adds a target group.
+    #[must_use]
+    pub fn with_group(mut self, group: Group) -> Self {
+        self.groups.push(group);
+        self
+    }
+
+    /// Adds a certificate.
+    #[must_use]
+    pub fn with_certificate(mut self, certificate: Certificate) -> Self {
+        self.certificates.push(certificate);
+        self
+    }
+
+    /// Divides all timers of the balancer by `time_scale`.
+    #[must_use]
+    pub const fn with_time_scale(mut self, time_scale: u32) -> Self {
+        self.time_scale = time_scale;
+        self
+    }
+
+    /// Changes the first target group.
+    #[must_use]
+    pub fn map_group(mut self, change: impl FnOnce(Group) -> Group) -> Self {
+        if !self.groups.is_empty() {
+            let group = self.groups.remove(0);
+            self.groups.insert(0, change(group));
+        }
+        self
+    }
+
+    /// The test's directory.
+    #[must_use]
+    pub fn dir(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// The YAML file the balancer reads.
+    #[must_use]
+    pub fn file(&self) -> PathBuf {
+        self.dir().join("albeit.yaml")
+    }
+
+    /// Writes the YAML file.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn write(&self) -> Result<()> {
+        let text = serde_json::to_string_pretty(&self.to_value())?;
+        // Replaced in one step, so that a watcher never reads half a file.
+        let new = self.dir().join("albeit.yaml.new");
+        fs::write(&new, text)?;
+        fs::rename(new, self.file())?;
+        Ok(())
+    }
+
+    fn to_value(&self) -> Value {
+        let certificates: Vec<Value> = self
+            .certificates
+            .iter()
+            .map(|c| json!({ "name": c.name, "certificate": c.certificate, "private_key": c.private_key }))
+            .collect();
+        let keys: Vec<Value> = self.stickiness_keys.iter().map(|file| json!({ "file": file })).collect();
+        json!({
+            "certificates": certificates,
+            "load_balancers": [{
+                "name": LOAD_BALANCER,
+                "type": "application",
+                "attributes": self.attributes,
+                "listeners": self.listeners.iter().map(Listener::to_value).collect::<Vec<_>>(),
+            }],
+            "target_groups": self.groups.iter().map(Group::to_value).collect::<Vec<_>>(),
+            "admin": { "bind": self.admin.addr().to_string() },
+            "stickiness_keys": keys,
+        })
+    }
+}
+
+/// The action that forwards to `group`.
+#[must_use]
+pub fn forward(group: &str) -> Value {
+    json!({ "forward": { "target_group": group } })
+}
+
+/// A listener on a held port.
+#[derive(Debug, Clone)]
+pub struct Listener {
+    port: Arc<HeldPort>,
+    value: Map<String, Value>,
+}
+
+impl Listener {
+    /// An HTTP listener of 127.0.0.1 with this default action.
+    ///
+    /// # Errors
+    /// When no port can be had.
+    pub fn http(default_action: Value) -> Result<Self> {
+        Ok(Self::on(HeldPort::try_new()?, "HTTP", default_action))
+    }
+
+    /// An HTTPS listener of 127.0.0.1: the first certificate is the default, the rest are chosen by SNI.
+    ///
+    /// # Errors
+    /// When no port can be had.
+    pub fn https(certificates: &[&str], default_action: Value) -> Result<Self> {
+        let listener = Self::on(HeldPort::try_new()?, "HTTPS", default_action);
+        Ok(listener.with("certificates", json!(certificates)))
+    }
+
+    /// A listener of `protocol` on `port`.
+    #[must_use]
+    pub fn on(port: HeldPort, protocol: &str, default_action: Value) -> Self {
+        let mut value = Map::new();
+        value.insert("protocol".into(), json!(protocol));
+        value.insert("address".into(), json!(port.addr().ip()));
+        value.insert("port".into(), json!(port.port()));
+        value.insert("default_actions".into(), Value::Array(vec![default_action]));
+        Self { port: Arc::new(port), value }
+    }
+
+    /// Sets any key of the listener, such as `ssl_policy`.
+    #[must_use]
+    pub fn with(mut self, key: &str, value: impl Into<Value>) -> Self {
+        self.value.insert(key.to_owned(), value.into());
+        self
+    }
+
+    /// Adds a rule with one condition and one action.
+    #[must_use]
+    #[expect(clippy::needless_pass_by_value, reason = "called with json! literals")]
+    pub fn with_rule(mut self, priority: u16, condition: Value, action: Value) -> Self {
+        let rule = json!({ "priority": priority, "conditions": [condition], "actions": [action] });
+        if let Value::Array(rules) = self.value.entry("rules").or_insert_with(|| json!([])) {
+            rules.push(rule);
+        }
+        self
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn addr(&self) -> SocketAddr {
+        self.port.addr()
+    }
+
+    fn to_value(&self) -> Value {
+        Value::Object(self.value.clone())
+    }
+}
+
+/// A target group of protocol HTTP.
+///
+/// Unless a test says otherwise, checks come every 30 s and ten failures make
+/// a target unhealthy, so that a busy machine does not change the routing.
+#[derive(Debug, Clone)]
+pub struct Group {
+    name: String,
+    targets: Vec<SocketAddr>,
+    health_check: Map<String, Value>,
+    attributes: Map<String, Value>,
+}
+
+impl Group {
+    /// A group with these targets.
+    #[must_use]
+    pub fn new(name: &str, targets: &[SocketAddr]) -> Self {
+        let group = Self {
+            name: name.to_owned(),
+            targets: targets.to_vec(),
+            health_check: Map::new(),
+            attributes: Map::new(),
+        };
+        group
+            .with_health("path", "/health")
+            .with_health("interval", "30s")
+            .with_health("timeout", "20s")
+            .with_health("unhealthy_threshold", 10)
+    }
+
+    /// Replaces the targets.
+    #[must_use]
+    pub fn with_targets(mut self, targets: &[SocketAddr]) -> Self {
+        self.targets = targets.to_vec();
+        self
+    }
+
+    /// Sets a health check parameter.
+    #[must_use]
+    pub fn with_health(mut self, key: &str, value: impl Into<Value>) -> Self {
+        self.health_check.insert(key.to_owned(), value.into());
+        self
+    }
+
+    /// Sets a target group attribute.
+    #[must_use]
+    pub fn with_attribute(mut self, key: &str, value: impl Into<Value>) -> Self {
+        self.attributes.insert(key.to_owned(), value.into());
+        self
+    }
+
+    /// Switches `lb_cookie` stickiness on, for a day.
+    #[must_use]
+    pub fn with_lb_cookie(self) -> Self {
+        self.with_attribute("stickiness.enabled", true)
+            .with_attribute("stickiness.type", "lb_cookie")
+            .with_attribute("stickiness.lb_cookie.duration_seconds", 86400)
+    }
+
+    fn to_value(&self) -> Value {
+        let targets: Vec<Value> = self
+            .targets
+            .iter()
+            .map(|t| json!({ "id": IpAddr::to_string(&t.ip()), "port": t.port() }))
+            .collect();
+        json!({
+            "name": self.name,
+            "protocol": "HTTP",
+            "port": 80,
+            "health_check": self.health_check,
+            "attributes": self.attributes,
+            "targets": targets,
+        })
+    }
+}

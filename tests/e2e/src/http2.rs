@@ -1,0 +1,73 @@
+//! An HTTP/2 client over TLS.
+
+use std::{net::SocketAddr, sync::Arc};
+
+use anyhow::{Result, ensure};
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body_util::{BodyExt as _, Full};
+use hyper::client::conn::http2::{SendRequest, handshake};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use rustls::ClientConfig;
+use tokio::task::JoinSet;
+
+use crate::{
+    client::connect_tls,
+    wait::{SOON, within},
+};
+
+/// An HTTP/2 connection. Clones of its sender share it.
+pub struct Http2 {
+    sender: SendRequest<Full<Bytes>>,
+    local: SocketAddr,
+    _tasks: JoinSet<()>,
+}
+
+impl Http2 {
+    /// Connects over TLS; `config` must offer `h2` by ALPN and the server must choose it.
+    ///
+    /// # Errors
+    /// When the handshake fails or another protocol is chosen.
+    pub async fn connect(addr: SocketAddr, name: &str, config: Arc<ClientConfig>) -> Result<Self> {
+        let (stream, negotiated) = connect_tls(addr, name, config).await?;
+        ensure!(negotiated.alpn.as_deref() == Some("h2"), "ALPN chose {:?}", negotiated.alpn);
+        let local = stream.get_ref().0.local_addr()?;
+        let (sender, connection) = handshake(TokioExecutor::new(), TokioIo::new(stream)).await?;
+        let mut tasks = JoinSet::new();
+        // How the connection ends shows in the requests on it.
+        tasks.spawn(async move { drop(connection.await) });
+        Ok(Self { sender, local, _tasks: tasks })
+    }
+
+    /// The client's own address, as the balancer sees it.
+    #[must_use]
+    pub const fn local_addr(&self) -> SocketAddr {
+        self.local
+    }
+
+    /// Sends one request and reads the whole response.
+    ///
+    /// # Errors
+    /// When the stream or connection fails, or nothing comes soon.
+    pub async fn send(&self, request: Request<Bytes>) -> Result<Response<Bytes>> {
+        let mut sender = self.sender.clone();
+        within(SOON, "HTTP/2 response", async move {
+            sender.ready().await?;
+            let (parts, body) = sender.send_request(request.map(Full::new)).await?.into_parts();
+            Ok(Response::from_parts(parts, body.collect().await?.to_bytes()))
+        })
+        .await?
+    }
+
+    /// GET of an absolute URI with further headers.
+    ///
+    /// # Errors
+    /// When the stream or connection fails, or nothing comes soon.
+    pub async fn get(&self, uri: &str, headers: &[(&str, &str)]) -> Result<Response<Bytes>> {
+        let mut request = Request::get(uri);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        self.send(request.body(Bytes::new())?).await
+    }
+}

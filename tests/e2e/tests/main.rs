@@ -1,0 +1,34 @@
+//! End-to-end tests of the balancer, one module per topic.
+
+#[cfg(test)]
+mod access_log;
+#[cfg(test)]
+mod bad_input;
+#[cfg(test)]
+mod config_cli;
+#[cfg(test)]
+mod drain;
+#[cfg(test)]
+mod errors;
+#[cfg(test)]
+mod forwarded_headers;
+#[cfg(test)]
+mod health;
+#[cfg(test)]
+mod hold;
+#[cfg(test)]
+mod keep_alive_race;
+#[cfg(test)]
+mod metrics;
+#[cfg(test)]
+mod reload;
+#[cfg(test)]
+mod rules;
+#[cfg(test)]
+mod stickiness;
+#[cfg(test)]
+mod timeouts;
+#[cfg(test)]
+mod tls_sni;
+#[cfg(test)]
+mod websocket;
