@@ -1,6 +1,11 @@
 //! The balancer under test as a process.
 
-use std::{net::SocketAddr, path::PathBuf, process::ExitStatus, time::Duration};
+use std::{
+    net::{IpAddr, SocketAddr},
+    path::PathBuf,
+    process::ExitStatus,
+    time::Duration,
+};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use serde_json::Value;
@@ -141,8 +146,10 @@ impl Albeit {
     /// # Errors
     /// When the admin API does not answer in the agreed form.
     pub async fn targets(&self) -> Result<Vec<TargetHealth>> {
-        let groups: Vec<Value> = serde_json::from_slice(&self.admin("/targets").await?.body)?;
-        let targets = groups.iter().filter_map(|group| group.get("targets")?.as_array()).flatten();
+        let answer: Value = serde_json::from_slice(&self.admin("/targets").await?.body)?;
+        let groups = answer.pointer("/TargetGroups").and_then(Value::as_array).context("no TargetGroups")?;
+        let targets =
+            groups.iter().filter_map(|group| group.get("TargetHealthDescriptions")?.as_array()).flatten();
         targets.map(TargetHealth::from_json).collect()
     }
 
@@ -219,18 +226,18 @@ impl Albeit {
 }
 
 impl TargetHealth {
+    /// Reads one `TargetHealthDescription`.
     fn from_json(target: &Value) -> Result<Self> {
-        let text = |key: &str| target.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
-        let port = target.get("port").and_then(Value::as_u64).context("no port")?;
-        let id = text("id");
-        let addr = if id.contains(':') { format!("[{id}]:{port}") } else { format!("{id}:{port}") };
-        let outstanding = target.get("outstanding").and_then(Value::as_u64).context("no outstanding")?;
+        let at = |path: &str| target.pointer(path).with_context(|| format!("no {path} in {target}"));
+        let text = |path: &str| at(path).ok().and_then(Value::as_str).unwrap_or_default().to_owned();
+        let ip: IpAddr = text("/Target/Id").parse()?;
+        let port = at("/Target/Port")?.as_u64().context("not a port")?;
         Ok(Self {
-            addr,
-            state: text("state"),
-            reason: text("reason"),
-            description: text("description"),
-            outstanding,
+            addr: SocketAddr::new(ip, u16::try_from(port)?).to_string(),
+            state: text("/TargetHealth/State"),
+            reason: text("/TargetHealth/Reason"),
+            description: text("/TargetHealth/Description"),
+            outstanding: at("/OutstandingRequests")?.as_u64().context("not a number")?,
         })
     }
 }

@@ -96,7 +96,7 @@ const PROXY: Layers = Layers {
         ),
         ("config", &["model"]),
         ("doctor", &["model", "config"]),
-        ("admin", &["model", "target_groups", "metrics", "config"]),
+        ("admin", &["model", "health", "target_groups", "metrics", "config"]),
     ],
     composition: &["server", "cli", "dev", "main", "lib"],
     libraries: &[

@@ -1,0 +1,50 @@
+# Thin on purpose: each target is a few commands that can be typed by hand. CI runs the same.
+
+CARGO ?= cargo
+IMAGE ?= albeit
+
+.DEFAULT_GOAL := help
+.PHONY: help run test test-rust test-browser lint fmt build-deps image
+
+help: ## Show the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
+
+build-deps:
+	@scripts/install-build-deps
+
+run: build-deps ## Build, make development certificates, run two backends and the balancer
+	$(CARGO) build --release --locked --workspace --bins
+	target/release/albeit certs --dir certs
+	target/release/albeit dev
+
+test: test-rust test-browser ## Run all tests, installing what they need where that is allowed
+
+test-rust: build-deps
+	$(CARGO) build --locked --workspace --bins
+	@if $(CARGO) nextest --version >/dev/null 2>&1; then set -x; \
+		$(CARGO) nextest run --locked --workspace; \
+	else set -x; \
+		$(CARGO) test --locked --workspace --lib --bins --tests -- --test-threads 1; \
+	fi
+	$(CARGO) test --locked --workspace --doc
+
+test-browser: build-deps
+	$(CARGO) build --locked --workspace --bins
+	@scripts/install-test-deps
+	@scripts/test-browser
+
+lint: build-deps ## Formatting, clippy, documentation, licences and advisories
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --locked --workspace --no-deps
+	@if $(CARGO) deny --version >/dev/null 2>&1; then set -x; \
+		$(CARGO) deny --locked check; \
+	else \
+		echo 'SKIPPED cargo deny: not installed (cargo install --locked cargo-deny)' >&2; \
+	fi
+
+fmt: ## Format the sources
+	$(CARGO) fmt --all
+
+image: ## Build the container image
+	docker build -t $(IMAGE) .
