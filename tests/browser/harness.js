@@ -188,6 +188,7 @@ function configuration(certs, port, adminPort, backendPorts) {
             protocol: "HTTPS",
             address: "127.0.0.1",
             port,
+            ssl_policy: "ELBSecurityPolicy-TLS13-1-2-Res-2021-06",
             certificates: ["localhost"],
             default_actions: [{ forward: { target_group: "websocket-tg" } }],
           },

@@ -20,6 +20,9 @@ use crate::{
 /// Name of the one load balancer in each test's configuration.
 pub const LOAD_BALANCER: &str = "e2e-alb";
 
+/// Security policy of [`Listener::https`]: TLS 1.2 and 1.3, all of it served.
+pub const SECURITY_POLICY: &str = "ELBSecurityPolicy-TLS13-1-2-Res-2021-06";
+
 /// A whole configuration. Clones share directory and ports, so that a test
 /// can change a copy and reload the running balancer with it.
 #[derive(Debug, Clone)]
@@ -206,7 +209,7 @@ impl Listener {
     /// When no port can be had.
     pub fn https(certificates: &[&str], default_action: Value) -> Result<Self> {
         let listener = Self::on(HeldPort::try_new()?, "HTTPS", default_action);
-        Ok(listener.with("certificates", json!(certificates)))
+        Ok(listener.with("certificates", json!(certificates)).with("ssl_policy", SECURITY_POLICY))
     }
 
     /// A listener of `protocol` on `port`.

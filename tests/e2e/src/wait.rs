@@ -28,14 +28,15 @@ where
     F: Future<Output = Result<T>>,
 {
     let deadline = Instant::now() + limit;
+    let mut last = anyhow!("the first look has not ended");
     loop {
-        let error = match time::timeout_at(deadline, probe()).await {
+        match time::timeout_at(deadline, probe()).await {
             Ok(Ok(value)) => return Ok(value),
-            Ok(Err(error)) => error,
-            Err(_) => anyhow!("the probe itself hangs"),
-        };
+            Ok(Err(error)) => last = error,
+            Err(_) => {}
+        }
         if Instant::now() >= deadline {
-            return Err(error).with_context(|| format!("{what}: not within {limit:?}"));
+            return Err(last).with_context(|| format!("{what}: not within {limit:?}"));
         }
         time::sleep(POLL_PERIOD).await;
     }

@@ -116,7 +116,7 @@ async fn http() -> Result<()> {
         &[
             ("type", "http"),
             ("request", &url),
-            ("user_agent", r"a \x22quoted\x22 \x5C agent"),
+            ("user_agent", r"a \x22quoted\x22 \x5c agent"),
             ("received_bytes", &request.len().to_string()),
             ("sent_bytes", &(answer.head.len() + answer.body.len()).to_string()),
         ],
