@@ -69,7 +69,8 @@ async fn counts_equal_traffic() -> Result<()> {
             ("HTTPCode_ELB_5XX_Count", 3.0),
             ("HTTP_Fixed_Response_Count", 3.0),
             ("HTTP_Redirect_Count", 2.0),
-            ("NewConnectionCount", 1.0),
+            // One from the client, and two to the target, which closed both.
+            ("NewConnectionCount", 3.0),
             ("ActiveConnectionCount", 1.0),
             ("HealthyHostCount", 1.0),
         ],
@@ -83,12 +84,13 @@ async fn an_open_websocket_is_an_active_connection_and_bytes_are_counted() -> Re
     let albeit = Albeit::start(Config::forwarding_to(&[target.addr()])?).await?;
     let mut client = albeit.client().await?;
     upgrade(&mut client, "/").await?;
-    counts(&albeit, &[("ActiveConnectionCount", 1.0), ("NewConnectionCount", 1.0)]).await?;
+    // ELB counts the connection from the client and the one to the target.
+    counts(&albeit, &[("ActiveConnectionCount", 2.0), ("NewConnectionCount", 2.0)]).await?;
     client.send(vec![0; 100_000]).await?;
     client.read_exactly(100_000).await?;
     client.finish_writing().await?;
     client.closed().await?;
-    counts(&albeit, &[("ActiveConnectionCount", 0.0), ("NewConnectionCount", 1.0)]).await?;
+    counts(&albeit, &[("ActiveConnectionCount", 0.0), ("NewConnectionCount", 2.0)]).await?;
     eventually(SOON, "processed bytes", || async {
         let bytes = albeit.metrics().await?.cloudwatch("ProcessedBytes")?;
         ensure!((200_000.0..202_000.0).contains(&bytes), "{bytes}");
