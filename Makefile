@@ -2,6 +2,7 @@
 
 CARGO ?= cargo
 IMAGE ?= albeit
+TARGET = $(or $(CARGO_TARGET_DIR),target)
 
 .DEFAULT_GOAL := help
 .PHONY: help run test test-rust test-browser lint fmt build-deps image
@@ -14,8 +15,8 @@ build-deps:
 
 run: build-deps ## Build, make development certificates, run two backends and the balancer
 	$(CARGO) build --release --locked --workspace --bins
-	target/release/albeit certs --dir certs
-	target/release/albeit dev
+	$(TARGET)/release/albeit certs --dir certs
+	$(TARGET)/release/albeit dev
 
 test: test-rust test-browser ## Run all tests, installing what they need where that is allowed
 
@@ -38,7 +39,7 @@ lint: build-deps ## Formatting, clippy, documentation, licences and advisories
 	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --locked --workspace --no-deps
 	@if $(CARGO) deny --version >/dev/null 2>&1; then set -x; \
-		$(CARGO) deny --locked check; \
+		scripts/check-dependencies; \
 	else \
 		echo 'SKIPPED cargo deny: not installed (cargo install --locked cargo-deny)' >&2; \
 	fi

@@ -1,6 +1,6 @@
 // Starts the balancer in front of two backends, for tests that speak to it as a
 // browser or a STOMP client does. Binaries come from ALBEIT_BIN and
-// ALBEIT_BACKEND_BIN, else from target/debug.
+// ALBEIT_BACKEND_BIN, else from cargo's target directory.
 
 import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
@@ -17,7 +17,9 @@ const SOON = 20_000;
 const POLL_PERIOD = 50;
 const START_ATTEMPTS = 3;
 
-const binary = (variable, name) => process.env[variable] ?? path.join(WORKSPACE, "target", "debug", name);
+const TARGET = process.env.CARGO_TARGET_DIR ?? path.join(WORKSPACE, "target");
+
+const binary = (variable, name) => process.env[variable] ?? path.join(TARGET, "debug", name);
 
 const pause = time => new Promise(resolve => setTimeout(resolve, time));
 

@@ -3,12 +3,14 @@
 use std::time::Duration;
 
 use albeit_e2e::{
-    Albeit, Client, Config, Step, Target, eventually,
+    Albeit, Client, Config, Step, Target,
+    albeit::TargetHealth,
+    eventually,
     target::{Gate, ok, switching_protocols},
     wait::SOON,
     websocket::upgrade,
 };
-use anyhow::{Result, bail, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
 use tokio::time::Instant;
 
 /// A target that upgrades WebSockets, and answers anything else once the gate is open.
@@ -143,16 +145,18 @@ async fn replaceable(old: &Target, delay: u64) -> Result<(Albeit, Target, Config
     Ok((Albeit::start(config).await?, new, replaced))
 }
 
-async fn new_requests_go_elsewhere(albeit: &Albeit) -> Result<()> {
-    eventually(SOON, "requests at the new target", || async {
-        let answer = albeit.get("/").await?;
-        ensure!(answer.text() == "new", "{} {}", answer.status, answer.text());
-        Ok(())
-    })
-    .await
+/// Waits until the old target drains and the new one is healthy; the old one's reason and work in flight.
+async fn replaced_by(albeit: &mut Albeit, old: &Target) -> Result<(String, u64)> {
+    let addr = old.addr().to_string();
+    let both = |all: &[TargetHealth]| {
+        all.iter().any(|t| t.addr == addr && t.state == "draining")
+            && all.iter().any(|t| t.addr != addr && t.state == "healthy")
+    };
+    let targets = albeit.wait_for_targets("the old draining, the new healthy", both).await?;
+    let draining = targets.into_iter().find(|t| t.addr == addr).context("the old target")?;
+    Ok((draining.reason, draining.outstanding))
 }
 
-/// Follows requests by hand, since the old target holds every answer back until the gate opens.
 #[tokio::test]
 async fn a_removed_target_finishes_what_it_has() -> Result<()> {
     let (old, gate) = gated()?;
@@ -162,15 +166,11 @@ async fn a_removed_target_finishes_what_it_has() -> Result<()> {
     client.send("GET /in-flight HTTP/1.1\r\nHost: a\r\n\r\n").await?;
     old.request(1).await?;
     albeit.reload(replaced).await?;
-    let addr = old.addr().to_string();
-    let both = |all: &[albeit_e2e::albeit::TargetHealth]| {
-        all.iter().any(|t| t.addr == addr && t.state == "draining")
-            && all.iter().any(|t| t.addr != addr && t.state == "healthy")
-    };
-    let targets = albeit.wait_for_targets("the old draining, the new healthy", both).await?;
-    let draining = targets.iter().find(|t| t.addr == addr).map(|t| (t.reason.as_str(), t.outstanding));
-    assert_eq!(draining, Some(("Target.DeregistrationInProgress", 1)));
-    new_requests_go_elsewhere(&albeit).await?;
+    let draining = replaced_by(&mut albeit, &old).await?;
+    assert_eq!(draining, ("Target.DeregistrationInProgress".to_owned(), 1));
+    for _ in 0..3 {
+        assert_eq!(albeit.get("/").await?.text(), "new");
+    }
     assert_eq!(old.requests().len(), 1);
     gate.open();
     assert_eq!(client.response().await?.text(), "done");
@@ -190,7 +190,8 @@ async fn the_end_of_the_deregistration_delay_cuts_requests_and_websockets() -> R
 
     let asked = Instant::now();
     albeit.reload(replaced).await?;
-    new_requests_go_elsewhere(&albeit).await?;
+    replaced_by(&mut albeit, &old).await?;
+    assert_eq!(albeit.get("/").await?.text(), "new");
     socket.send("alive").await?;
     assert_eq!(socket.read_exactly(5).await?, b"alive");
     assert_eq!(client.response().await?.status, 502);

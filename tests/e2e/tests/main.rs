@@ -7,6 +7,8 @@ mod bad_input;
 #[cfg(test)]
 mod config_cli;
 #[cfg(test)]
+mod dev;
+#[cfg(test)]
 mod drain;
 #[cfg(test)]
 mod errors;
