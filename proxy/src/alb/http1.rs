@@ -11,7 +11,10 @@ use pingora::{
         http::{date::get_cached_date, server::Session, v1::server::HttpSession},
     },
 };
-use tokio::{io::AsyncWriteExt, time::Instant};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    time::Instant,
+};
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -27,8 +30,11 @@ use crate::listener::{
     meter::{Mark, Meter},
 };
 
-/// How long the answer to an unreadable request may take to be written.
+/// How long the answer to an unreadable request may take to be written, and how long a client may go on
+/// sending what nobody reads. Not scaled.
 const FAREWELL: Duration = Duration::from_secs(1);
+/// Bytes that are read and thrown away at most before a connection is closed.
+const LINGER_BYTES: usize = 1 << 20;
 
 /// Serves requests until the connection closes or becomes a WebSocket.
 pub async fn serve(
@@ -72,6 +78,9 @@ pub async fn serve(
             Outcome::Upgraded(upgrade) => return upgrade.spawn(&shared, session).await,
             Outcome::Aborted => return,
             Outcome::Done => {}
+        }
+        if !session.is_body_done() {
+            return close(session, idle).await;
         }
         let finished = tokio::time::timeout(idle, session.finish()).await;
         let Ok(Ok(Some(reusable))) = finished else {
@@ -161,6 +170,35 @@ fn has_bytes(meter: &Meter, mark: Mark, has_read_ahead: bool) -> bool {
     has_read_ahead || meter.received_since(mark) > 0
 }
 
+/// Ends a connection whose client may still be sending a body that nobody wants.
+async fn close(session: Session, idle: Duration) {
+    let Session::H1(mut session) = session else {
+        return;
+    };
+    if let Ok(Ok(_)) = tokio::time::timeout(idle, session.finish_body()).await {
+        linger(&mut session.into_inner()).await;
+    }
+}
+
+/// Ends our side and reads on for a moment: closing a socket with unread bytes would send a RST, which
+/// takes the response away from the client before it has read it.
+async fn linger(stream: &mut Stream) {
+    let lingering = async {
+        AsyncWriteExt::shutdown(stream).await?;
+        let mut discarded = 0;
+        let mut buffer = [0; 4096];
+        while discarded < LINGER_BYTES {
+            match stream.read(&mut buffer).await? {
+                0 => break,
+                n => discarded += n,
+            }
+        }
+        std::io::Result::Ok(())
+    };
+    // The client may be gone or never end: either way the connection is closed now.
+    drop(tokio::time::timeout(FAREWELL, lingering).await);
+}
+
 /// Answers a request that could not be read, logs it and closes.
 async fn refuse(mut context: Context, session: HttpSession, cause: Cause) {
     context.fail(cause, Instant::now());
@@ -172,11 +210,15 @@ async fn refuse(mut context: Context, session: HttpSession, cause: Cause) {
         let mut stream = session.into_inner();
         let answered = async {
             stream.write_all(&bytes).await?;
-            stream.flush().await?;
-            AsyncWriteExt::shutdown(&mut stream).await
+            stream.flush().await
         };
         // The client may be gone or not read: its loss.
-        drop(tokio::time::timeout(FAREWELL, answered).await);
+        let answered = tokio::time::timeout(FAREWELL, answered).await;
+        context.finish(None, Instant::now());
+        if let Ok(Ok(())) = answered {
+            linger(&mut stream).await;
+        }
+        return;
     }
     context.finish(None, Instant::now());
 }
