@@ -114,8 +114,10 @@ async fn an_unhealthy_target_gets_no_requests_while_another_is_healthy() -> Resu
     sick.set_health(500);
     let config = quick(Config::forwarding_to(&[sick.addr(), well.addr()])?);
     let mut albeit = Albeit::start_unsettled(config).await?;
+    let addrs = [sick.addr(), well.addr()].map(|addr| addr.to_string());
     let settled = |all: &[TargetHealth]| {
-        all.iter().map(|t| t.state.as_str()).collect::<Vec<_>>() == ["unhealthy", "healthy"]
+        let is = |addr: &str, state: &str| all.iter().any(|t| t.addr == addr && t.state == state);
+        is(&addrs[0], "unhealthy") && is(&addrs[1], "healthy")
     };
     albeit.wait_for_targets("one unhealthy, one healthy", settled).await?;
     for _ in 0..10 {
