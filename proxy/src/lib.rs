@@ -9,6 +9,7 @@ pub mod admin;
 pub mod alb;
 pub mod balance;
 pub mod cli;
+pub mod client;
 pub mod config;
 pub mod headers;
 pub mod health;

@@ -8,7 +8,7 @@ use super::{
     http1, http2,
     state::{ListenerState, Shared},
 };
-use crate::listener::{client_stream::ClientStream, connection::Connection};
+use crate::client::{ClientStream, Connection};
 
 /// Serves the requests of one connection until it closes.
 ///

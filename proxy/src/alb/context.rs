@@ -26,8 +26,8 @@ use crate::{
             Version as LoggedVersion,
         },
     },
+    client::{Connection, Mark},
     headers::host,
-    listener::{connection::Connection, meter::Mark},
 };
 
 /// What is known of a request so far.

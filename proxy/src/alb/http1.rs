@@ -4,8 +4,10 @@ use std::{pin::pin, sync::Arc, time::Duration};
 
 use arc_swap::ArcSwap;
 use bytes::BytesMut;
+use http::header;
 use pingora::{
     Error, ErrorType,
+    http::RequestHeader,
     protocols::{
         Stream,
         http::{date::get_cached_date, server::Session, v1::server::HttpSession},
@@ -22,13 +24,10 @@ use super::{
     elb_response::ElbResponse,
     error::Cause,
     exchange::{Exchange, Outcome},
+    request::{self, Target},
     state::{ListenerState, Shared},
 };
-use crate::listener::{
-    client_stream::ClientStream,
-    connection::Connection,
-    meter::{Mark, Meter},
-};
+use crate::client::{ClientStream, Connection, Mark, Meter};
 
 /// How long the answer to an unreadable request may take to be written, and how long a client may go on
 /// sending what nobody reads. Not scaled.
@@ -69,7 +68,10 @@ pub async fn serve(
             Head::TimedOut if !is_first && !has_bytes(&connection.meter, mark, has_read_ahead) => return,
             Head::Closed => return refuse(context, session, Cause::ClientClosedBody).await,
             Head::TimedOut => return refuse(context, session, Cause::RequestTimeout).await,
-            Head::Malformed => return refuse(context, session, Cause::BadRequest).await,
+            Head::Malformed => {
+                let cause = cause_of(&session);
+                return refuse(context, session, cause).await;
+            }
         }
         is_first = false;
         let mut session = Session::H1(session);
@@ -166,6 +168,22 @@ fn is_too_long(error: &Error) -> bool {
     false
 }
 
+/// Why the HTTP engine refused a head: one that could be read says so itself.
+fn cause_of(session: &HttpSession) -> Cause {
+    let Some(request) = readable(session) else {
+        return Cause::BadRequest;
+    };
+    request::check(request, Target::of(request)).err().unwrap_or(Cause::BadRequest)
+}
+
+/// The head, if it was refused for what it says and not for how it is written.
+fn readable(session: &HttpSession) -> Option<&RequestHeader> {
+    let is_parsed = [header::HOST, header::TRANSFER_ENCODING, header::CONTENT_LENGTH]
+        .iter()
+        .any(|name| session.get_header(name).is_some());
+    is_parsed.then(|| session.req_header())
+}
+
 fn has_bytes(meter: &Meter, mark: Mark, has_read_ahead: bool) -> bool {
     has_read_ahead || meter.received_since(mark) > 0
 }
@@ -207,6 +225,7 @@ async fn refuse(mut context: Context, session: HttpSession, cause: Cause) {
     {
         let date = get_cached_date();
         let bytes = response.into_closing_bytes(date.to_str().unwrap_or_default());
+        let request = readable(&session).map(|request| Box::new(request.clone()));
         let mut stream = session.into_inner();
         let answered = async {
             stream.write_all(&bytes).await?;
@@ -214,7 +233,7 @@ async fn refuse(mut context: Context, session: HttpSession, cause: Cause) {
         };
         // The client may be gone or not read: its loss.
         let answered = tokio::time::timeout(FAREWELL, answered).await;
-        context.finish(None, Instant::now());
+        context.finish(request.as_deref(), Instant::now());
         if let Ok(Ok(())) = answered {
             linger(&mut stream).await;
         }

@@ -26,7 +26,7 @@ use super::{
     exchange::{Exchange, Outcome},
     state::{ListenerState, Shared},
 };
-use crate::listener::{client_stream::ClientStream, connection::Connection};
+use crate::client::{ClientStream, Connection};
 
 /// Streams a client may have open at a time.
 const MAX_CONCURRENT_STREAMS: u32 = 128;

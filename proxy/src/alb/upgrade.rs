@@ -24,9 +24,9 @@ use super::{
     target_stream::TargetStream,
 };
 use crate::{
+    client::ClientStream,
     headers::websocket::RequestKind,
-    listener::client_stream::ClientStream,
-    metrics::LoadBalancerMetrics,
+    metrics::{LoadBalancerMetrics, OpenConnection},
     target_groups::{OutstandingGuard, pool::TargetConnection},
     tunnel::{self, CloseReason, EarlyBytes, Side},
 };
@@ -118,7 +118,7 @@ impl Upgrade {
 
     async fn run(mut self: Box<Self>, mut client: ClientStream, from_client: Vec<u8>, shared: Arc<Shared>) {
         let load_balancer = Arc::clone(&self.context.state.load_balancer);
-        load_balancer.metrics.open_websockets.inc();
+        let open = OpenConnection::new(load_balancer.metrics.open_websockets.clone());
         let early = EarlyBytes { from_client, from_target: std::mem::take(&mut self.from_target) };
         let deregistered = self.guard.target().terminated().clone();
         let ended = async {
@@ -135,7 +135,7 @@ impl Upgrade {
             target = %self.guard.target().addr(),
             "websocket closed"
         );
-        load_balancer.metrics.open_websockets.dec();
+        drop(open);
         count_close(&load_balancer.metrics, &reason, deregistered.is_cancelled());
         self.context.finish(Some(&self.request), Instant::now());
         // Neither side gets a WebSocket close frame, as from an ALB; TLS still ends in order.

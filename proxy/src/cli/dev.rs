@@ -169,7 +169,10 @@ fn welcome(model: &Model) -> String {
         let port = listener.bind.port();
         let line = match listener.protocol {
             ListenerProtocol::Https => {
-                format!("  https://localhost:{port}/  demo page, STOMP at /ws, /echo, /whoami\n")
+                format!(
+                    "  https://localhost:{port}/  demo page, STOMP at /ws, /echo, /whoami\n  \
+                 curl --cacert certs/ca.pem https://localhost:{port}/whoami\n"
+                )
             }
             ListenerProtocol::Http => format!("  http://localhost:{port}/\n"),
             ListenerProtocol::Tcp | ListenerProtocol::Tls => {
@@ -181,6 +184,6 @@ fn welcome(model: &Model) -> String {
     if let Some(admin) = model.admin.bind {
         text.push_str(&format!("  http://{admin}/  healthz, readyz, metrics, targets\n"));
     }
-    text.push_str("  curl --cacert certs/ca.pem https://localhost:8443/whoami\nCtrl-C drains and ends.\n");
+    text.push_str("Ctrl-C drains and ends.\n");
     text
 }

@@ -10,17 +10,13 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{
-    client_stream::{ClientStream, Transport},
-    connection::Connection,
-    meter::Meter,
-};
 use crate::{
     access_log::record::ConnTraceId,
     alb::{
         self,
         state::{ListenerState, Shared},
     },
+    client::{ClientStream, Connection, Meter, Transport},
 };
 
 /// Pause after the system could not hand a connection over, for example for want of descriptors.
@@ -73,7 +69,7 @@ async fn serve(
     let accepted = Instant::now();
     let meter = Arc::new(Meter::new(accepted, std::time::SystemTime::now()));
     let state = listener.load_full();
-    let _open = state.load_balancer.metrics.connection_established();
+    let open = state.load_balancer.metrics.connection_established();
     // Without it small frames wait for acknowledgements; a refusal costs only latency.
     drop(tcp.set_nodelay(true));
     let Ok(local) = tcp.local_addr() else {
@@ -92,7 +88,7 @@ async fn serve(
         },
     };
     let trace_id = ConnTraceId(rand::rng().random());
-    let connection = Arc::new(Connection { client, local, tls, meter: Arc::clone(&meter), trace_id });
+    let connection = Arc::new(Connection { client, local, tls, meter: Arc::clone(&meter), trace_id, open });
     drop(state);
     alb::connection::serve(shared, listener, connection, ClientStream::new(transport, meter)).await;
 }

@@ -6,9 +6,6 @@
 //! anything of it takes effect.
 
 mod accept;
-pub mod client_stream;
-pub mod connection;
-pub mod meter;
 mod socket;
 
 use std::{collections::HashMap, io, net::SocketAddr, sync::Arc};

@@ -93,7 +93,7 @@ impl Meter {
         self.head_end.store(u64::MAX, Ordering::Relaxed);
     }
 
-    pub(super) fn is_head_too_long(&self) -> bool {
+    pub(crate) fn is_head_too_long(&self) -> bool {
         self.received() > self.head_end.load(Ordering::Relaxed)
     }
 
@@ -118,7 +118,7 @@ impl Meter {
         self.sent().saturating_sub(mark.sent)
     }
 
-    pub(super) fn on_received(&self, bytes: usize) {
+    pub(crate) fn on_received(&self, bytes: usize) {
         self.received.fetch_add(bytes as u64, Ordering::Relaxed);
         if self.first_byte.load(Ordering::Relaxed) == 0 {
             let after = Instant::now().saturating_duration_since(self.accepted).as_nanos();
@@ -127,7 +127,7 @@ impl Meter {
         }
     }
 
-    pub(super) fn on_sent(&self, bytes: usize) {
+    pub(crate) fn on_sent(&self, bytes: usize) {
         self.sent.fetch_add(bytes as u64, Ordering::Relaxed);
     }
 }

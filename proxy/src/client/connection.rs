@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, sync::Arc};
 
 use super::meter::Meter;
-use crate::{access_log::record::ConnTraceId, tls::accept::TlsInfo};
+use crate::{access_log::record::ConnTraceId, metrics::OpenConnection, tls::accept::TlsInfo};
 
 /// A client connection after accept and handshake.
 #[derive(Debug)]
@@ -18,4 +18,6 @@ pub struct Connection {
     pub meter: Arc<Meter>,
     /// `conn_trace_id` of the logs.
     pub trace_id: ConnTraceId,
+    /// Counts it as open, as a WebSocket too, until it is dropped.
+    pub open: OpenConnection,
 }
