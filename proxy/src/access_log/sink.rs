@@ -161,11 +161,8 @@ impl Writer {
             return;
         }
         let now = (self.clock)();
-        let mut result = self.file.as_mut().map_or(Ok(()), |file| file.write(now, &batch.bytes));
-        if let Some(copy) = &mut self.copy {
-            let copied = copy.write_all(&batch.bytes).and_then(|()| copy.flush());
-            result = result.and(copied);
-        }
+        let result = self.file.as_mut().map_or(Ok(()), |file| file.write(now, &batch.bytes));
+        self.write_copy(&batch.bytes);
         if let Err(error) = &result {
             self.metrics.access_log_write_errors.inc();
             self.metrics.access_log_lines_dropped.inc_by(batch.lines);
@@ -178,6 +175,18 @@ impl Writer {
         self.failing = result.is_err();
         batch.bytes.clear();
         batch.lines = 0;
+    }
+
+    /// The copy is for people: once its reader has gone, it ends, and the file goes on.
+    fn write_copy(&mut self, bytes: &[u8]) {
+        let Some(copy) = &mut self.copy else {
+            return;
+        };
+        if let Err(error) = copy.write_all(bytes).and_then(|()| copy.flush()) {
+            self.metrics.access_log_write_errors.inc();
+            tracing::warn!(load_balancer = self.load_balancer, %error, "access log is no longer copied");
+            self.copy = None;
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! One request's journey, phase by phase: check → rule → action → response.
 
-use std::{future::Future, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http::{Method, Version};
@@ -79,6 +79,34 @@ impl Exchange<'_> {
         self.context.state.load_balancer.timers.idle
     }
 
+    /// Writes to the client, but no longer than the idle timeout and not beyond the drain time.
+    ///
+    /// # Errors
+    ///
+    /// What `io` fails with, or a write timeout.
+    pub async fn within<T>(&mut self, io: impl AsyncFnOnce(&mut Session) -> Result<T>) -> Result<T> {
+        let idle = self.idle_timeout();
+        tokio::select! {
+            biased;
+            written = io(self.session) => written,
+            () = tokio::time::sleep(idle) => {
+                Err(Error::explain(ErrorType::WriteTimedout, "nothing could be written for the idle timeout"))
+            }
+            () = self.shared.terminated.cancelled() => {
+                Err(Error::explain(ErrorType::WriteTimedout, "the drain time is over"))
+            }
+        }
+    }
+
+    /// Whether this response is the connection's last: its time is over (`client_keep_alive.seconds`), or
+    /// its listener goes.
+    #[must_use]
+    pub fn must_close(&self) -> bool {
+        let connection = &self.context.connection;
+        let keep_alive = self.context.state.load_balancer.timers.client_keep_alive;
+        connection.closing.is_cancelled() || connection.meter.accepted().elapsed() >= keep_alive
+    }
+
     async fn act(&mut self) -> Result<Outcome, Cause> {
         let state = Arc::clone(&self.context.state);
         let request = self.session.req_header();
@@ -109,7 +137,7 @@ impl Exchange<'_> {
         let state = Arc::clone(&self.context.state);
         let metrics = &state.load_balancer.metrics;
         let target = Target::of(self.session.req_header());
-        let text = target.text();
+        let text = target.ascii();
         let (path, query) = text.split_once('?').unwrap_or((&text, ""));
         let host = crate::headers::host::of_request(
             target.authority,
@@ -166,20 +194,17 @@ impl Exchange<'_> {
             self.context.elb_status = Some(status);
             self.context.state.load_balancer.metrics.count_elb_status(status);
         }
-        if connection == Connection::Close || self.shared.draining.is_cancelled() {
+        if connection == Connection::Close || self.must_close() {
             self.session.set_keepalive(None);
         }
         head.set_version(self.request().version);
         let body = if self.request().method == Method::HEAD { Bytes::new() } else { body };
-        let idle = self.idle_timeout();
         self.context.count_stream(0, head_size(&head.headers) + body.len());
-        let session = &mut *self.session;
-        let sent = within(idle, async {
+        let sent = self.within(async move |session: &mut Session| {
             session.write_response_header(head).await?;
             session.write_response_body(body, true).await
-        })
-        .await;
-        match sent {
+        });
+        match sent.await {
             Ok(()) => Outcome::Done,
             Err(_) => Outcome::Aborted,
         }
@@ -211,18 +236,4 @@ enum Connection {
 #[must_use]
 pub fn head_size(headers: &http::HeaderMap) -> usize {
     headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum()
-}
-
-/// Runs `io`, but no longer than the idle timeout.
-///
-/// # Errors
-///
-/// What `io` fails with, or a write timeout.
-pub async fn within<T>(idle: Duration, io: impl Future<Output = Result<T>>) -> Result<T> {
-    match tokio::time::timeout(idle, io).await {
-        Ok(result) => result,
-        Err(_) => {
-            Err(Error::explain(ErrorType::WriteTimedout, "nothing could be written for the idle timeout"))
-        }
-    }
 }

@@ -17,7 +17,6 @@ use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     time::Instant,
 };
-use tokio_util::sync::CancellationToken;
 
 use super::{
     context::Context,
@@ -27,7 +26,7 @@ use super::{
     request::{self, Target},
     state::{ListenerState, Shared},
 };
-use crate::client::{ClientStream, Connection, Mark, Meter};
+use crate::client::{ClientStream, Connection, Mark, Meter, connection::last_moment};
 
 /// How long the answer to an unreadable request may take to be written, and how long a client may go on
 /// sending what nobody reads. Not scaled.
@@ -56,7 +55,8 @@ pub async fn serve(
             session.set_pipelined_prefix(bytes);
         }
         let idle = state.load_balancer.timers.idle;
-        let head = read_head(&mut session, &connection.meter, idle, &shared.draining).await;
+        let waiting = Waiting { connection: &connection, shared: &shared, idle, is_first };
+        let head = waiting.read_head(&mut session).await;
         connection.meter.end_head();
         let created = connection.meter.first_byte().unwrap_or(began);
         // What was loaded before the wait may have been replaced during it.
@@ -68,8 +68,8 @@ pub async fn serve(
             Head::TimedOut if !is_first && !has_bytes(&connection.meter, mark, has_read_ahead) => return,
             Head::Closed => return refuse(context, session, Cause::ClientClosedBody).await,
             Head::TimedOut => return refuse(context, session, Cause::RequestTimeout).await,
-            Head::Malformed => {
-                let cause = cause_of(&session);
+            Head::Malformed(cause) => {
+                let cause = refusal(&session).unwrap_or(cause);
                 return refuse(context, session, cause).await;
             }
         }
@@ -101,47 +101,58 @@ enum Head {
     Closed,
     /// The idle timeout passed.
     TimedOut,
-    /// What came is no HTTP.
-    Malformed,
+    /// What came is no HTTP that can be served.
+    Malformed(Cause),
 }
 
-/// Waits for a request head.
-///
-/// The idle timeout runs from the last request until the first byte, and from
-/// there until the head is complete: a client that sends it drop by drop gains
-/// nothing.
-async fn read_head(
-    session: &mut HttpSession,
-    meter: &Meter,
+/// The wait for a request.
+struct Waiting<'a> {
+    connection: &'a Connection,
+    shared: &'a Shared,
     idle: Duration,
-    draining: &CancellationToken,
-) -> Head {
-    session.set_read_timeout(None);
-    let mut read = pin!(session.read_request());
-    let mut deadline = pin!(tokio::time::sleep(idle));
-    let mut begun = false;
-    loop {
-        tokio::select! {
-            biased;
-            read = &mut read => return match read {
-                Ok(Some(_)) => Head::Complete,
-                Ok(None) => Head::Closed,
-                Err(error) => failed(&error),
-            },
-            () = &mut deadline => match meter.first_byte() {
+    is_first: bool,
+}
+
+impl Waiting<'_> {
+    /// Waits for a request head.
+    ///
+    /// The idle timeout runs from the last request until the first byte, and from
+    /// there until the head is complete: a client that sends it drop by drop gains
+    /// nothing.
+    async fn read_head(&self, session: &mut HttpSession) -> Head {
+        session.set_read_timeout(None);
+        let mut read = pin!(session.read_request());
+        let mut deadline = pin!(tokio::time::sleep(self.idle));
+        let mut closing = pin!(self.closing());
+        let mut begun = false;
+        loop {
+            let unexpected = tokio::select! {
+                biased;
+                read = &mut read => return match read {
+                    Ok(Some(_)) => Head::Complete,
+                    Ok(None) => Head::Closed,
+                    Err(error) => failed(&error),
+                },
+                () = &mut deadline => Head::TimedOut,
+                () = &mut closing, if !begun => Head::Closed,
+                () = self.shared.terminated.cancelled() => return Head::Closed,
+            };
+            match self.connection.meter.first_byte() {
                 Some(first) if !begun => {
                     begun = true;
-                    deadline.as_mut().reset(first + idle);
+                    deadline.as_mut().reset(first + self.idle);
                 }
-                _ => return Head::TimedOut,
-            },
-            () = draining.cancelled(), if !begun => match meter.first_byte() {
-                Some(first) => {
-                    begun = true;
-                    deadline.as_mut().reset(first + idle);
-                }
-                None => return Head::Closed,
-            },
+                _ => return unexpected,
+            }
+        }
+    }
+
+    /// Completes when an idle connection is to be closed because its listener goes.
+    async fn closing(&self) {
+        if self.is_first {
+            last_moment(&self.connection.closing).await;
+        } else {
+            self.connection.closing.cancelled().await;
         }
     }
 }
@@ -152,28 +163,29 @@ fn failed(error: &Error) -> Head {
         ErrorType::ConnectionClosed => Head::Closed,
         // The stream itself refuses a head that is longer than any may be.
         ErrorType::ReadError if !is_too_long(error) => Head::Closed,
-        _ => Head::Malformed,
+        _ if is_version_refused(error) => Head::Malformed(Cause::VersionNotSupported),
+        _ => Head::Malformed(Cause::BadRequest),
     }
 }
 
 fn is_too_long(error: &Error) -> bool {
-    let mut source: Option<&(dyn std::error::Error + 'static)> = std::error::Error::source(error);
-    while let Some(error) = source {
-        if error.downcast_ref::<std::io::Error>().is_some_and(|e| e.kind() == std::io::ErrorKind::InvalidData)
-        {
-            return true;
-        }
-        source = error.source();
-    }
-    false
+    sources(error)
+        .filter_map(|source| source.downcast_ref::<std::io::Error>())
+        .any(|error| error.kind() == std::io::ErrorKind::InvalidData)
 }
 
-/// Why the HTTP engine refused a head: one that could be read says so itself.
-fn cause_of(session: &HttpSession) -> Cause {
-    let Some(request) = readable(session) else {
-        return Cause::BadRequest;
-    };
-    request::check(request, Target::of(request)).err().unwrap_or(Cause::BadRequest)
+fn is_version_refused(error: &Error) -> bool {
+    sources(error).any(|source| source.downcast_ref() == Some(&httparse::Error::Version))
+}
+
+fn sources(error: &Error) -> impl Iterator<Item = &(dyn std::error::Error + 'static)> {
+    std::iter::successors(std::error::Error::source(error), |error| error.source())
+}
+
+/// What our own checks say about a head that the HTTP engine could read but refused.
+fn refusal(session: &HttpSession) -> Option<Cause> {
+    let request = readable(session)?;
+    request::check(request, Target::of(request)).err()
 }
 
 /// The head, if it was refused for what it says and not for how it is written.

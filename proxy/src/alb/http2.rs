@@ -23,13 +23,16 @@ use tokio::time::Instant;
 
 use super::{
     context::Context,
+    error::Cause,
     exchange::{Exchange, Outcome},
     state::{ListenerState, Shared},
 };
-use crate::client::{ClientStream, Connection};
+use crate::client::{ClientStream, Connection, connection::last_moment};
 
 /// Streams a client may have open at a time.
 const MAX_CONCURRENT_STREAMS: u32 = 128;
+/// Bytes of responses that are kept at most for each stream of a client that does not read (128 KiB).
+const MAX_SEND_BUFFER: usize = 128 * 1024;
 /// Requests after which a connection is told to go away.
 const MAX_REQUESTS: usize = 10_000;
 /// Malformed streams after which a connection is given up.
@@ -44,11 +47,17 @@ pub async fn serve(
 ) {
     let mut options = server::default_h2_options();
     options.max_concurrent_streams(MAX_CONCURRENT_STREAMS);
+    options.max_send_buffer_size(MAX_SEND_BUFFER);
     let idle = listener.load().load_balancer.timers.idle;
     let stream: Stream = Box::new(stream.write_through());
-    let handshake = tokio::time::timeout(idle, server::handshake(stream, Some(options))).await;
-    let Ok(Ok(mut h2)) = handshake else {
-        return;
+    let greeting = tokio::time::timeout(idle, server::handshake(stream, Some(options)));
+    let greeting = tokio::select! {
+        biased;
+        greeting = greeting => greeting,
+        () = last_moment(&connection.closing) => return,
+    };
+    let Ok(Ok(mut h2)) = greeting else {
+        return refused(&listener, &connection);
     };
     let digest = Arc::new(Digest::default());
     let active = Arc::new(Active::default());
@@ -66,10 +75,13 @@ pub async fn serve(
                     let context = context(&listener, &connection);
                     shared.tracker.spawn(run(Arc::clone(&shared), session, context, active.enter()));
                 }
-                Ok(Some(H2Accept::Rejected)) => malformed += 1,
+                Ok(Some(H2Accept::Rejected)) => {
+                    malformed += 1;
+                    refused(&listener, &connection);
+                }
                 Ok(None) | Err(_) => return,
             },
-            () = shared.draining.cancelled(), if !leaving => {
+            () = connection.closing.cancelled(), if !leaving => {
                 leaving = true;
                 h2.graceful_shutdown();
             }
@@ -88,6 +100,14 @@ pub async fn serve(
             h2.graceful_shutdown();
         }
     }
+}
+
+/// Logs a stream, or a connection, that was refused before it was a request.
+fn refused(listener: &ArcSwap<ListenerState>, connection: &Arc<Connection>) {
+    let mut context = context(listener, connection);
+    let now = Instant::now();
+    context.fail(Cause::BadRequest, now);
+    context.finish(None, now);
 }
 
 fn context(listener: &ArcSwap<ListenerState>, connection: &Arc<Connection>) -> Context {

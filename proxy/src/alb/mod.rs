@@ -4,7 +4,7 @@
 //! clients and HTTP/1.1 towards targets. The loop around them is ours, so that
 //! each failure, header and timer is decided here and nowhere else:
 //! [`connection`] reads requests, [`exchange`] carries one through its phases,
-//! [`forward`] talks to the target, [`upgrade`] hands WebSockets to the
+//! [`forward`] talks to the target, [`transfer`] carries the bodies, [`upgrade`] hands WebSockets to the
 //! tunnel, [`context`] writes the log record, [`error`] maps causes to statuses.
 
 pub mod connection;
@@ -20,4 +20,5 @@ pub mod response;
 pub mod state;
 pub mod stickiness;
 pub mod target_stream;
+pub mod transfer;
 pub mod upgrade;

@@ -6,7 +6,7 @@
 
 use std::{borrow::Cow, net::SocketAddr};
 
-use http::{HeaderName, HeaderValue, Version, header};
+use http::{HeaderName, HeaderValue, Method, Version, header};
 use pingora::{Result, http::RequestHeader};
 
 use super::error::Cause;
@@ -30,8 +30,6 @@ pub struct HeaderSettings {
     pub client_entry: ClientEntry,
     /// `routing.http.preserve_host_header.enabled` with the listener's port.
     pub host: HostRule,
-    /// The listener's protocol, for X-Forwarded-Proto.
-    pub protocol: ListenerProtocol,
     /// The listener's port, for X-Forwarded-Port.
     pub port: u16,
     /// Host of an HTTP/1.0 request that names none.
@@ -71,13 +69,38 @@ impl<'a> Target<'a> {
     }
 }
 
-/// Authority and origin form of `http://authority/path?query`.
+impl Target<'_> {
+    /// Path and query with every byte that is not printable ASCII percent-encoded, as in a Location.
+    #[must_use]
+    pub fn ascii(&self) -> String {
+        let mut text = String::with_capacity(self.origin_form.len());
+        for &byte in self.origin_form {
+            if byte.is_ascii_graphic() {
+                text.push(char::from(byte));
+            } else {
+                text.push_str(&format!("%{byte:02X}"));
+            }
+        }
+        text
+    }
+}
+
+/// Authority and origin form of `http://authority/path?query`; the scheme's case does not matter.
 fn absolute_form(target: &[u8]) -> Option<(&str, &[u8])> {
-    let rest = target.strip_prefix(b"http://").or_else(|| target.strip_prefix(b"https://"))?;
+    let scheme = |scheme: &str| {
+        let (start, rest) = target.split_at_checked(scheme.len())?;
+        start.eq_ignore_ascii_case(scheme.as_bytes()).then_some(rest)
+    };
+    let rest = scheme("http://").or_else(|| scheme("https://"))?;
     let end = memchr::memchr2(b'/', b'?', rest).unwrap_or(rest.len());
     let (authority, origin_form) = rest.split_at_checked(end)?;
     let authority = std::str::from_utf8(authority).ok()?;
-    Some((authority, if origin_form.is_empty() { b"/" } else { origin_form }))
+    // `http://host?query` has an empty path, which no target would understand.
+    match origin_form {
+        [] => Some((authority, b"/")),
+        [b'/', ..] => Some((authority, origin_form)),
+        _ => None,
+    }
 }
 
 /// Refuses what no ALB forwards.
@@ -93,7 +116,14 @@ pub fn check(request: &RequestHeader, target: Target<'_>) -> Result<(), Cause> {
         version: request.version,
         headers: &request.headers,
     };
-    validity::check(&head).map_err(|invalid| match invalid {
+    let is_path = target.origin_form.first() == Some(&b'/');
+    let is_asterisk = target.origin_form == b"*" && request.method == Method::OPTIONS;
+    let checked = validity::check(&head);
+    // What is no path would slip past rules about paths.
+    if checked.is_ok() && !is_path && !is_asterisk {
+        return Err(Cause::BadRequest);
+    }
+    checked.map_err(|invalid| match invalid {
         Invalid::BadRequest(_) | Invalid::HeaderTooLarge => Cause::BadRequest,
         Invalid::MethodNotAllowed => Cause::MethodNotAllowed,
         Invalid::UriTooLong => Cause::UriTooLong,
@@ -119,6 +149,26 @@ pub fn x_forwarded_for(
     }
 }
 
+/// Whether a request has a body.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Body {
+    /// It ends with its head.
+    None,
+    /// Bytes follow, or may.
+    Some,
+}
+
+/// What the load balancer says about a request.
+#[derive(Debug, Clone)]
+pub struct Made {
+    /// X-Forwarded-For.
+    pub xff: XffOutcome,
+    /// X-Amzn-Trace-Id.
+    pub trace_id: HeaderValue,
+    /// What the client spoke, for X-Forwarded-Proto.
+    pub protocol: ListenerProtocol,
+}
+
 /// Builds the request for the target.
 ///
 /// # Errors
@@ -126,26 +176,31 @@ pub fn x_forwarded_for(
 /// When a field cannot be written in HTTP/1.1, which parsed fields always can.
 pub fn for_target(
     request: &RequestHeader,
-    target: Target<'_>,
     kind: RequestKind,
+    body: Body,
     settings: &HeaderSettings,
-    xff: XffOutcome,
-    trace_id: &HeaderValue,
+    made: Made,
 ) -> Result<Box<RequestHeader>> {
+    let target = Target::of(request);
     let is_h2 = request.version == Version::HTTP_2;
     let size = request.headers.len() + 5;
     let mut head = Box::new(RequestHeader::build(request.method.clone(), target.origin_form, Some(size))?);
     head.set_version(Version::HTTP_11);
-    let keeps_xff = xff == XffOutcome::Keep;
-    if let XffOutcome::Set(value) = xff {
+    let keeps_xff = made.xff == XffOutcome::Keep;
+    if let XffOutcome::Set(value) = made.xff {
         head.insert_header("X-Forwarded-For", value)?;
     }
-    head.insert_header("X-Forwarded-Proto", forwarded::x_forwarded_proto(settings.protocol))?;
+    head.insert_header("X-Forwarded-Proto", forwarded::x_forwarded_proto(made.protocol))?;
     head.insert_header("X-Forwarded-Port", forwarded::x_forwarded_port(settings.port))?;
     head.insert_header("Host", host_value(request, target, settings)?)?;
-    head.insert_header("X-Amzn-Trace-Id", trace_id)?;
+    head.insert_header("X-Amzn-Trace-Id", made.trace_id)?;
+    if kind == RequestKind::WebSocketUpgrade {
+        // Written anew: a list of protocols to upgrade to would let the target choose another.
+        head.insert_header("Connection", "Upgrade")?;
+        head.insert_header("Upgrade", "websocket")?;
+    }
 
-    let removed = hop_by_hop::to_remove(&request.headers, kind);
+    let removed = hop_by_hop::to_remove(&request.headers, RequestKind::Ordinary);
     let is_forwarded = |name: &HeaderName| {
         let made_here = matches!(name.as_str(), "x-forwarded-proto" | "x-forwarded-port" | "x-amzn-trace-id")
             || name == header::HOST
@@ -156,25 +211,20 @@ pub fn for_target(
         append_h2_fields(&mut head, request, is_forwarded)?;
     } else {
         for (name, value) in request.case_header_iter() {
-            if HeaderName::from_bytes(name.as_slice()).is_ok_and(|name| is_forwarded(&name)) {
+            let Ok(key) = HeaderName::from_bytes(name.as_slice()) else { continue };
+            // Lengths that are repeated say the same, or the request was refused: one is enough.
+            let is_repeated = key == header::CONTENT_LENGTH && head.headers.contains_key(&key);
+            if is_forwarded(&key) && !is_repeated {
                 head.append_header(name.clone(), value)?;
             }
         }
     }
     // A body of unknown length: HTTP/2 needs no framing field, HTTP/1.1 does.
-    if is_h2 && has_unframed_body(request) {
+    if is_h2 && body == Body::Some && !request.headers.contains_key(header::CONTENT_LENGTH) {
         head.insert_header("Transfer-Encoding", "chunked")?;
     }
     Ok(head)
 }
-
-fn has_unframed_body(request: &RequestHeader) -> bool {
-    request.extensions.get::<HasBody>().is_some() && !request.headers.contains_key(header::CONTENT_LENGTH)
-}
-
-/// Marks an HTTP/2 request whose stream did not end with its head.
-#[derive(Debug, Clone, Copy)]
-pub struct HasBody;
 
 /// Names from HTTP/2 go on in lower case; cookies that were split are joined again (RFC 9113 section 8.2.3).
 fn append_h2_fields(
@@ -215,7 +265,6 @@ mod tests {
             xff: XffHeaderProcessing::Append,
             client_entry: ClientEntry::Address,
             host: HostRule::for_listener(false, ListenerProtocol::Https, 8443),
-            protocol: ListenerProtocol::Https,
             port: 8443,
             dns_name: "alb.local".into(),
         }
@@ -236,7 +285,8 @@ mod tests {
         let xff = x_forwarded_for(request, &settings, "203.0.113.7:41520".parse().unwrap()).unwrap();
         let kind = RequestKind::of(&request.method, request.version, &request.headers);
         let trace_id = HeaderValue::from_static("Root=1-58337262-36d228ad5d99923122bbe354");
-        let head = for_target(request, Target::of(request), kind, &settings, xff, &trace_id).unwrap();
+        let made = Made { xff, trace_id, protocol: ListenerProtocol::Https };
+        let head = for_target(request, kind, Body::None, &settings, made).unwrap();
         let mut wire = Vec::new();
         head.header_to_h1_wire(&mut wire);
         let wire = String::from_utf8(wire).unwrap();
@@ -300,11 +350,48 @@ mod tests {
     }
 
     #[test]
+    fn an_upgrade_to_anything_else_is_not_passed_on() {
+        let mut request = request(
+            Version::HTTP_11,
+            "/ws",
+            &[("Host", "h"), ("Connection", "Upgrade, HTTP2-Settings"), ("HTTP2-Settings", "AAMAAABk")],
+        );
+        request.append_header("Upgrade", "h2c, websocket").unwrap();
+        check_wire(
+            &request,
+            &[
+                "X-Forwarded-For: 203.0.113.7",
+                "X-Forwarded-Proto: https",
+                "X-Forwarded-Port: 8443",
+                "Host: h:8443",
+                "X-Amzn-Trace-Id: Root=1-58337262-36d228ad5d99923122bbe354",
+                "Connection: Upgrade",
+                "Upgrade: websocket",
+            ],
+        );
+    }
+
+    #[test]
+    fn a_target_that_is_no_path_is_refused() {
+        let refused = |target: &str| {
+            let request = request(Version::HTTP_11, target, &[("Host", "h")]);
+            check(&request, Target::of(&request)).is_err()
+        };
+        assert!(refused("ws://h/admin"));
+        assert!(refused("admin"));
+        assert!(refused("*"));
+        assert!(!refused("/admin"));
+        assert!(!refused("HTTP://h/admin"));
+    }
+
+    #[test]
     fn an_absolute_target_wins_over_host() {
         let request = request(Version::HTTP_11, "http://other.test/path?q", &[("Host", "h")]);
         let target = Target::of(&request);
         assert_eq!((target.authority, target.origin_form), (Some("other.test"), &b"/path?q"[..]));
         assert_eq!(absolute_form(b"http://other.test"), Some(("other.test", &b"/"[..])));
+        assert_eq!(absolute_form(b"HTTP://other.test/x"), Some(("other.test", &b"/x"[..])));
         assert_eq!(absolute_form(b"/http://x"), None);
+        assert_eq!(absolute_form(b"ws://x/"), None);
     }
 }

@@ -29,7 +29,7 @@ pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 pub struct Shared {
     /// Awaited at shutdown: every connection and tunnel runs in it.
     pub tracker: TaskTracker,
-    /// Cancelled when the process is to go: no new work on idle connections.
+    /// Cancelled when the process is to go: parent of each listener's token.
     pub draining: CancellationToken,
     /// Cancelled when the drain time is over: whatever still runs is cut.
     pub terminated: CancellationToken,
@@ -159,7 +159,6 @@ impl ListenerState {
                 xff: attributes.xff_header_processing,
                 client_entry,
                 host: HostRule::for_listener(attributes.preserve_host_header, listener.protocol, port),
-                protocol: listener.protocol,
                 port,
                 dns_name: model.dns_name.as_str().into(),
             },

@@ -1,10 +1,18 @@
 //! A connection to a target as the HTTP engine sees it.
+//!
+//! Writing never waits: what the target does not take at once is kept and
+//! sent while the engine waits to read. So a target that answers while it
+//! still receives, an echo for example, never blocks both directions. How much
+//! is kept is up to the sender, who looks at [`Backlog`] before it sends more.
 
 use std::{
     io,
     os::fd::AsRawFd,
     pin::Pin,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, AtomicUsize, Ordering},
+    },
     task::{Context, Poll},
 };
 
@@ -13,25 +21,90 @@ use pingora::protocols::{
     GetProxyDigest, GetSocketDigest, GetTimingDigest, Peek, Shutdown, SocketDigest, Ssl, Stream,
     TimingDigest, UniqueID, UniqueIDType, raw_connect::ProxyDigest,
 };
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf},
+    sync::Notify,
+};
 
 use crate::target_groups::pool::TargetConnection;
 
-/// A connection to a target, for the HTTP engine.
-#[derive(Debug)]
-pub struct TargetStream(TargetConnection);
+/// Unsent bytes from which on a sender should wait (64 KiB).
+const BACKLOG_LIMIT: usize = 64 * 1024;
 
-impl TargetStream {
-    /// Wraps a connection, new or from the pool.
-    #[must_use]
-    pub const fn new(connection: TargetConnection) -> Self {
-        Self(connection)
+/// How far a connection is behind with sending. Shared with the sender.
+#[derive(Debug, Default)]
+pub struct Backlog {
+    unsent: AtomicUsize,
+    sent: AtomicU64,
+    drained: Notify,
+}
+
+impl Backlog {
+    /// Waits until there is room for more.
+    ///
+    /// # Cancel safety
+    ///
+    /// Nothing is lost by dropping the future.
+    pub async fn room(&self) {
+        while self.unsent.load(Ordering::Relaxed) >= BACKLOG_LIMIT {
+            self.drained.notified().await;
+        }
     }
 
-    /// The connection inside what the HTTP engine gives back, or `None` if it is not one of these.
+    /// Bytes the connection has taken so far: grows while the target reads.
     #[must_use]
-    pub fn into_connection(stream: Stream) -> Option<TargetConnection> {
-        stream.into_any().downcast::<Self>().ok().map(|stream| stream.0)
+    pub fn sent(&self) -> u64 {
+        self.sent.load(Ordering::Relaxed)
+    }
+}
+
+/// A connection to a target, for the HTTP engine.
+#[derive(Debug)]
+pub struct TargetStream {
+    connection: TargetConnection,
+    unsent: Vec<u8>,
+    backlog: Arc<Backlog>,
+    broken: Option<io::ErrorKind>,
+}
+
+impl TargetStream {
+    /// Wraps a connection, new or from the pool, and says how far it is behind.
+    #[must_use]
+    pub fn new(connection: TargetConnection) -> (Self, Arc<Backlog>) {
+        let backlog = Arc::new(Backlog::default());
+        let stream = Self { connection, unsent: Vec::new(), backlog: Arc::clone(&backlog), broken: None };
+        (stream, backlog)
+    }
+
+    /// The connection inside what the HTTP engine gives back, with what is still unsent; `None` if it is
+    /// not one of these or broken.
+    #[must_use]
+    pub fn into_parts(stream: Stream) -> Option<(TargetConnection, Vec<u8>)> {
+        let stream = stream.into_any().downcast::<Self>().ok()?;
+        stream.broken.is_none().then_some((stream.connection, stream.unsent))
+    }
+
+    /// Sends as much as the target takes.
+    fn send(&mut self, cx: &mut Context<'_>) {
+        while !self.unsent.is_empty() {
+            match Pin::new(&mut self.connection.tcp).poll_write(cx, &self.unsent) {
+                Poll::Ready(Ok(n)) => {
+                    self.unsent.drain(..n);
+                    self.backlog.sent.fetch_add(n as u64, Ordering::Relaxed);
+                }
+                // The target may have answered before it closed: reading tells.
+                Poll::Ready(Err(error)) => {
+                    self.broken = Some(error.kind());
+                    self.unsent = Vec::new();
+                }
+                Poll::Pending => break,
+            }
+        }
+        if self.backlog.unsent.swap(self.unsent.len(), Ordering::Relaxed) >= BACKLOG_LIMIT
+            && self.unsent.len() < BACKLOG_LIMIT
+        {
+            self.backlog.drained.notify_one();
+        }
     }
 }
 
@@ -41,21 +114,47 @@ impl AsyncRead for TargetStream {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0.tcp).poll_read(cx, buf)
+        if !self.unsent.is_empty() {
+            self.send(cx);
+        }
+        Pin::new(&mut self.connection.tcp).poll_read(cx, buf)
     }
 }
 
 impl AsyncWrite for TargetStream {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.0.tcp).poll_write(cx, buf)
+        if let Some(kind) = self.broken {
+            return Poll::Ready(Err(kind.into()));
+        }
+        let mut taken = 0;
+        if self.unsent.is_empty() {
+            match Pin::new(&mut self.connection.tcp).poll_write(cx, buf) {
+                Poll::Ready(Ok(n)) => {
+                    taken = n;
+                    self.backlog.sent.fetch_add(n as u64, Ordering::Relaxed);
+                }
+                Poll::Ready(Err(error)) => {
+                    self.broken = Some(error.kind());
+                    return Poll::Ready(Err(error));
+                }
+                Poll::Pending => {}
+            }
+        }
+        if let Some(rest) = buf.get(taken..).filter(|rest| !rest.is_empty()) {
+            self.unsent.extend_from_slice(rest);
+            self.backlog.unsent.store(self.unsent.len(), Ordering::Relaxed);
+        }
+        Poll::Ready(Ok(buf.len()))
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0.tcp).poll_flush(cx)
+        self.send(cx);
+        Poll::Ready(self.broken.map_or(Ok(()), |kind| Err(kind.into())))
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0.tcp).poll_shutdown(cx)
+        self.send(cx);
+        Pin::new(&mut self.connection.tcp).poll_shutdown(cx)
     }
 }
 
@@ -63,13 +162,13 @@ impl AsyncWrite for TargetStream {
 impl Shutdown for TargetStream {
     async fn shutdown(&mut self) {
         // The connection is given up either way; an error only says that the target was faster.
-        drop(self.0.tcp.shutdown().await);
+        drop(self.connection.tcp.shutdown().await);
     }
 }
 
 impl UniqueID for TargetStream {
     fn id(&self) -> UniqueIDType {
-        self.0.tcp.as_raw_fd()
+        self.connection.tcp.as_raw_fd()
     }
 }
 
@@ -93,3 +192,44 @@ impl GetProxyDigest for TargetStream {
 
 impl Ssl for TargetStream {}
 impl Peek for TargetStream {}
+
+#[cfg(test)]
+mod tests {
+    use tokio::{
+        io::AsyncReadExt,
+        net::{TcpListener, TcpStream},
+    };
+
+    use super::*;
+    use crate::metrics::{Gauge, OpenConnection};
+
+    async fn pair() -> (TargetStream, Arc<Backlog>, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let tcp = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (far, _) = listener.accept().await.unwrap();
+        let open = OpenConnection::new(Gauge::new("open", "open").unwrap());
+        let (stream, backlog) = TargetStream::new(TargetConnection { tcp, open });
+        (stream, backlog, far)
+    }
+
+    #[tokio::test]
+    async fn writing_does_not_wait_and_reading_sends_the_rest() {
+        let (mut near, backlog, mut far) = pair().await;
+        let sent = vec![7; 16 << 20];
+        near.write_all(&sent).await.unwrap();
+        near.flush().await.unwrap();
+        assert!(backlog.sent() < sent.len() as u64, "the socket took all: nothing was kept");
+        let receive = async {
+            let mut received = vec![0; sent.len()];
+            far.read_exact(&mut received).await.unwrap();
+            far.write_all(b"done").await.unwrap();
+            received
+        };
+        let mut answer = [0; 4];
+        let (received, read, ()) = tokio::join!(receive, near.read_exact(&mut answer), backlog.room());
+        read.unwrap();
+        assert_eq!(received, sent);
+        assert_eq!(&answer, b"done");
+        assert_eq!(backlog.sent(), sent.len() as u64);
+    }
+}

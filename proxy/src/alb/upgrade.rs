@@ -9,19 +9,17 @@
 use std::{sync::Arc, time::Duration};
 
 use http::{HeaderValue, header};
-use pingora::{
-    http::RequestHeader,
-    protocols::http::{server::Session, v1::client::HttpSession},
-};
+use pingora::{http::RequestHeader, protocols::http::server::Session};
 use tokio::{io::AsyncWriteExt, time::Instant};
 
 use super::{
     context::Context,
     error::Cause,
-    exchange::{Exchange, Outcome, within},
+    exchange::{Exchange, Outcome},
     response,
     state::Shared,
     target_stream::TargetStream,
+    transfer::TargetSide,
 };
 use crate::{
     client::ClientStream,
@@ -38,6 +36,8 @@ const FAREWELL: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub struct Upgrade {
     target: TargetConnection,
+    /// Bytes for the target that it has not taken yet.
+    to_target: Vec<u8>,
     from_target: Vec<u8>,
     guard: OutstandingGuard,
     context: Context,
@@ -51,24 +51,29 @@ pub struct Upgrade {
 /// When the 101 does not reach the client.
 pub async fn upgrade(
     exchange: &mut Exchange<'_>,
-    mut target: HttpSession,
-    guard: OutstandingGuard,
+    target: TargetSide,
     cookies: Option<[HeaderValue; 2]>,
 ) -> Result<Outcome, Cause> {
+    let TargetSide { session: mut target, guard, .. } = target;
     let received = target.resp_header().ok_or(Cause::BadResponse)?;
+    let upgraded_to = received.headers.get(header::UPGRADE).map(HeaderValue::as_bytes);
+    if !upgraded_to.is_some_and(|protocol| protocol.eq_ignore_ascii_case(b"websocket")) {
+        return Err(Cause::BadResponse);
+    }
     let version = exchange.request().version;
     let cookies = cookies.into_iter().flatten();
     let head = response::for_client(received, RequestKind::WebSocketUpgrade, version, cookies)
         .map_err(|_| Cause::BadResponse)?;
     exchange.context.elb_status = Some(101);
     exchange.context.responding = Some(Instant::now());
+    let sent = exchange.within(async move |session: &mut Session| session.write_response_header(head).await);
+    sent.await.map_err(|_| Cause::ClientClosedRequest)?;
     exchange.context.websocket = true;
-    let sent = within(exchange.idle_timeout(), exchange.session.write_response_header(head)).await;
-    sent.map_err(|_| Cause::ClientClosedRequest)?;
     let from_target = buffered(target.read_body_bytes()).await;
-    let target = TargetStream::into_connection(target.into_inner()).ok_or(Cause::Internal)?;
+    let (target, to_target) = TargetStream::into_parts(target.into_inner()).ok_or(Cause::TargetClosed)?;
     Ok(Outcome::Upgraded(Box::new(Upgrade {
         target,
+        to_target,
         from_target,
         guard,
         context: exchange.context.clone(),
@@ -116,9 +121,11 @@ impl Upgrade {
         tracker.spawn(self.run(client.write_through(), from_client, Arc::clone(shared)));
     }
 
-    async fn run(mut self: Box<Self>, mut client: ClientStream, from_client: Vec<u8>, shared: Arc<Shared>) {
+    async fn run(mut self: Box<Self>, mut client: ClientStream, read_ahead: Vec<u8>, shared: Arc<Shared>) {
         let load_balancer = Arc::clone(&self.context.state.load_balancer);
         let open = OpenConnection::new(load_balancer.metrics.open_websockets.clone());
+        let mut from_client = std::mem::take(&mut self.to_target);
+        from_client.extend_from_slice(&read_ahead);
         let early = EarlyBytes { from_client, from_target: std::mem::take(&mut self.from_target) };
         let deregistered = self.guard.target().terminated().clone();
         let ended = async {

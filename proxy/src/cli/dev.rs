@@ -1,6 +1,7 @@
 //! `albeit dev`: two backends and the balancer, from a clean checkout.
 
 use std::{
+    collections::BTreeSet,
     net::SocketAddr,
     path::{Path, PathBuf},
     process::{ExitCode, Stdio},
@@ -16,12 +17,12 @@ use tokio::{
 
 use super::{
     DevArgs,
-    run::{force_exit_on_second_signal, refuse, runtime, serve, start_logging},
+    run::{Signals, refuse, runtime, start_logging},
     say,
 };
 use crate::{
     listener::PortSharing,
-    model::{ListenerProtocol, Model, target_group::TargetId},
+    model::{ListenerProtocol, Model, Target, target_group::TargetId},
     server::{Options, Server, prepare},
     tls::development,
 };
@@ -49,21 +50,29 @@ pub(super) fn dev(args: &DevArgs) -> anyhow::Result<ExitCode> {
             Ok(prepared) => prepared,
             Err(error) => return Ok(refuse(&error.into())),
         };
+        let mut signals = Signals::new()?;
         let mut backends = start_backends(&prepared.model, args)?;
-        backends.until_listening().await?;
-        let server = match Server::start(options.clone()).await {
+        tokio::select! {
+            listening = backends.until_listening() => listening?,
+            () = signals.end() => return Ok(ExitCode::SUCCESS),
+        }
+        let server = match Server::start(options).await {
             Ok(server) => server,
             Err(error) => return Ok(refuse(&error)),
         };
         say(&welcome(&prepared.model));
         let ended = tokio::select! {
-            served = serve(&server) => served,
+            () = signals.serve(&server) => Ok(()),
             error = backends.first_to_end() => Err(error),
         };
-        force_exit_on_second_signal()?;
-        server.shutdown().await;
-        backends.stop().await;
-        ended.map(|()| ExitCode::SUCCESS)
+        let status = signals.shut_down(server).await;
+        if status == ExitCode::SUCCESS {
+            tokio::select! {
+                () = backends.stop() => {}
+                () = signals.end() => {}
+            }
+        }
+        ended.map(|()| status)
     })
 }
 
@@ -83,9 +92,9 @@ struct Backends {
 
 fn start_backends(model: &Model, args: &DevArgs) -> anyhow::Result<Backends> {
     let program = backend_program()?;
-    let targets = model.target_groups.iter().flat_map(|group| &group.targets);
+    let targets: BTreeSet<&Target> = model.target_groups.iter().flat_map(|group| &group.targets).collect();
     let mut backends = Backends { addresses: Vec::new(), children: Vec::new() };
-    for (number, target) in targets.enumerate() {
+    for (number, target) in targets.into_iter().enumerate() {
         let TargetId::Ip(address) = &target.id else {
             continue;
         };
@@ -134,6 +143,9 @@ impl Backends {
 
     /// Waits for a backend to end by itself, which it should not.
     async fn first_to_end(&mut self) -> anyhow::Error {
+        if self.children.is_empty() {
+            return std::future::pending().await;
+        }
         let ends = self.children.iter_mut().map(|(name, child)| {
             Box::pin(async move {
                 let status = child.wait().await;
@@ -145,7 +157,7 @@ impl Backends {
     }
 
     /// Asks all to end and waits for them.
-    async fn stop(mut self) {
+    async fn stop(&mut self) {
         for (_, child) in &self.children {
             if let Some(pid) =
                 child.id().and_then(|pid| i32::try_from(pid).ok()).and_then(rustix::process::Pid::from_raw)

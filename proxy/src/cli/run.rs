@@ -3,7 +3,8 @@
 use std::{io::IsTerminal, process::ExitCode};
 
 use anyhow::Context;
-use tokio::signal::unix::{SignalKind, signal};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
 use super::{RunArgs, WRONG_CONFIGURATION, complain};
@@ -25,14 +26,17 @@ pub(super) fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
         drain: args.timers.drain,
     };
     runtime()?.block_on(async {
-        let server = match Server::start(options).await {
-            Ok(server) => server,
-            Err(error) => return Ok(refuse(&error)),
+        let mut signals = Signals::new()?;
+        let server = tokio::select! {
+            started = Server::start(options) => match started {
+                Ok(server) => server,
+                Err(error) => return Ok(refuse(&error)),
+            },
+            // Nothing is served yet that could be drained.
+            () = signals.end() => return Ok(ExitCode::SUCCESS),
         };
-        serve(&server).await?;
-        force_exit_on_second_signal()?;
-        server.shutdown().await;
-        Ok(ExitCode::SUCCESS)
+        signals.serve(&server).await;
+        Ok(signals.shut_down(server).await)
     })
 }
 
@@ -57,41 +61,59 @@ pub(super) fn start_logging() {
         .init();
 }
 
-/// One worker per core.
+/// One worker per core, and as many descriptors as the system lets the process have.
 pub(super) fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
+    let limit = getrlimit(Resource::Nofile);
+    let raised = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum });
+    if let Err(error) = raised {
+        tracing::warn!(%error, ?limit, "the limit of open files could not be raised");
+    }
     tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start the runtime")
 }
 
-/// Reloads at each SIGHUP and returns at SIGTERM or SIGINT.
-pub(super) async fn serve(server: &Server) -> anyhow::Result<()> {
-    let mut reload = signal(SignalKind::hangup())?;
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    loop {
-        tokio::select! {
-            _ = reload.recv() => server.reload(),
-            _ = terminate.recv() => return Ok(()),
-            _ = interrupt.recv() => return Ok(()),
-        }
-    }
+/// The signals that steer the process. Made before anything is served, so that none kills it undrained.
+pub(super) struct Signals {
+    reload: Signal,
+    terminate: Signal,
+    interrupt: Signal,
 }
 
-/// From here on SIGTERM and SIGINT end the process at once.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "must outlive every tracker: it ends the process they belong to"
-)]
-pub(super) fn force_exit_on_second_signal() -> anyhow::Result<()> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    tokio::spawn(async move {
+impl Signals {
+    pub(super) fn new() -> anyhow::Result<Self> {
+        Ok(Self {
+            reload: signal(SignalKind::hangup())?,
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
+    }
+
+    /// Waits for SIGTERM or SIGINT.
+    pub(super) async fn end(&mut self) {
         tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
         }
-        tracing::warn!("second signal, ending at once");
-        #[expect(clippy::exit, reason = "this is what a second signal asks for")]
-        std::process::exit(1);
-    });
-    Ok(())
+    }
+
+    /// Reloads at each SIGHUP and returns at SIGTERM or SIGINT.
+    pub(super) async fn serve(&mut self, server: &Server) {
+        loop {
+            tokio::select! {
+                _ = self.reload.recv() => server.reload(),
+                _ = self.terminate.recv() => return,
+                _ = self.interrupt.recv() => return,
+            }
+        }
+    }
+
+    /// Drains and ends the balancer; a second SIGTERM or SIGINT ends it at once.
+    pub(super) async fn shut_down(&mut self, server: Server) -> ExitCode {
+        tokio::select! {
+            () = server.shutdown() => ExitCode::SUCCESS,
+            () = self.end() => {
+                tracing::warn!("second signal, ending at once");
+                ExitCode::FAILURE
+            }
+        }
+    }
 }

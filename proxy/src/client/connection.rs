@@ -1,6 +1,8 @@
 //! What is known of an accepted client connection.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use tokio_util::sync::CancellationToken;
 
 use super::meter::Meter;
 use crate::{access_log::record::ConnTraceId, metrics::OpenConnection, tls::accept::TlsInfo};
@@ -18,6 +20,21 @@ pub struct Connection {
     pub meter: Arc<Meter>,
     /// `conn_trace_id` of the logs.
     pub trace_id: ConnTraceId,
+    /// Cancelled when its listener goes, by reload or shutdown: the request in hand is the last.
+    pub closing: CancellationToken,
     /// Counts it as open, as a WebSocket too, until it is dropped.
     pub open: OpenConnection,
+}
+
+/// How long a client that is just connecting may take for its first request once the listener goes. Not scaled.
+const LAST_MOMENT: Duration = Duration::from_secs(1);
+
+/// Completes a moment after `closing` was cancelled: a request that is on its way is still served.
+///
+/// # Cancel safety
+///
+/// Begun anew, the moment is counted anew.
+pub async fn last_moment(closing: &CancellationToken) {
+    closing.cancelled().await;
+    tokio::time::sleep(LAST_MOMENT).await;
 }

@@ -76,9 +76,6 @@ pub enum BadRequest {
     /// Content-Length lines that differ.
     #[error("conflicting content lengths")]
     ConflictingContentLength,
-    /// Content-Length together with Transfer-Encoding.
-    #[error("both content length and transfer encoding")]
-    BothLengthAndTransferEncoding,
     /// Transfer-Encoding in HTTP/1.0 or HTTP/2, or an empty one, or chunked along with another coding.
     #[error("malformed transfer encoding")]
     MalformedTransferEncoding,
@@ -141,7 +138,7 @@ fn check_sizes(request: &RequestHead<'_>) -> Result<(), Invalid> {
 }
 
 fn check_framing(version: Version, headers: &HeaderMap) -> Result<(), Invalid> {
-    let has_length = check_content_length(headers)?;
+    check_content_length(headers)?;
     if !headers.contains_key(header::TRANSFER_ENCODING) {
         return Ok(());
     }
@@ -158,11 +155,13 @@ fn check_framing(version: Version, headers: &HeaderMap) -> Result<(), Invalid> {
     if version != Version::HTTP_11 || chunked + identity != 1 {
         return Err(BadRequest::MalformedTransferEncoding.into());
     }
-    if has_length { Err(BadRequest::BothLengthAndTransferEncoding.into()) } else { Ok(()) }
+    // With a Content-Length beside it ELB passes the request in its default mode, and so it is here: the
+    // length is dropped and the connection closed afterwards (RFC 9112 section 6.1).
+    Ok(())
 }
 
-/// Whether there is a Content-Length; repeated lines must say the same (RFC 9110 section 8.6).
-fn check_content_length(headers: &HeaderMap) -> Result<bool, BadRequest> {
+/// Repeated lines must say the same (RFC 9110 section 8.6).
+fn check_content_length(headers: &HeaderMap) -> Result<(), BadRequest> {
     let mut first = None;
     for line in headers.get_all(header::CONTENT_LENGTH) {
         let length = parse_length(line).ok_or(BadRequest::MalformedContentLength)?;
@@ -170,7 +169,7 @@ fn check_content_length(headers: &HeaderMap) -> Result<bool, BadRequest> {
             return Err(BadRequest::ConflictingContentLength);
         }
     }
-    Ok(first.is_some())
+    Ok(())
 }
 
 /// Digits only: no sign, no list.

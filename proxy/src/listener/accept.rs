@@ -3,11 +3,13 @@
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use arc_swap::ArcSwap;
+use futures_util::FutureExt;
 use rand::Rng;
 use tokio::{
     net::{TcpListener, TcpStream},
     time::Instant,
 };
+use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -16,7 +18,8 @@ use crate::{
         self,
         state::{ListenerState, Shared},
     },
-    client::{ClientStream, Connection, Meter, Transport},
+    client::{ClientStream, Connection, Meter, Transport, connection::last_moment},
+    tls::accept::{HandshakeError, TlsInfo, TlsListener},
 };
 
 /// Pause after the system could not hand a connection over, for example for want of descriptors.
@@ -32,13 +35,18 @@ pub(super) async fn run(
     loop {
         let accepted = tokio::select! {
             biased;
-            () = stopped.cancelled() => return,
+            () = stopped.cancelled() => break,
             accepted = listener.accept() => accepted,
         };
         match accepted {
             Ok((tcp, client)) => {
-                let served = serve(tcp, client, Arc::clone(&state), Arc::clone(&shared));
-                shared.tracker.spawn(served);
+                shared.tracker.spawn(serve(
+                    tcp,
+                    client,
+                    Arc::clone(&state),
+                    Arc::clone(&shared),
+                    stopped.clone(),
+                ));
             }
             Err(error) if is_about_one_connection(&error) => {
                 tracing::debug!(%error, "a connection was gone before it was accepted");
@@ -49,6 +57,10 @@ pub(super) async fn run(
                 tokio::time::sleep(BACK_OFF).await;
             }
         }
+    }
+    // Who is already connected is served once more: closing the socket would reset them.
+    while let Some(Ok((tcp, client))) = listener.accept().now_or_never() {
+        shared.tracker.spawn(serve(tcp, client, Arc::clone(&state), Arc::clone(&shared), stopped.clone()));
     }
 }
 
@@ -65,6 +77,7 @@ async fn serve(
     client: SocketAddr,
     listener: Arc<ArcSwap<ListenerState>>,
     shared: Arc<Shared>,
+    closing: CancellationToken,
 ) {
     let accepted = Instant::now();
     let meter = Arc::new(Meter::new(accepted, std::time::SystemTime::now()));
@@ -77,7 +90,7 @@ async fn serve(
     };
     let (transport, tls) = match &state.tls {
         None => (Transport::Plain(tcp), None),
-        Some(tls) => match tls.accept(tcp, state.handshake_timeout).await {
+        Some(tls) => match handshake(tls, tcp, state.handshake_timeout, &closing).await {
             Ok((stream, info)) => (Transport::Tls(stream), Some(info)),
             Err(error) => {
                 state.load_balancer.metrics.client_tls_negotiation_error_count.inc();
@@ -88,7 +101,22 @@ async fn serve(
         },
     };
     let trace_id = ConnTraceId(rand::rng().random());
-    let connection = Arc::new(Connection { client, local, tls, meter: Arc::clone(&meter), trace_id, open });
+    let connection =
+        Arc::new(Connection { client, local, tls, meter: Arc::clone(&meter), trace_id, closing, open });
     drop(state);
     alb::connection::serve(shared, listener, connection, ClientStream::new(transport, meter)).await;
+}
+
+/// The TLS handshake; once the listener goes, a client has only a moment left for it.
+async fn handshake(
+    tls: &TlsListener,
+    tcp: TcpStream,
+    limit: Duration,
+    closing: &CancellationToken,
+) -> Result<(Box<TlsStream<TcpStream>>, TlsInfo), HandshakeError> {
+    tokio::select! {
+        biased;
+        accepted = tls.accept(tcp, limit) => accepted,
+        () = last_moment(closing) => Err(HandshakeError::TimedOut),
+    }
 }

@@ -4,7 +4,7 @@ use std::{
     collections::HashMap,
     io,
     net::{IpAddr, SocketAddr},
-    sync::Arc,
+    sync::{Arc, Weak},
     time::Duration,
 };
 
@@ -74,13 +74,17 @@ struct Destination {
 
 /// The access logs of all load balancers, by name. They outlive reloads that do not change them.
 #[derive(Debug, Default)]
-pub(super) struct Sinks(Mutex<HashMap<String, (Destination, Arc<Sink>)>>);
+pub(super) struct Sinks {
+    open: Mutex<HashMap<String, (Destination, Arc<Sink>)>>,
+    /// No longer wanted, but perhaps still written to by a WebSocket that was opened under them.
+    retired: Mutex<Vec<Weak<Sink>>>,
+}
 
 impl Sinks {
     /// Opens the logs that `model` wants and that are not open, and forgets those it does not want.
     /// A forgotten log writes its last lines and ends when the last request that uses it has ended.
     pub(super) fn apply(&self, model: &Model, metrics: &Metrics) -> io::Result<HashMap<String, Arc<Sink>>> {
-        let mut open = self.0.lock();
+        let mut open = self.open.lock();
         let mut wanted = HashMap::new();
         for load_balancer in &model.load_balancers {
             let attributes = &load_balancer.attributes;
@@ -96,19 +100,28 @@ impl Sinks {
             wanted.insert(load_balancer.name.clone(), (destination, sink));
         }
         let sinks = wanted.iter().map(|(name, (_, sink))| (name.clone(), Arc::clone(sink))).collect();
+        let left = open.drain().map(|(_, (_, sink))| sink);
+        let mut retired = self.retired.lock();
+        retired.retain(|sink| sink.strong_count() > 0);
+        retired.extend(left.filter(|sink| !is_among(sink, &wanted)).map(|sink| Arc::downgrade(&sink)));
         *open = wanted;
         Ok(sinks)
     }
 
     /// Writes what is queued, for at most `limit`.
     pub(super) async fn close(&self, limit: Duration) {
-        let open: Vec<Arc<Sink>> = self.0.lock().drain().map(|(_, (_, sink))| sink).collect();
-        for sink in open {
+        let mut sinks: Vec<Arc<Sink>> = self.open.lock().drain().map(|(_, (_, sink))| sink).collect();
+        sinks.extend(self.retired.lock().drain(..).filter_map(|sink| sink.upgrade()));
+        for sink in sinks {
             if !sink.close(limit).await {
                 tracing::error!("an access log could not be written to its end in time");
             }
         }
     }
+}
+
+fn is_among(sink: &Arc<Sink>, wanted: &HashMap<String, (Destination, Arc<Sink>)>) -> bool {
+    wanted.values().any(|(_, kept)| Arc::ptr_eq(sink, kept))
 }
 
 fn start(

@@ -12,6 +12,9 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 /// Bytes read at once. One TLS record's plaintext.
 const SCRATCH_LEN: usize = 16 * 1024;
 
+/// Steps that one direction may take before the other has its turn.
+const TRANSFERS: usize = 16;
+
 thread_local! {
     /// Where bytes are read to. Borrowed only inside one `poll`, which never waits.
     static SCRATCH: RefCell<Box<[u8]>> = RefCell::new(vec![0; SCRATCH_LEN].into_boxed_slice());
@@ -74,7 +77,7 @@ impl Direction {
         W: AsyncWrite,
     {
         let mut progress = Progress::Idle;
-        loop {
+        for _ in 0..TRANSFERS {
             match self.poll_drain(cx, writer.as_mut()) {
                 Poll::Ready(Ok(0)) => {}
                 Poll::Ready(Ok(_)) => progress = Progress::Moved,
@@ -119,6 +122,9 @@ impl Direction {
                 },
             }
         }
+        // More to do, after the other direction had its turn.
+        cx.waker().wake_by_ref();
+        progress
     }
 
     /// Writes what is pending. `Ready(Ok(n))`: `n` bytes were written and nothing is left.

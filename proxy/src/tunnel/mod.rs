@@ -169,6 +169,7 @@ impl Relay {
             Progress::Idle => {}
             Progress::Moved => self.last_activity = Instant::now(),
             Progress::Ended => {
+                self.last_activity = Instant::now();
                 self.first.get_or_insert(reader);
             }
             Progress::ReadFailed(error) => return Some(CloseReason::Failed { side: reader, error }),
