@@ -42,6 +42,7 @@ const BELOW_ALB: &[&str] = &[
     "proxy_protocol",
     "access_log",
     "metrics",
+    "client",
 ];
 
 const PROXY: Layers = Layers {
@@ -62,6 +63,7 @@ const PROXY: Layers = Layers {
         // Development certificates come with a stickiness key.
         ("tls", &["model", "stickiness"]),
         ("access_log", &["model", "metrics"]),
+        ("client", &["tls", "access_log", "metrics"]),
         ("alb", BELOW_ALB),
         (
             "nlb",
@@ -90,6 +92,7 @@ const PROXY: Layers = Layers {
                 "proxy_protocol",
                 "access_log",
                 "metrics",
+                "client",
                 "alb",
                 "nlb",
             ],
@@ -100,7 +103,7 @@ const PROXY: Layers = Layers {
     ],
     composition: &["server", "cli", "dev", "main", "lib"],
     libraries: &[
-        ("pingora*", &["alb", "listener", "tls", "health/check", "server"]),
+        ("pingora*", &["alb", "client"]),
         ("serde*", &["config", "admin"]),
         ("albeit_backend", &[]),
         ("tokio_websockets", &[]),
