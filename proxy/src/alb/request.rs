@@ -56,6 +56,10 @@ impl<'a> Target<'a> {
                 origin_form: raw,
             };
         }
+        if request.method == Method::CONNECT {
+            // Authority form: there is no path. The request is refused; this is for its record.
+            return Self { authority: std::str::from_utf8(raw).ok(), origin_form: b"" };
+        }
         match absolute_form(raw) {
             Some((authority, rest)) => Self { authority: Some(authority), origin_form: rest },
             None => Self { authority: None, origin_form: raw },
@@ -382,6 +386,15 @@ mod tests {
         assert!(refused("*"));
         assert!(!refused("/admin"));
         assert!(!refused("HTTP://h/admin"));
+    }
+
+    #[test]
+    fn connect_has_an_authority_and_no_path() {
+        let mut request = request(Version::HTTP_11, "a.test:80", &[("Host", "a.test:80")]);
+        request.set_method(Method::CONNECT);
+        let target = Target::of(&request);
+        assert_eq!((target.authority, target.origin_form), (Some("a.test:80"), &b""[..]));
+        assert_eq!(check(&request, target), Err(Cause::MethodNotAllowed));
     }
 
     #[test]
