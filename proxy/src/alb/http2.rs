@@ -57,7 +57,11 @@ pub async fn serve(
         () = last_moment(&connection.closing) => return,
     };
     let Ok(Ok(mut h2)) = greeting else {
-        return refused(&listener, &connection);
+        // A browser that opened a connection in advance and never used it has asked for nothing.
+        if connection.meter.received() > 0 {
+            refused(&listener, &connection);
+        }
+        return;
     };
     let digest = Arc::new(Digest::default());
     let active = Arc::new(Active::default());
