@@ -38,6 +38,8 @@ impl ElbResponse {
     /// When `location` holds bytes that no header field may hold.
     pub fn redirect(status: StatusCode, location: &str) -> Result<Self> {
         let mut response = Self::new(status, Some("text/html"), page(status).into())?;
+        // Stands before Location; its value is set when it is sent.
+        response.head.insert_header("Connection", "")?;
         response.head.insert_header("Location", location)?;
         Ok(response)
     }

@@ -40,9 +40,9 @@ pub(super) fn dev(args: &DevArgs) -> anyhow::Result<ExitCode> {
     make_certificates(&args.config)?;
     let options = Options {
         config: args.config.clone(),
-        scale: args.timers.time_scale,
+        scale: args.scale.time_scale,
         port_sharing: PortSharing::Exclusive,
-        drain: args.timers.drain,
+        drain: args.drain,
     };
     runtime()?.block_on(async {
         let tickets = prepare::tickets()?;
@@ -101,7 +101,8 @@ fn start_backends(model: &Model, args: &DevArgs) -> anyhow::Result<Backends> {
         let instance = format!("backend-{}", number + 1);
         let child = Command::new(&program)
             .args(["--address", &address.to_string(), "--port", &target.port.to_string()])
-            .args(["--instance", &instance, "--time-scale", &args.timers.time_scale.divisor().to_string()])
+            .args(["--drain", &format!("{}ms", args.drain.as_millis())])
+            .args(["--instance", &instance, "--time-scale", &args.scale.time_scale.divisor().to_string()])
             .stdin(Stdio::null())
             // Ctrl-C is for the balancer, which drains before its targets go.
             .process_group(0)

@@ -51,18 +51,18 @@ struct ConfigArg {
 struct RunArgs {
     #[command(flatten)]
     config: ConfigArg,
+    /// How long open work may go on after SIGTERM.
+    #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = parse_duration)]
+    drain: Duration,
     #[command(flatten)]
-    timers: TimerArgs,
+    scale: ScaleArg,
     /// Set `SO_REUSEPORT` on listeners, so that other sockets may share their ports.
     #[arg(long)]
     reuse_port: bool,
 }
 
 #[derive(Debug, Args)]
-struct TimerArgs {
-    /// How long open work may go on after SIGTERM.
-    #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = parse_duration)]
-    drain: Duration,
+struct ScaleArg {
     /// Divide every timer by this: with 60 an hour's idle timeout shows in a minute.
     #[arg(long, value_name = "DIVISOR", default_value = "1", value_parser = parse_time_scale)]
     time_scale: TimeScale,
@@ -80,8 +80,11 @@ struct DevArgs {
     /// The configuration file.
     #[arg(short, long, value_name = "FILE", default_value = "conf/dev.yaml")]
     config: PathBuf,
+    /// How long open work may go on after Ctrl-C.
+    #[arg(long, value_name = "DURATION", default_value = "5s", value_parser = parse_duration)]
+    drain: Duration,
     #[command(flatten)]
-    timers: TimerArgs,
+    scale: ScaleArg,
 }
 
 fn parse_duration(text: &str) -> Result<Duration, String> {

@@ -21,9 +21,9 @@ pub(super) fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
     start_logging();
     let options = Options {
         config: args.config.config.clone(),
-        scale: args.timers.time_scale,
+        scale: args.scale.time_scale,
         port_sharing: if args.reuse_port { PortSharing::Shared } else { PortSharing::Exclusive },
-        drain: args.timers.drain,
+        drain: args.drain,
     };
     runtime()?.block_on(async {
         let mut signals = Signals::new()?;
