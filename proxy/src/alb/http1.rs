@@ -178,8 +178,10 @@ fn is_version_refused(error: &Error) -> bool {
     sources(error).any(|source| source.downcast_ref() == Some(&httparse::Error::Version))
 }
 
+/// The engine's errors do not show what caused them by [`std::error::Error::source`].
 fn sources(error: &Error) -> impl Iterator<Item = &(dyn std::error::Error + 'static)> {
-    std::iter::successors(std::error::Error::source(error), |error| error.source())
+    let cause: &(dyn std::error::Error + 'static) = error.root_cause();
+    std::iter::successors(Some(cause), |error| error.source())
 }
 
 /// What our own checks say about a head that the HTTP engine could read but refused.
