@@ -90,6 +90,12 @@ impl Sink {
         }
     }
 
+    /// Cancelled once the writer has ended, with all lines written that it was given.
+    #[must_use]
+    pub fn finished(&self) -> CancellationToken {
+        self.finished.clone()
+    }
+
     /// Writes what is queued and ends the writer; lines sent later are lost and counted.
     ///
     /// Returns whether everything was written within `limit`.

@@ -9,6 +9,8 @@ use std::{
 };
 
 use parking_lot::Mutex;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
 
 use super::{prepare::Prepared, wall_clock};
 use crate::{
@@ -77,7 +79,14 @@ struct Destination {
 pub(super) struct Sinks {
     open: Mutex<HashMap<String, (Destination, Arc<Sink>)>>,
     /// No longer wanted, but perhaps still written to by a WebSocket that was opened under them.
-    retired: Mutex<Vec<Weak<Sink>>>,
+    retired: Mutex<Vec<Retired>>,
+}
+
+/// A log that goes with the last WebSocket that writes to it; its writer may be busy for longer.
+#[derive(Debug)]
+struct Retired {
+    sink: Weak<Sink>,
+    finished: CancellationToken,
 }
 
 impl Sinks {
@@ -102,21 +111,37 @@ impl Sinks {
         let sinks = wanted.iter().map(|(name, (_, sink))| (name.clone(), Arc::clone(sink))).collect();
         let left = open.drain().map(|(_, (_, sink))| sink);
         let mut retired = self.retired.lock();
-        retired.retain(|sink| sink.strong_count() > 0);
-        retired.extend(left.filter(|sink| !is_among(sink, &wanted)).map(|sink| Arc::downgrade(&sink)));
+        retired.retain(|log| !log.finished.is_cancelled());
+        retired.extend(left.filter(|sink| !is_among(sink, &wanted)).map(|sink| Retired::from(&sink)));
         *open = wanted;
         Ok(sinks)
     }
 
     /// Writes what is queued, for at most `limit`.
     pub(super) async fn close(&self, limit: Duration) {
-        let mut sinks: Vec<Arc<Sink>> = self.open.lock().drain().map(|(_, (_, sink))| sink).collect();
-        sinks.extend(self.retired.lock().drain(..).filter_map(|sink| sink.upgrade()));
-        for sink in sinks {
-            if !sink.close(limit).await {
-                tracing::error!("an access log could not be written to its end in time");
-            }
+        let open: Vec<Arc<Sink>> = self.open.lock().drain().map(|(_, (_, sink))| sink).collect();
+        for sink in open {
+            report(sink.close(limit).await);
         }
+        let retired: Vec<Retired> = self.retired.lock().drain(..).collect();
+        for log in retired {
+            report(match log.sink.upgrade() {
+                Some(sink) => sink.close(limit).await,
+                None => timeout(limit, log.finished.cancelled()).await.is_ok(),
+            });
+        }
+    }
+}
+
+impl From<&Arc<Sink>> for Retired {
+    fn from(sink: &Arc<Sink>) -> Self {
+        Self { sink: Arc::downgrade(sink), finished: sink.finished() }
+    }
+}
+
+fn report(written: bool) {
+    if !written {
+        tracing::error!("an access log could not be written to its end in time");
     }
 }
 
