@@ -9,6 +9,7 @@ use std::{
 
 use anyhow::{Context as _, Result, bail, ensure};
 use serde_json::Value;
+use tokio::process::ChildStdout;
 
 use crate::{
     access_log::{self, Record},
@@ -69,20 +70,22 @@ impl Albeit {
     /// # Errors
     /// When it ends or is not ready soon.
     pub async fn start_unsettled(config: Config) -> Result<Self> {
-        let mut albeit = Self::launch(config)?;
+        let process = Process::spawn("albeit", &binary()?, arguments(&config)?, config.dir())?;
+        let mut albeit = Self { process, config };
         albeit.wait_ready().await?;
         Ok(albeit)
     }
 
-    fn launch(config: Config) -> Result<Self> {
-        config.write()?;
-        let file = config.file();
-        let scale = config.time_scale.to_string();
-        let file = file.to_str().context("the directory's name is not UTF-8")?;
-        let args = ["run", "-c", file, "--reuse-port", "--drain", &config.drain, "--time-scale", &scale]
-            .map(String::from);
-        let process = Process::spawn("albeit", &binary()?, args, config.dir())?;
-        Ok(Self { process, config })
+    /// Starts the balancer, waits until it is ready, and gives its standard output to the caller.
+    ///
+    /// # Errors
+    /// When it ends or is not ready soon.
+    pub async fn start_piped(config: Config) -> Result<(Self, ChildStdout)> {
+        let (process, stdout) =
+            Process::spawn_piped("albeit", &binary()?, arguments(&config)?, config.dir())?;
+        let mut albeit = Self { process, config };
+        albeit.wait_ready().await?;
+        Ok((albeit, stdout))
     }
 
     async fn wait_ready(&mut self) -> Result<()> {
@@ -223,6 +226,16 @@ impl Albeit {
         self.process.signal("TERM").await?;
         self.process.exited(SOON).await
     }
+}
+
+/// Writes the configuration and says how to start with it.
+fn arguments(config: &Config) -> Result<Vec<String>> {
+    config.write()?;
+    let file = config.file();
+    let file = file.to_str().context("the directory's name is not UTF-8")?;
+    let scale = config.time_scale.to_string();
+    let args = ["run", "-c", file, "--reuse-port", "--drain", &config.drain, "--time-scale", &scale];
+    Ok(args.map(String::from).to_vec())
 }
 
 impl TargetHealth {

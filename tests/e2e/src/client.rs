@@ -118,9 +118,18 @@ impl Client {
     /// # Errors
     /// When the connection is refused or the handshake fails.
     pub async fn connect_tls(addr: SocketAddr, name: &str, config: Arc<ClientConfig>) -> Result<Self> {
-        let (stream, negotiated) = connect_tls(addr, name, config).await?;
-        let local = stream.get_ref().0.local_addr()?;
-        let host = format!("{name}:{}", addr.port());
+        Self::connect(addr).await?.start_tls(name, config).await
+    }
+
+    /// The TLS handshake on a connection that has carried nothing yet.
+    ///
+    /// # Errors
+    /// When the handshake fails.
+    pub async fn start_tls(self, name: &str, config: Arc<ClientConfig>) -> Result<Self> {
+        let local = self.local;
+        let (_, port) = self.host.rsplit_once(':').context("no port")?;
+        let host = format!("{name}:{port}");
+        let (stream, negotiated) = handshake(self.into_stream()?, name, config).await?;
         Ok(Self { stream: Box::new(stream), buffer: Vec::new(), local, host, tls: Some(negotiated) })
     }
 
@@ -309,9 +318,17 @@ pub async fn connect_tls(
     name: &str,
     config: Arc<ClientConfig>,
 ) -> Result<(tokio_rustls::client::TlsStream<TcpStream>, Negotiated)> {
-    let name = ServerName::try_from(name.to_owned())?;
     let stream = within(SOON, "connect", TcpStream::connect(addr)).await??;
     stream.set_nodelay(true)?;
+    handshake(stream, name, config).await
+}
+
+async fn handshake<S: Stream>(
+    stream: S,
+    name: &str,
+    config: Arc<ClientConfig>,
+) -> Result<(tokio_rustls::client::TlsStream<S>, Negotiated)> {
+    let name = ServerName::try_from(name.to_owned())?;
     let stream = within(SOON, "TLS handshake", TlsConnector::from(config).connect(name, stream)).await??;
     let session = stream.get_ref().1;
     let leaf = session.peer_certificates().and_then(|chain| chain.first()).context("no certificate")?;

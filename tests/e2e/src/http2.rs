@@ -1,12 +1,22 @@
 //! An HTTP/2 client over TLS.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{
+    collections::VecDeque,
+    convert::Infallible,
+    net::SocketAddr,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+};
 
 use anyhow::{Result, ensure};
 use bytes::Bytes;
 use http::{Request, Response};
-use http_body_util::{BodyExt as _, Full};
-use hyper::client::conn::http2::{SendRequest, handshake};
+use http_body_util::{BodyExt as _, Full, combinators::BoxBody};
+use hyper::{
+    body::{Body, Frame},
+    client::conn::http2::{SendRequest, handshake},
+};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use rustls::ClientConfig;
 use tokio::task::JoinSet;
@@ -18,7 +28,7 @@ use crate::{
 
 /// An HTTP/2 connection. Clones of its sender share it.
 pub struct Http2 {
-    sender: SendRequest<Full<Bytes>>,
+    sender: SendRequest<BoxBody<Bytes, Infallible>>,
     local: SocketAddr,
     _tasks: JoinSet<()>,
 }
@@ -50,10 +60,23 @@ impl Http2 {
     /// # Errors
     /// When the stream or connection fails, or nothing comes soon.
     pub async fn send(&self, request: Request<Bytes>) -> Result<Response<Bytes>> {
+        self.send_body(request.map(|body| Full::new(body).boxed())).await
+    }
+
+    /// The same with a body of unknown length: a DATA frame for each piece, `END_STREAM` on the last
+    /// and no `content-length`.
+    ///
+    /// # Errors
+    /// When the stream or connection fails, or nothing comes soon.
+    pub async fn send_pieces(&self, request: Request<Vec<Bytes>>) -> Result<Response<Bytes>> {
+        self.send_body(request.map(|pieces| Pieces(pieces.into()).boxed())).await
+    }
+
+    async fn send_body(&self, request: Request<BoxBody<Bytes, Infallible>>) -> Result<Response<Bytes>> {
         let mut sender = self.sender.clone();
         within(SOON, "HTTP/2 response", async move {
             sender.ready().await?;
-            let (parts, body) = sender.send_request(request.map(Full::new)).await?.into_parts();
+            let (parts, body) = sender.send_request(request).await?.into_parts();
             Ok(Response::from_parts(parts, body.collect().await?.to_bytes()))
         })
         .await?
@@ -69,5 +92,24 @@ impl Http2 {
             request = request.header(*name, *value);
         }
         self.send(request.body(Bytes::new())?).await
+    }
+}
+
+/// A body that does not tell its length.
+struct Pieces(VecDeque<Bytes>);
+
+impl Body for Pieces {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        Poll::Ready(self.0.pop_front().map(|piece| Ok(Frame::data(piece))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.0.is_empty()
     }
 }

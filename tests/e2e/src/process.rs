@@ -9,7 +9,7 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, ensure};
-use tokio::process::{Child, Command};
+use tokio::process::{Child, ChildStdout, Command};
 
 use crate::wait::{SOON, within};
 
@@ -36,13 +36,39 @@ impl Process {
         args: impl IntoIterator<Item = impl AsRef<OsStr>>,
         dir: &Path,
     ) -> Result<Self> {
+        let stdout = File::create(dir.join(format!("{name}.stdout")))?;
+        Self::spawn_into(name, binary, args, dir, stdout.into())
+    }
+
+    /// The same, but its standard output goes to the caller.
+    ///
+    /// # Errors
+    /// When the binary cannot be started.
+    pub fn spawn_piped(
+        name: &str,
+        binary: &Path,
+        args: impl IntoIterator<Item = impl AsRef<OsStr>>,
+        dir: &Path,
+    ) -> Result<(Self, ChildStdout)> {
+        let mut process = Self::spawn_into(name, binary, args, dir, Stdio::piped())?;
+        let stdout = process.child.stdout.take().context("no pipe")?;
+        Ok((process, stdout))
+    }
+
+    fn spawn_into(
+        name: &str,
+        binary: &Path,
+        args: impl IntoIterator<Item = impl AsRef<OsStr>>,
+        dir: &Path,
+        output: Stdio,
+    ) -> Result<Self> {
         let stdout = dir.join(format!("{name}.stdout"));
         let stderr = dir.join(format!("{name}.stderr"));
         let child = Command::new(binary)
             .args(args)
             .env("NO_COLOR", "1")
             .stdin(Stdio::null())
-            .stdout(File::create(&stdout)?)
+            .stdout(output)
             .stderr(File::create(&stderr)?)
             .kill_on_drop(true)
             .spawn()
@@ -63,7 +89,7 @@ impl Process {
         read_lossy(&self.stderr)
     }
 
-    /// What the process has written to standard output so far.
+    /// What the process has written to standard output so far, unless the caller reads it.
     #[must_use]
     pub fn stdout(&self) -> String {
         read_lossy(&self.stdout)

@@ -8,9 +8,11 @@ use albeit_e2e::{
     ca::ALL_VERSIONS,
     http2::Http2,
     target::{ok, switching_protocols},
+    wait::{SOON, within},
     websocket,
 };
 use anyhow::{Context as _, Result};
+use tokio::io::{AsyncBufReadExt as _, BufReader};
 
 struct Site {
     albeit: Albeit,
@@ -246,11 +248,35 @@ async fn lines_go_to_standard_output_too_when_the_attribute_says_so() -> Result<
     let albeit = Albeit::start(config.with_attribute("albeit.access_logs.stdout.enabled", true)).await?;
     albeit.get("/for-people").await?;
     let record = albeit.record("/for-people").await?;
-    albeit_e2e::eventually(albeit_e2e::wait::SOON, "the line on standard output", || async {
+    albeit_e2e::eventually(SOON, "the line on standard output", || async {
         let stdout = albeit.process.stdout();
         let line = stdout.lines().find(|line| line.contains("/for-people")).context("no line")?;
         anyhow::ensure!(Record::parse(line)? == record, "{line}");
         Ok(())
     })
     .await
+}
+
+#[tokio::test]
+async fn the_file_is_complete_though_nobody_reads_standard_output() -> Result<()> {
+    let target = Target::saying("ok")?;
+    let config = Config::forwarding_to(&[target.addr()])?;
+    let config = config.with_attribute("albeit.access_logs.stdout.enabled", true);
+    let (mut albeit, stdout) = Albeit::start_piped(config).await?;
+    let mut lines = BufReader::new(stdout).lines();
+    let mut client = albeit.client().await?;
+    client.get("/read").await?;
+    let line = within(SOON, "a line", lines.next_line()).await??.context("no line")?;
+    assert!(line.contains("/read"), "{line}");
+    drop(lines);
+    for number in 0..50 {
+        assert_eq!(client.get(&format!("/unread-{number}")).await?.status, 200);
+    }
+    albeit.records("/unread-", 50).await?;
+    // The file has all, so nothing is lost, and the reader's leaving is told once.
+    assert_eq!(albeit.metrics().await?.sum("albeit_access_log_lines_dropped_total", ""), 0.0);
+    let log = albeit.process.stderr();
+    assert_eq!(log.matches("no longer copied").count(), 1, "{log}");
+    assert!(albeit.stop().await?.success());
+    Ok(())
 }

@@ -107,6 +107,36 @@ async fn malformed_requests_are_refused_inside_tls_too() -> Result<()> {
     Ok(())
 }
 
+#[tokio::test]
+async fn what_is_refused_with_505_or_501_is_logged() -> Result<()> {
+    let site = site().await?;
+    let port = site.albeit.listener(0)?.port();
+    let coded = b"POST /coded?x=1 HTTP/1.1\r\nHost: a\r\nUser-Agent: e2e\r\nTransfer-Encoding: gzip\r\n\r\n";
+    assert_eq!(answer_to(site.albeit.client().await?, coded).await?, Some(501));
+    let record = site.albeit.record("/coded").await?;
+    assert_eq!(record.request(), format!("POST http://a:{port}/coded?x=1 HTTP/1.1"));
+    assert_eq!((record["elb_status_code"].as_str(), record["user_agent"].as_str()), ("501", "e2e"));
+
+    for (number, version) in ["HTTP/3.1", "HTTP/1.2", "HTTP/2.0"].into_iter().enumerate() {
+        let request = format!("GET /version {version}\r\nHost: a\r\n\r\n");
+        let status = answer_to(site.albeit.client().await?, request.as_bytes()).await?;
+        assert_eq!(status, Some(505), "{version}");
+        let records = site.albeit.records("", number + 2).await?;
+        assert_eq!(records.last().map(|r| r["elb_status_code"].as_str()), Some("505"), "{version}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_head_without_end_is_answered_with_400_not_just_cut() -> Result<()> {
+    let site = site().await?;
+    let endless = [b"GET /endless HTTP/1.1\r\nHost: a\r\nX: ", vec![b'a'; 200 << 10].as_slice()].concat();
+    for client in [site.albeit.client().await?, secure(&site).await?] {
+        assert_eq!(answer_to(client, &endless).await?, Some(400));
+    }
+    Ok(())
+}
+
 /// ELB passes such a request on in defensive mode and closes afterwards; refusing it is as good.
 /// What must never happen is that the bytes after the last chunk become a request.
 #[tokio::test]

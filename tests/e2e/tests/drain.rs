@@ -1,16 +1,18 @@
 //! Shutdown on SIGTERM, and deregistration of targets by a reload.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use albeit_e2e::{
-    Albeit, Client, Config, Step, Target,
+    Albeit, Ca, Client, Config, Step, Target,
     albeit::TargetHealth,
+    ca::ALL_VERSIONS,
     eventually,
     target::{Gate, ok, switching_protocols},
     wait::SOON,
     websocket::upgrade,
 };
 use anyhow::{Context as _, Result, bail, ensure};
+use serde_json::json;
 use tokio::time::Instant;
 
 /// A target that upgrades WebSockets, and answers anything else once the gate is open.
@@ -116,6 +118,44 @@ async fn idle_keep_alive_connections_do_not_delay_the_exit() -> Result<()> {
     client.get("/").await?;
     assert!(albeit.stop().await?.success());
     client.closed().await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn who_has_just_connected_is_still_served_and_who_is_idle_is_not_waited_for() -> Result<()> {
+    let (target, _gate) = gated()?;
+    let ca = Ca::try_new()?;
+    let fixed = json!({ "fixed_response": { "status_code": "200", "content_type": "text/plain", "message_body": "hi" } });
+    let mut config = Config::forwarding_to(&[target.addr()])?.with_https(&ca)?;
+    config.listeners = config
+        .listeners
+        .into_iter()
+        .map(|listener| listener.with_rule(1, json!({ "path_pattern": ["/hi"] }), fixed.clone()))
+        .collect();
+    config.drain = "300s".to_owned();
+    let mut albeit = Albeit::start(config).await?;
+    let secure = albeit.listener(1)?;
+    let tls = ca.client(&["http/1.1"], ALL_VERSIONS)?;
+    // Keeps the balancer draining.
+    let mut socket = albeit.client().await?;
+    upgrade(&mut socket, "/socket").await?;
+    let mut idle = albeit.client().await?;
+    assert_eq!(idle.get("/hi").await?.status, 200);
+    let fresh = Client::connect(secure).await?;
+    let mut shaken = Client::connect_tls(secure, "localhost", Arc::clone(&tls)).await?;
+
+    albeit.process.signal("TERM").await?;
+    refused(&albeit).await?;
+    let mut fresh = fresh.start_tls("localhost", tls).await?;
+    for client in [&mut fresh, &mut shaken] {
+        let answer = client.get("/hi").await?;
+        assert_eq!((answer.status, answer.header("connection")?), (200, "close"));
+        client.closed().await?;
+    }
+    assert!(idle.closed().await?.is_empty());
+    albeit.process.still_running()?;
+    socket.send("alive").await?;
+    assert_eq!(socket.read_exactly(5).await?, b"alive");
     Ok(())
 }
 

@@ -5,6 +5,8 @@ mod access_log;
 #[cfg(test)]
 mod bad_input;
 #[cfg(test)]
+mod bodies;
+#[cfg(test)]
 mod config_cli;
 #[cfg(test)]
 mod dev;
@@ -32,5 +34,7 @@ mod stickiness;
 mod timeouts;
 #[cfg(test)]
 mod tls_sni;
+#[cfg(test)]
+mod upgrade;
 #[cfg(test)]
 mod websocket;

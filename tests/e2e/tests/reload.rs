@@ -9,16 +9,16 @@ use std::{
 };
 
 use albeit_e2e::{
-    Albeit, Ca, Client, Config, Group, Listener, Step, Target,
+    Albeit, Ca, Client, Config, Group, Listener, Step, Target, access_log,
     ca::ALL_VERSIONS,
-    eventually,
-    target::{ok, switching_protocols},
+    eventually, forward,
+    target::{Gate, ok, switching_protocols},
     wait::SOON,
     websocket::upgrade,
 };
 use anyhow::{Result, bail, ensure};
 use serde_json::json;
-use tokio::task::JoinSet;
+use tokio::{io::AsyncReadExt as _, task::JoinSet};
 
 fn fixed(body: &str) -> serde_json::Value {
     json!({ "fixed_response": { "status_code": "200", "content_type": "text/plain", "message_body": body } })
@@ -201,6 +201,125 @@ async fn listeners_come_and_go() -> Result<()> {
     })
     .await?;
     assert_eq!(kept.get("/").await?.text(), "first", "a connection from before both reloads");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_removed_listener_ends_its_requests_and_keeps_its_websockets() -> Result<()> {
+    let gate = Gate::default();
+    let held = gate.clone();
+    let target = Target::start(move |request| match request.path() {
+        "/socket" => vec![Step::Send(switching_protocols()), Step::Relay],
+        "/in-flight" => vec![Step::Await(held.clone()), Step::Send(ok("done"))],
+        _ => vec![Step::Send(ok("ok"))],
+    })?;
+    let config = Config::forwarding_to(&[target.addr()])?;
+    let removed = Listener::http(forward("web"))?;
+    let addr = removed.addr();
+    let mut albeit = Albeit::start(config.clone().with_listener(removed)).await?;
+    let mut kept = albeit.client().await?;
+    kept.get("/").await?;
+    let mut idle = Client::connect(addr).await?;
+    idle.get("/").await?;
+    let mut socket = Client::connect(addr).await?;
+    upgrade(&mut socket, "/socket").await?;
+    let mut busy = Client::connect(addr).await?;
+    busy.send("GET /in-flight HTTP/1.1\r\nHost: a\r\n\r\n").await?;
+    target.request(4).await?;
+
+    albeit.reload(config).await?;
+    assert!(idle.closed().await?.is_empty());
+    gate.open();
+    let answer = busy.response().await?;
+    assert_eq!((answer.status, answer.text()), (200, "done".to_owned()));
+    assert_eq!(answer.header("connection")?, "close");
+    assert!(busy.closed().await?.is_empty());
+    socket.send("alive").await?;
+    assert_eq!(socket.read_exactly(5).await?, b"alive");
+    assert_eq!(kept.get("/").await?.status, 200, "a connection of the other listener");
+    Ok(())
+}
+
+/// A log that a reload has moved away gets what was begun under it, at its close and at shutdown.
+#[tokio::test]
+async fn websockets_are_logged_where_they_were_opened() -> Result<()> {
+    const OPEN: usize = 100;
+    let target = Target::start(|request| match request.path() {
+        "/moved" => vec![Step::Send(ok("ok"))],
+        _ => vec![Step::Send(switching_protocols()), Step::Relay],
+    })?;
+    let mut config = Config::forwarding_to(&[target.addr()])?;
+    config.drain = "1s".to_owned();
+    let mut albeit = Albeit::start(config.clone()).await?;
+    let mut closing = albeit.client().await?;
+    upgrade(&mut closing, "/closed-later").await?;
+    let mut open = Vec::new();
+    for _ in 0..OPEN {
+        let mut client = albeit.client().await?;
+        upgrade(&mut client, "/open-to-the-end").await?;
+        open.push(client);
+    }
+
+    let elsewhere = config.dir().join("elsewhere");
+    albeit.reload(config.clone().with_attribute("access_logs.s3.bucket", json!(elsewhere))).await?;
+    eventually(SOON, "a record in the new place", || async {
+        albeit.get("/moved").await?;
+        ensure!(!access_log::read(&elsewhere)?.is_empty(), "none yet");
+        Ok(())
+    })
+    .await?;
+    closing.finish_writing().await?;
+    closing.closed().await?;
+    assert_eq!(albeit.record("/closed-later").await?["elb_status_code"], "101");
+    assert!(albeit.stop().await?.success());
+    // The process has gone: what is not written now never will be.
+    let written = access_log::read(&config.dir().join("logs"))?;
+    let at_the_end = written.iter().filter(|record| record.request().contains("/open-to-the-end")).count();
+    assert_eq!(at_the_end, OPEN);
+    let moved = access_log::read(&elsewhere)?;
+    assert!(moved.iter().all(|record| record.request().contains("/moved")), "{moved:?}");
+    Ok(())
+}
+
+/// The writer of the old log is held up by standard output that nobody reads, until all else has ended.
+#[tokio::test]
+async fn the_end_waits_for_the_writer_of_a_log_that_was_moved_away() -> Result<()> {
+    const LINES: usize = 300;
+    let target = Target::start(|request| match request.path() {
+        "/socket" => vec![Step::Send(switching_protocols()), Step::Relay],
+        _ => vec![Step::Send(ok("ok"))],
+    })?;
+    let mut config = Config::forwarding_to(&[target.addr()])?;
+    config.drain = "1s".to_owned();
+    let copied = config.clone().with_attribute("albeit.access_logs.stdout.enabled", true);
+    let (mut albeit, mut stdout) = Albeit::start_piped(copied).await?;
+    let mut socket = albeit.client().await?;
+    upgrade(&mut socket, "/socket").await?;
+    let mut client = albeit.client().await?;
+    for _ in 0..LINES {
+        // More than a pipe holds.
+        client.get("/a-long-path-that-fills-the-pipe-to-standard-output-which-nobody-reads-yet").await?;
+    }
+    let elsewhere = config.dir().join("elsewhere");
+    albeit.reload(config.clone().with_attribute("access_logs.s3.bucket", json!(elsewhere))).await?;
+    eventually(SOON, "a record in the new place", || async {
+        albeit.get("/moved").await?;
+        ensure!(!access_log::read(&elsewhere)?.is_empty(), "none yet");
+        Ok(())
+    })
+    .await?;
+    albeit.process.signal("TERM").await?;
+    socket.closed().await?;
+    let mut copy = Vec::new();
+    stdout.read_to_end(&mut copy).await?;
+    assert!(albeit.process.exited(SOON).await?.success());
+    // The process has gone: what is not written now never will be.
+    let mut written = albeit.access_log()?;
+    // Logged before the reload took effect.
+    written.retain(|record| !record.request().contains("/moved"));
+    assert_eq!(written.len(), LINES + 1);
+    let copied = String::from_utf8(copy)?.lines().filter(|line| !line.contains("/moved")).count();
+    assert_eq!(copied, LINES + 1);
     Ok(())
 }
 

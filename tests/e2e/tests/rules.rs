@@ -114,3 +114,22 @@ async fn a_location_of_more_than_8_kib_gets_507() -> Result<()> {
     assert_eq!(albeit.get(&format!("/{}", "a".repeat(9_000))).await?.status, 507);
     Ok(())
 }
+
+#[tokio::test]
+async fn an_absolute_target_matches_by_its_path_and_what_is_no_path_is_refused() -> Result<()> {
+    let listener = Listener::http(fixed(404, "default"))?.with_rule(
+        1,
+        json!({ "path_pattern": ["/admin/*"] }),
+        fixed(403, "admin"),
+    );
+    let albeit = with_listener(listener).await?;
+    for target in ["http://h/admin/x", "HTTP://h/admin/x", "hTTps://h/admin/x?y"] {
+        let answer = get(&albeit, "h", target).await?;
+        assert_eq!((answer.status, answer.text()), (403, "admin".to_owned()), "{target}");
+    }
+    // A target that understood these after all would be reached past the rule.
+    for target in ["ws://h/admin/x", "admin/x", "ftp://h/admin/x", "http:/admin/x"] {
+        assert_eq!(get(&albeit, "h", target).await?.status, 400, "{target}");
+    }
+    Ok(())
+}

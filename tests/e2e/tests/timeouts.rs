@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use albeit_e2e::{Albeit, Config, Step, Target, target::ok};
+use albeit_e2e::{Albeit, Config, Group, Listener, Step, Target, forward, target::ok};
 use anyhow::Result;
+use serde_json::json;
 use tokio::time::Instant;
 
 /// An idle timeout of 1 s: 10 s divided by 10.
@@ -73,23 +74,24 @@ async fn a_slow_answer_with_steady_bytes_is_not_cut() -> Result<()> {
     Ok(())
 }
 
-#[tokio::test]
-async fn after_the_client_keep_alive_duration_one_more_request_is_served() -> Result<()> {
-    let target = Target::start(|_| vec![Step::Send(ok("ok"))])?;
-    // 60 s divided by 60.
-    let config = Config::forwarding_to(&[target.addr()])?
+/// A client keep-alive duration of 1 s, 60 s divided by 60, and no idle timeout to speak of.
+fn one_second_of_keep_alive(config: Config) -> Config {
+    config
         .with_attribute("client_keep_alive.seconds", 60)
         .with_attribute("idle_timeout.timeout_seconds", 4000)
-        .with_time_scale(60);
-    let albeit = Albeit::start(config).await?;
+        .with_time_scale(60)
+}
+
+/// Asks for `path` again and again on one connection, until an answer after 1 s is its last.
+async fn serves_one_more(albeit: &Albeit, path: &str, status: u16) -> Result<()> {
     let mut client = albeit.client().await?;
     let started = Instant::now();
     let mut rhythm = tokio::time::interval(Duration::from_millis(100));
     loop {
         rhythm.tick().await;
         let asked = started.elapsed();
-        let answer = client.get("/").await?;
-        assert_eq!(answer.status, 200);
+        let answer = client.get(path).await?;
+        assert_eq!(answer.status, status);
         if answer.headers("connection").contains(&"close") {
             assert!(asked > Duration::from_millis(900), "closed after {asked:?}");
             break;
@@ -97,5 +99,30 @@ async fn after_the_client_keep_alive_duration_one_more_request_is_served() -> Re
         assert!(asked < Duration::from_secs(2), "still open after {asked:?}");
     }
     assert!(client.closed().await?.is_empty());
+    Ok(())
+}
+
+#[tokio::test]
+async fn after_the_client_keep_alive_duration_one_more_request_is_served() -> Result<()> {
+    let target = Target::start(|_| vec![Step::Send(ok("ok"))])?;
+    let config = Config::forwarding_to(&[target.addr()])?;
+    let albeit = Albeit::start(one_second_of_keep_alive(config)).await?;
+    serves_one_more(&albeit, "/", 200).await
+}
+
+#[tokio::test]
+async fn answers_of_the_balancer_are_the_last_of_their_connection_too() -> Result<()> {
+    let redirect = json!({ "redirect": { "path": "/elsewhere", "status_code": "HTTP_302" } });
+    let fixed = json!({ "fixed_response": { "status_code": "200", "content_type": "text/plain", "message_body": "x" } });
+    let listener = Listener::http(forward("nobody"))?
+        .with_rule(1, json!({ "path_pattern": ["/redirect"] }), redirect)
+        .with_rule(2, json!({ "path_pattern": ["/fixed"] }), fixed);
+    let config = Config::try_new()?.with_group(Group::new("nobody", &[])).with_listener(listener);
+    let albeit = Albeit::start(one_second_of_keep_alive(config)).await?;
+    tokio::try_join!(
+        serves_one_more(&albeit, "/redirect", 302),
+        serves_one_more(&albeit, "/fixed", 200),
+        serves_one_more(&albeit, "/error", 503),
+    )?;
     Ok(())
 }

@@ -314,14 +314,3 @@ fn resident_kib(albeit: &Albeit) -> Result<u64> {
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("no VmRSS")?;
     Ok(line.trim().trim_end_matches(" kB").parse()?)
 }
-
-#[tokio::test]
-async fn other_upgrades_are_not_passed_on() -> Result<()> {
-    let target = Target::saying("plain")?;
-    let albeit = in_front_of(&target).await?;
-    let headers = ["Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c", "HTTP2-Settings: AAMAAABkAAQAAP__"];
-    let answer = albeit.client().await?.get_with("/", &headers).await?;
-    assert_eq!((answer.status, answer.text()), (200, "plain".to_owned()));
-    assert!(target.request(1).await?.headers("upgrade").is_empty());
-    Ok(())
-}

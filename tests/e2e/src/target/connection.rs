@@ -13,7 +13,7 @@ use tokio::{
     task::JoinSet,
 };
 
-use super::{Request, Shared, Step, response};
+use super::{Reads, Request, Shared, Step, response};
 
 pub(super) async fn accept(listener: TcpListener, shared: Arc<Shared>) {
     let mut connections = JoinSet::new();
@@ -59,7 +59,9 @@ impl Connection {
         let head: Vec<u8> = self.buffer.drain(..end).collect();
         let head = String::from_utf8_lossy(&head).into_owned();
         let mut request = Request { head, body: Vec::new(), connection: 0, number: self.served };
-        request.body = self.read_body(&request).await?;
+        if shared.reads == Reads::Requests {
+            request.body = self.read_body(&request).await?;
+        }
         if !is_health_check(&request) {
             let index = *self.index.get_or_insert_with(|| shared.connections.fetch_add(1, Ordering::Relaxed));
             request.connection = index;
@@ -123,6 +125,7 @@ impl Connection {
                 Step::Send(bytes) => self.stream.write_all(&bytes).await?,
                 Step::Pause(time) => tokio::time::sleep(time).await,
                 Step::Await(gate) => gate.wait().await,
+                Step::LimitSendBuffer(bytes) => SockRef::from(&self.stream).set_send_buffer_size(bytes)?,
                 Step::FinishWriting => self.stream.shutdown().await?,
                 Step::Relay => self.tunnel(shared, Echo::On).await?,
                 Step::Collect => self.tunnel(shared, Echo::Off).await?,

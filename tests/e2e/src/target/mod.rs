@@ -29,6 +29,8 @@ pub enum Step {
     Pause(Duration),
     /// Waits until the test opens the gate.
     Await(Gate),
+    /// From now on the system keeps about this many bytes unsent: writing more waits for the balancer to read.
+    LimitSendBuffer(usize),
     /// Sends FIN and goes on reading.
     FinishWriting,
     /// Sends back all that comes, until end of stream; recorded in [`Target::tunnelled`].
@@ -39,6 +41,15 @@ pub enum Step {
     Close,
     /// Closes the connection with RST.
     Reset,
+}
+
+/// What a target reads before its script runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Reads {
+    /// The whole request.
+    Requests,
+    /// The head alone.
+    Heads,
 }
 
 /// A condition that a test sets once.
@@ -68,7 +79,7 @@ impl Gate {
 pub struct Request {
     /// The head's bytes, with the empty line at its end.
     pub head: String,
-    /// The body, chunks joined.
+    /// The body, chunks joined; empty for a target that reads heads only.
     pub body: Vec<u8>,
     /// Number of the connection it came on, from 0, health checks not counted.
     pub connection: usize,
@@ -110,6 +121,7 @@ impl Request {
 type Script = dyn Fn(&Request) -> Vec<Step> + Send + Sync;
 
 struct Shared {
+    reads: Reads,
     script: Box<Script>,
     requests: watch::Sender<Vec<Request>>,
     tunnelled: watch::Sender<Tunnelled>,
@@ -141,18 +153,24 @@ impl Target {
     /// # Errors
     /// When no port can be had.
     pub fn start(script: impl Fn(&Request) -> Vec<Step> + Send + Sync + 'static) -> Result<Self> {
-        Self::start_on(HeldPort::try_new()?, script)
+        Self::start_reading(Reads::Requests, script)
     }
 
-    /// The same on a given port.
+    /// Starts a target that runs `script` before it reads a request's body: it stays for
+    /// [`Step::Relay`] and [`Step::Collect`].
     ///
     /// # Errors
-    /// When the port cannot be listened on.
-    pub fn start_on(
-        port: HeldPort,
+    /// When no port can be had.
+    pub fn start_at_heads(script: impl Fn(&Request) -> Vec<Step> + Send + Sync + 'static) -> Result<Self> {
+        Self::start_reading(Reads::Heads, script)
+    }
+
+    fn start_reading(
+        reads: Reads,
         script: impl Fn(&Request) -> Vec<Step> + Send + Sync + 'static,
     ) -> Result<Self> {
         let shared = Arc::new(Shared {
+            reads,
             script: Box::new(script),
             requests: watch::Sender::default(),
             tunnelled: watch::Sender::default(),
@@ -161,7 +179,7 @@ impl Target {
             health_silent: AtomicBool::new(false),
             health_checks: watch::Sender::default(),
         });
-        let mut target = Self { port, shared, tasks: JoinSet::new() };
+        let mut target = Self { port: HeldPort::try_new()?, shared, tasks: JoinSet::new() };
         target.resume()?;
         Ok(target)
     }
