@@ -2,8 +2,8 @@
 //! library.
 //!
 //! [`handshake`] validates an upgrade request, [`Socket`] reads messages and
-//! writes queued ones. Fragments are assembled, pings are answered and close
-//! frames are echoed inside. Extensions are not negotiated.
+//! writes queued ones. Fragments are assembled, pings are answered (one at a
+//! time) and close frames are echoed inside. Extensions are not negotiated.
 
 mod close;
 pub mod handshake;
@@ -63,6 +63,8 @@ pub enum Failure {
 pub struct Socket {
     inner: WebSocketStream<Stream>,
     unflushed: bool,
+    /// The answer to a ping is not written yet.
+    answering: bool,
 }
 
 impl Socket {
@@ -71,7 +73,7 @@ impl Socket {
     #[must_use]
     pub fn new(stream: Stream, message_limit: usize) -> Self {
         let limits = Limits::default().max_payload_len(Some(message_limit));
-        Self { inner: ServerBuilder::new().limits(limits).serve(stream), unflushed: false }
+        Self { inner: ServerBuilder::new().limits(limits).serve(stream), unflushed: false, answering: false }
     }
 
     /// Queues a text message. The payload must be UTF-8.
@@ -117,18 +119,26 @@ impl Socket {
             match Pin::new(&mut self.inner).poll_flush(cx) {
                 Poll::Ready(Ok(())) => {
                     self.unflushed = false;
+                    self.answering = false;
                     return Poll::Ready(Event::Flushed);
                 }
                 Poll::Ready(Err(_)) => return Poll::Ready(Event::Failed(Failure::Io)),
                 Poll::Pending => {}
             }
         }
-        if reading == Reading::Paused {
+        if reading == Reading::Paused || self.answering {
             return Poll::Pending;
         }
         Poll::Ready(match ready!(Pin::new(&mut self.inner).poll_next(cx)) {
             None => Event::Closed(None),
-            Some(Ok(message)) => event_of(message),
+            Some(Ok(message)) => {
+                // The library has queued a pong. Nothing is read until it is
+                // written, so that a peer that pings and does not read is
+                // slowed down instead of filling the queue.
+                self.answering = message.is_ping();
+                self.unflushed |= self.answering;
+                event_of(message)
+            }
             Some(Err(Error::Protocol(_))) => Event::Failed(Failure::Protocol),
             Some(Err(Error::PayloadTooLong { .. })) => Event::Failed(Failure::TooLarge),
             Some(Err(_)) => Event::Failed(Failure::Io),

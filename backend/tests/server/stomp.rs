@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use albeit_backend::config::ClientPublish;
+use tokio::io::AsyncWriteExt;
 
 use crate::harness::{soon, start};
 
@@ -170,4 +171,22 @@ async fn a_blocked_write_ends_at_the_time_limit_though_nothing_more_is_sent() {
     soon(closed).await;
     assert_eq!(server.services.metrics.slow_consumers.with_label_values(&["time"]).get(), 1);
     assert_eq!(server.services.metrics.slow_consumers.with_label_values(&["buffer"]).get(), 0);
+}
+
+#[tokio::test]
+async fn a_client_that_pings_and_does_not_read_is_slowed_down_and_closed() {
+    let server = start(|config| {
+        config.stomp.send_time_limit = Duration::from_millis(300);
+        config.websocket.close_timeout = Duration::from_millis(100);
+    });
+    let mut client = server.stomp().await;
+    // 100 bytes, masked with zeros.
+    let ping = [&[0x89, 0x80 | 100, 0, 0, 0, 0][..], &[b'x'; 100]].concat();
+    let pings = ping.repeat(1000);
+    let mut sent = 0;
+    while soon(client.0.get_mut().write_all(&pings)).await.is_ok() {
+        sent += pings.len();
+        assert!(sent < 256 << 20, "every ping was taken and no pong was read");
+    }
+    assert_eq!(server.services.metrics.slow_consumers.with_label_values(&["time"]).get(), 1);
 }
