@@ -148,10 +148,16 @@ impl Socket {
     /// Sends a close frame after what is queued, waits for the peer's and
     /// closes the connection, all before `deadline`. `reason` is cut to the 123
     /// bytes that a close frame can hold.
+    ///
+    /// The connection is read to its end: a reset, sent for bytes left unread,
+    /// would take the close frame away from a peer that is still sending.
     pub async fn close(mut self, code: CloseCode, reason: &str, deadline: Instant) {
         self.queue(close::message(code, reason));
-        let closing = poll_fn(|cx| Pin::new(&mut self.inner).poll_close(cx));
-        if !matches!(timeout_at(deadline, closing).await, Ok(Ok(()))) {
+        let closing = async {
+            poll_fn(|cx| Pin::new(&mut self.inner).poll_close(cx)).await.map_err(drop)?;
+            tokio::io::copy(self.inner.get_mut(), &mut tokio::io::sink()).await.map_err(drop)
+        };
+        if !matches!(timeout_at(deadline, closing).await, Ok(Ok(_))) {
             tracing::debug!(code = code.as_u16(), "closing handshake was not finished");
         }
     }

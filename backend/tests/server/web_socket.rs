@@ -81,6 +81,18 @@ async fn a_message_above_the_limit_closes_with_1009() {
 }
 
 #[tokio::test]
+async fn a_message_far_above_the_limit_is_told_so_though_its_sender_goes_on() {
+    let server = start(|config| config.websocket.echo_message_size_limit = 100);
+    // A head that announces 8 MiB, and the 8 MiB.
+    let head = [&b"\x82\xff"[..], &(8_u64 << 20).to_be_bytes(), &[0; 4]].concat();
+    let mut tcp = upgraded(&server, &[&head]).await;
+    soon(tcp.0.write_all(&vec![0; 8 << 20])).await.unwrap();
+    let mut close = [0; 4];
+    soon(tcp.0.read_exact(&mut close)).await.unwrap();
+    assert_eq!((close[0], u16::from_be_bytes([close[2], close[3]])), (0x88, 1009));
+}
+
+#[tokio::test]
 async fn what_is_no_handshake_is_refused() {
     let server = start(|_| {});
     let upgrade = "Upgrade: websocket\r\nConnection: Upgrade\r\n";
