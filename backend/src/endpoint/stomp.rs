@@ -47,14 +47,16 @@ pub async fn serve(socket: Socket, services: Arc<Services>, session: String, jit
     tokio::select! {
         closing = connection.run() => {
             // Deliveries end here, before the closing handshake.
-            let Connection { socket, outbox, subscriptions, .. } = connection;
+            let Connection { socket, outbox, subscriptions, processing, .. } = connection;
             drop((subscriptions, outbox));
-            if let Some((code, reason)) = closing {
-                let deadline = Instant::now() + close_timeout;
-                tokio::select! {
-                    () = socket.close(code, reason, deadline) => {}
-                    () = aborting.cancelled() => {}
+            let close = async {
+                if let Some((code, reason)) = closing {
+                    socket.close(code, reason, Instant::now() + close_timeout).await;
                 }
+            };
+            tokio::select! {
+                ((), ()) = futures_util::future::join(close, finish(processing)) => {}
+                () = aborting.cancelled() => {}
             }
         }
         () = aborting.cancelled() => {}
@@ -132,9 +134,9 @@ impl Connection {
     /// Runs until the connection is to be closed, or is gone already.
     async fn run(&mut self) -> Option<Closing> {
         let services = Arc::clone(&self.services);
-        let closing = services.lifecycle.closing();
+        let leaving = services.lifecycle.closing().cancelled();
         let timer = tokio::time::sleep(NEVER);
-        tokio::pin!(timer);
+        tokio::pin!(leaving, timer);
         loop {
             let now = Instant::now();
             if self.session.poll_timeout().is_some_and(|at| now >= at) {
@@ -160,7 +162,7 @@ impl Connection {
                     }
                 }
                 outcome = processed(&mut self.processing) => match outcome {
-                    Ok(()) => self.session.accept(),
+                    Ok(()) => self.session.accept(Instant::now()),
                     Err(rejection) => {
                         self.session.reject(&rejection.message, &rejection.explanation);
                     }
@@ -168,7 +170,7 @@ impl Connection {
                 () = self.outbox.filled(), if !writing => {}
                 () = self.outbox.overflowed(), if writing => {}
                 () = timer.as_mut() => {}
-                () = closing.cancelled(), if self.leave_at.is_none() => {
+                () = &mut leaving, if self.leave_at.is_none() => {
                     let delay = services.jitter_window().mul_f64(self.jitter);
                     self.leave_at = Some(Instant::now() + delay);
                 }
@@ -195,17 +197,18 @@ impl Connection {
 
     fn next_timer(&self) -> Option<Instant> {
         let session = self.session.poll_timeout();
-        let leave = self.leave_at.filter(|_| self.closing.is_none());
+        let leave = self.leave_at.filter(|_| self.closing.is_none() && self.processing.is_none());
         session.into_iter().chain(self.write_deadline).chain(leave).min()
     }
 
-    /// Carries out what the session wants, up to a frame that takes time.
+    /// Carries out what the session wants, up to a frame that takes time. A
+    /// server that leaves does so after the frames that have been read.
     fn process(&mut self, now: Instant) {
-        if self.closing.is_none() && self.leave_at.is_some_and(|at| now >= at) {
-            self.closing = Some((CloseCode::GoingAway, "server is going away"));
-        }
-        while self.closing.is_none() && self.processing.is_none() {
+        while self.closing.is_none() {
             let Some(output) = self.session.poll_output(now) else {
+                if self.processing.is_none() && self.leave_at.is_some_and(|at| now >= at) {
+                    self.close((CloseCode::GoingAway, "server is going away"));
+                }
                 return;
             };
             match output {
@@ -215,10 +218,10 @@ impl Connection {
                     }
                 }
                 Output::Ping => self.socket.queue_ping(),
-                Output::Subscribe { id, destination } => self.subscribe(id, &destination),
+                Output::Subscribe { id, destination } => self.subscribe(now, id, &destination),
                 Output::Unsubscribe(key) => {
                     self.subscriptions.remove(&key);
-                    self.session.accept();
+                    self.session.accept(now);
                 }
                 Output::Send(frame) => {
                     let services = Arc::clone(&self.services);
@@ -226,12 +229,17 @@ impl Connection {
                     let sending = async move { destinations::send(&services, frame, &session).await };
                     self.processing = Some(sending.boxed());
                 }
-                Output::Close(ending) => self.closing = Some(self.end(ending)),
+                Output::Close(ending) => self.close(self.end(ending)),
             }
         }
     }
 
-    fn subscribe(&mut self, id: Option<String>, destination: &str) {
+    /// Closes when all that waits is written.
+    fn close(&mut self, closing: Closing) {
+        self.closing = Some(closing);
+    }
+
+    fn subscribe(&mut self, now: Instant, id: Option<String>, destination: &str) {
         if let Err(rejection) = destinations::check_subscribe(destination) {
             self.session.reject(&rejection.message, &rejection.explanation);
             return;
@@ -245,7 +253,7 @@ impl Connection {
             message::dialect(version),
         );
         self.subscriptions.insert(id.unwrap_or_else(|| destination.to_owned()), subscription);
-        self.session.accept();
+        self.session.accept(now);
     }
 
     fn end(&self, ending: Ending) -> Closing {
@@ -297,6 +305,15 @@ impl Connection {
             }
         }
         if self.socket.is_unflushed() { None } else { self.closing }
+    }
+}
+
+/// Lets a message reach all its receivers, though its sender is gone.
+async fn finish(processing: Option<Processing>) {
+    if let Some(processing) = processing
+        && let Err(rejection) = processing.await
+    {
+        tracing::debug!(%rejection, "message of a closed session rejected");
     }
 }
 

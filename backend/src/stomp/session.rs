@@ -5,7 +5,8 @@
 //! [`Output::Subscribe`], [`Output::Unsubscribe`] or [`Output::Send`] must be
 //! answered by [`Session::accept`] or [`Session::reject`] before the next
 //! frame is looked at, so that a receipt always follows the processing of its
-//! frame, and frames of one client are processed in order.
+//! frame, and frames of one client are processed in order. Meanwhile the owner
+//! reads nothing, but keeps the timers: heart-beats flow on.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -150,6 +151,10 @@ impl Session {
             Phase::Opening(deadline) if now >= deadline => {
                 self.fail(Ending::Unreliable, "no CONNECT frame in time", "", None);
             }
+            // Nothing is read while a frame is processed: the silence is ours.
+            _ if self.processing.is_some() && self.heart_beat.is_missed(now) => {
+                self.heart_beat.received(now);
+            }
             _ if self.heart_beat.is_missed(now) => {
                 self.fail(Ending::Unreliable, "no heart-beat in time", "", None);
             }
@@ -200,8 +205,10 @@ impl Session {
         }
     }
 
-    /// The frame handed out last has been processed.
-    pub fn accept(&mut self) {
+    /// The frame handed out last has been processed. The client is expected to
+    /// be silent from `now` on, since it may not have been read before.
+    pub fn accept(&mut self, now: Instant) {
+        self.heart_beat.received(now);
         if let Some(receipt) = self.processing.take().flatten() {
             self.write(&Frame::new(Command::Receipt, [("receipt-id", &receipt)]));
         }

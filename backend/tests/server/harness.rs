@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use albeit_backend::app::Demo;
+use albeit_backend::app::{Application, Demo};
 use albeit_backend::config::Config;
 use albeit_backend::endpoint::Services;
 use albeit_backend::server::Server;
@@ -41,11 +41,16 @@ pub(crate) struct Running {
 
 /// Starts a server with a changed default configuration.
 pub(crate) fn start(change: impl FnOnce(&mut Config)) -> Running {
+    start_with(Arc::new(Demo::new("b1")), change)
+}
+
+/// The same with another application than the demo.
+pub(crate) fn start_with(application: Arc<dyn Application>, change: impl FnOnce(&mut Config)) -> Running {
     let mut config = Config { instance: "b1".to_owned(), ..Config::default() };
     config.server.port = 0;
     change(&mut config);
     config.validate().unwrap();
-    let server = Server::bind(config, Arc::new(Demo::new("b1"))).unwrap();
+    let server = Server::bind(config, application).unwrap();
     let address = server.local_addr();
     let services = Arc::clone(server.services());
     let shutdown = CancellationToken::new();

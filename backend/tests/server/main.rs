@@ -7,6 +7,8 @@ mod harness;
 #[cfg(test)]
 mod http;
 #[cfg(test)]
+mod slow_handler;
+#[cfg(test)]
 mod stomp;
 #[cfg(test)]
 mod web_socket;

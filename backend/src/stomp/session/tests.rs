@@ -47,15 +47,15 @@ impl Client {
                 Output::Write(bytes) => String::from_utf8(bytes.to_vec()).unwrap().replace('\0', "^@"),
                 Output::Ping => "ping".to_owned(),
                 Output::Subscribe { id, destination } => {
-                    self.session.accept();
+                    self.session.accept(self.now);
                     format!("subscribe {} to {destination}", id.unwrap_or_else(|| "-".into()))
                 }
                 Output::Unsubscribe(key) => {
-                    self.session.accept();
+                    self.session.accept(self.now);
                     format!("unsubscribe {key}")
                 }
                 Output::Send(frame) => {
-                    self.session.accept();
+                    self.session.accept(self.now);
                     format!("send {} bytes", frame.body.len())
                 }
                 Output::Close(ending) => format!("close {ending:?}"),
@@ -140,7 +140,7 @@ fn a_frame_waits_until_the_one_before_is_processed() {
     client.session.handle_bytes(client.now, format!("{send}{send}").as_bytes());
     assert!(matches!(client.session.poll_output(client.now), Some(Output::Send(_))));
     assert_eq!(client.session.poll_output(client.now), None);
-    client.session.accept();
+    client.session.accept(client.now);
     assert!(matches!(client.session.poll_output(client.now), Some(Output::Write(_))));
     assert!(matches!(client.session.poll_output(client.now), Some(Output::Send(_))));
 }
@@ -247,6 +247,24 @@ fn a_client_that_misses_three_heart_beats_is_closed() {
     assert!(client.send("\n").is_empty());
     let last = client.wait(30);
     assert_eq!(last, ["ERROR\nmessage:no heart-beat in time\ncontent-length:0\n\n^@", "close Unreliable"]);
+}
+
+#[test]
+fn heart_beats_flow_while_a_frame_is_processed_and_silence_is_forgiven() {
+    let mut client = Client::connected("1.2", "10000,10000");
+    client.session.handle_bytes(client.now, b"SEND\ndestination:/app/a\nreceipt:1\n\n\0");
+    assert!(matches!(client.session.poll_output(client.now), Some(Output::Send(_))));
+    let mut beats = 0;
+    for _ in 0..100 {
+        let outputs = client.wait(1);
+        assert!(outputs.iter().all(|output| output == "\n"), "{outputs:?}");
+        beats += outputs.len();
+    }
+    assert!(beats >= 10, "{beats} beats in 100 s");
+    client.session.accept(client.now);
+    assert_eq!(client.outputs(), ["RECEIPT\nreceipt-id:1\n\n^@"]);
+    assert!(client.wait(29).iter().all(|output| output == "\n"));
+    assert!(client.wait(1).contains(&"close Unreliable".to_owned()));
 }
 
 #[test]
