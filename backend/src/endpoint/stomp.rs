@@ -234,8 +234,9 @@ impl Connection {
         }
     }
 
-    /// Closes when all that waits is written.
+    /// Closes when all that waits now is written; nothing more is delivered.
     fn close(&mut self, closing: Closing) {
+        self.subscriptions.clear();
         self.closing = Some(closing);
     }
 

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use albeit_backend::config::ClientPublish;
+use albeit_backend::endpoint::Content;
 use tokio::io::AsyncWriteExt;
 
 use crate::harness::{soon, start};
@@ -189,4 +190,33 @@ async fn a_client_that_pings_and_does_not_read_is_slowed_down_and_closed() {
         assert!(sent < 256 << 20, "every ping was taken and no pong was read");
     }
     assert_eq!(server.services.metrics.slow_consumers.with_label_values(&["time"]).get(), 1);
+}
+
+#[tokio::test]
+async fn a_session_that_is_over_gets_no_more_messages() {
+    let server = start(|config| {
+        config.stomp.send_time_limit = Duration::from_secs(600);
+        config.stomp.send_buffer_size_limit = 64 << 20;
+    });
+    let mut client = server.stomp().await;
+    client.send("SUBSCRIBE\nid:0\ndestination:/topic/flood\nreceipt:r\n\n\0").await;
+    assert_eq!(client.text().await, "RECEIPT\nreceipt-id:r\n\n\0");
+    // More than the buffers of the kernel take: much is still to be written.
+    let flood = Content::new("/topic/flood".to_owned(), Vec::new(), "x".repeat(60 * 1024).into());
+    for _ in 0..400 {
+        server.services.broker.publish("/topic/flood", &flood).await;
+    }
+    client.send("DISCONNECT\nreceipt:d\n\n\0").await;
+    let unsubscribed = async {
+        while server.services.broker.has_subscribers("/topic/flood") {
+            tokio::task::yield_now().await;
+        }
+    };
+    soon(unsubscribed).await;
+    // What waited is still written, the receipt last.
+    for _ in 0..400 {
+        assert!(client.text().await.starts_with("MESSAGE\n"));
+    }
+    assert_eq!(client.text().await, "RECEIPT\nreceipt-id:d\n\n\0");
+    assert_eq!(client.close_code().await, 1000);
 }
