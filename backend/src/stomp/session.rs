@@ -8,7 +8,7 @@
 //! frame, and frames of one client are processed in order. Meanwhile the owner
 //! reads nothing, but keeps the timers: heart-beats flow on.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -20,6 +20,10 @@ use super::heart_beat::{self, HeartBeat};
 
 /// Subscriptions that one session may hold.
 pub const SUBSCRIPTION_LIMIT: usize = 1000;
+
+/// Longest id of a subscription, in bytes: it is kept, and written in each
+/// delivery.
+pub const SUBSCRIPTION_ID_LIMIT: usize = 256;
 
 /// Headers that one frame may have.
 pub const HEADER_LIMIT: usize = 128;
@@ -98,8 +102,8 @@ pub struct Session {
     heart_beat: HeartBeat,
     /// Last ping, in sessions that send no heart-beats.
     last_ping: Instant,
-    /// Key (id, or destination in 1.0) to destination.
-    subscriptions: HashMap<Box<str>, Box<str>>,
+    /// Ids, or destinations in 1.0.
+    subscriptions: HashSet<Box<str>>,
     outputs: VecDeque<Output>,
     /// The frame being processed by the owner, with its receipt.
     processing: Option<Option<String>>,
@@ -118,7 +122,7 @@ impl Session {
             version: Version::V1_2,
             heart_beat: HeartBeat::negotiate(none, none, now),
             last_ping: now,
-            subscriptions: HashMap::new(),
+            subscriptions: HashSet::new(),
             outputs: VecDeque::new(),
             processing: None,
             settings,
@@ -310,14 +314,17 @@ impl Session {
         if !matches!(headers.value("ack"), None | Some("auto")) {
             return self.refuse_frame("only ack:auto is supported yet", receipt.as_deref());
         }
+        if id.is_some_and(|id| id.len() > SUBSCRIPTION_ID_LIMIT) {
+            return self.refuse_frame("subscription id is too long", receipt.as_deref());
+        }
         let key = id.unwrap_or(destination);
-        if self.subscriptions.contains_key(key) {
+        if self.subscriptions.contains(key) {
             return self.refuse_frame("subscription id is in use", receipt.as_deref());
         }
         if self.subscriptions.len() >= SUBSCRIPTION_LIMIT {
             return self.refuse_frame("too many subscriptions", receipt.as_deref());
         }
-        self.subscriptions.insert(key.into(), destination.into());
+        self.subscriptions.insert(key.into());
         let (id, destination) = (id.map(str::to_owned), destination.to_owned());
         self.process(Output::Subscribe { id, destination }, receipt);
     }

@@ -210,6 +210,19 @@ fn a_subscription_id_is_unique_until_it_is_given_back() {
 }
 
 #[test]
+fn a_subscription_id_has_a_limit() {
+    let subscribe = |length| {
+        let id = "i".repeat(length);
+        Client::connected("1.2", "0,0").send(&format!("SUBSCRIBE\nid:{id}\ndestination:/topic/a\n\n\0"))
+    };
+    assert_eq!(subscribe(256).len(), 1);
+    assert_eq!(
+        subscribe(257),
+        ["ERROR\nmessage:subscription id is too long\ncontent-length:0\n\n^@", "close ProtocolError"]
+    );
+}
+
+#[test]
 fn version_1_0_subscribes_without_an_id() {
     let mut client = Client::connected("1.0", "0,0");
     check(&mut client, "SUBSCRIBE\ndestination:/topic/a\n\n\0", &["subscribe - to /topic/a"]);
