@@ -153,8 +153,9 @@ pub struct WebSocketConfig {
     /// Origins besides the server's own that may open a WebSocket, as
     /// `https://app.example.com`. Default none; a missing Origin is allowed.
     pub allowed_origins: Vec<String>,
-    /// A STOMP client that wants no heart-beats gets a ping this often, so that
-    /// a balancer with a 60 s idle timeout keeps the connection. Default `25s`.
+    /// A STOMP client that wants no heart-beats, or rarer ones, gets a ping this
+    /// often, so that a balancer with a 60 s idle timeout keeps the connection.
+    /// Default `25s`.
     #[serde(deserialize_with = "units::duration")]
     pub ping_interval: Duration,
     /// How long a closing handshake may take. Default `5s`.

@@ -48,10 +48,10 @@ impl HeartBeat {
         }
     }
 
-    /// Whether the server sends heart-beats on this session.
+    /// Whether the server never stays silent longer than `interval`.
     #[must_use]
-    pub fn sends(&self) -> bool {
-        self.send.is_some()
+    pub fn sends_within(&self, interval: Duration) -> bool {
+        self.send.is_some_and(|send| send <= interval)
     }
 
     /// Something was written to the peer.

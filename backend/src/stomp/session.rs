@@ -37,7 +37,7 @@ pub struct Settings {
     pub heart_beat: (Duration, Duration),
     /// Longest time from the handshake to CONNECT.
     pub time_to_first_message: Duration,
-    /// A client without heart-beats is pinged this often.
+    /// A client that wants no heart-beats, or rarer ones, is pinged this often.
     pub ping_interval: Duration,
     /// The `server` header of CONNECTED: `name/version instance`.
     pub server: String,
@@ -100,7 +100,7 @@ pub struct Session {
     phase: Phase,
     version: Version,
     heart_beat: HeartBeat,
-    /// Last ping, in sessions that send no heart-beats.
+    /// Last ping, in sessions whose heart-beats are too rare or off.
     last_ping: Instant,
     /// Ids, or destinations in 1.0.
     subscriptions: HashSet<Box<str>>,
@@ -166,7 +166,7 @@ impl Session {
                 self.heart_beat.sent(now);
                 self.outputs.push_back(Output::Write(Bytes::from_static(heart_beat::BEAT)));
             }
-            _ if !self.heart_beat.sends() && now >= self.last_ping + self.settings.ping_interval => {
+            _ if self.is_pinged() && now >= self.last_ping + self.settings.ping_interval => {
                 self.last_ping = now;
                 self.outputs.push_back(Output::Ping);
             }
@@ -182,8 +182,13 @@ impl Session {
             Phase::Open => None,
             Phase::Over => return None,
         };
-        let ping = (!self.heart_beat.sends()).then(|| self.last_ping + self.settings.ping_interval);
+        let ping = self.is_pinged().then(|| self.last_ping + self.settings.ping_interval);
         opening.into_iter().chain(ping).chain(self.heart_beat.poll_timeout()).min()
+    }
+
+    /// Whether heart-beats alone would leave the connection idle too long.
+    fn is_pinged(&self) -> bool {
+        !self.heart_beat.sends_within(self.settings.ping_interval)
     }
 
     /// The next thing to do, or `None` until something is handled.

@@ -290,6 +290,14 @@ fn a_client_without_heart_beats_is_pinged() {
 }
 
 #[test]
+fn a_client_with_rare_heart_beats_is_pinged_as_well() {
+    let mut client = Client::connected("1.2", "0,120000");
+    assert_eq!(client.wait(25), ["ping"]);
+    let frequent = Client::connected("1.2", "0,20000");
+    assert_eq!(frequent.session.poll_timeout(), Some(frequent.now + Duration::from_secs(18)));
+}
+
+#[test]
 fn a_server_without_heart_beats_offers_none() {
     let mut client = Client::with_heart_beat(ZERO);
     let answer = client.send("CONNECT\naccept-version:1.2\nheart-beat:1000,1000\n\n\0");
