@@ -51,8 +51,10 @@ impl Default for RemoteIpConfig {
             "10.0.0.0/8",
             "172.16.0.0/12",
             "192.168.0.0/16",
+            "100.64.0.0/10",
             "169.254.0.0/16",
             "::1/128",
+            "fe80::/10",
             "fc00::/7",
         ];
         Self { internal_proxies: networks.iter().filter_map(|text| text.parse().ok()).collect() }
