@@ -94,7 +94,8 @@ pub struct TomcatConfig {
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct RemoteIpConfig {
     /// Networks of the proxies whose X-Forwarded-* headers are believed.
-    /// Default: loopback, RFC 1918, link-local and unique local addresses.
+    /// Default, Tomcat's: loopback, RFC 1918, RFC 6598 (100.64.0.0/10),
+    /// link-local and unique local addresses.
     #[serde(deserialize_with = "units::networks")]
     pub internal_proxies: Vec<IpNet>,
 }
@@ -252,8 +253,16 @@ impl Config {
             printable(&self.instance) && self.instance.len() <= 64,
             "instance: must be 1 to 64 printable characters without blanks",
         );
-        require(!tomcat.connection_timeout.is_zero(), "server.tomcat.connection-timeout: must be above zero");
-        require(!tomcat.keep_alive_timeout.is_zero(), "server.tomcat.keep-alive-timeout: must be above zero");
+        for (key, timer) in [
+            ("server.tomcat.connection-timeout", tomcat.connection_timeout),
+            ("server.tomcat.keep-alive-timeout", tomcat.keep_alive_timeout),
+            ("stomp.send-time-limit", self.stomp.send_time_limit),
+            ("stomp.time-to-first-message", self.stomp.time_to_first_message),
+            ("websocket.ping-interval", self.websocket.ping_interval),
+            ("websocket.close-timeout", self.websocket.close_timeout),
+        ] {
+            require(!timer.is_zero(), &format!("{key}: must be above zero"));
+        }
         require(
             (1024..=256 << 10).contains(&tomcat.max_http_header_size),
             "server.tomcat.max-http-header-size: must be from 1KiB to 256KiB",
@@ -274,7 +283,6 @@ impl Config {
             self.stomp.send_buffer_size_limit >= self.stomp.message_size_limit,
             "stomp.send-buffer-size-limit: must not be below stomp.message-size-limit",
         );
-        require(!self.stomp.send_time_limit.is_zero(), "stomp.send-time-limit: must be above zero");
         require(
             (1..=1 << 30).contains(&self.websocket.echo_message_size_limit),
             "websocket.echo-message-size-limit: must be from 1 byte to 1GiB",

@@ -72,6 +72,17 @@ fn every_invalid_value_is_reported_at_once() {
 }
 
 #[test]
+fn a_timer_of_zero_is_no_way_to_switch_it_off() {
+    fails_with(
+        "stomp: { time-to-first-message: 0s }\n\
+         websocket: { ping-interval: 0s, close-timeout: 0s }\n",
+        "stomp.time-to-first-message: must be above zero\n\
+         websocket.ping-interval: must be above zero\n\
+         websocket.close-timeout: must be above zero",
+    );
+}
+
+#[test]
 fn a_wrong_network_is_named() {
     let error = parse("server: { tomcat: { remoteip: { internal-proxies: [ten] } } }\n");
     let error = error.unwrap_err();
