@@ -26,9 +26,10 @@ pub(super) fn error(status: StatusCode, text: &str) -> Answer {
     content(status, JSON, body.to_string())
 }
 
-/// 400 for a request that cannot be trusted; its connection closes.
-pub(super) fn malformed(text: &str) -> Answer {
-    let mut response = error(StatusCode::BAD_REQUEST, text);
+/// An error after which the connection closes, since what follows on it is not
+/// known to be a request.
+pub(super) fn fatal(status: StatusCode, text: &str) -> Answer {
+    let mut response = error(status, text);
     response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     response
 }

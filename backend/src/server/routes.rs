@@ -6,8 +6,8 @@ use std::sync::Arc;
 use http::header::{HOST, ORIGIN};
 use http::{HeaderMap, Method, Request, StatusCode, Version};
 use http_body_util::BodyExt;
-use hyper::body::Incoming;
-use tokio::time::timeout;
+use hyper::body::{Body, Incoming};
+use tokio::time::{Duration, timeout};
 
 use crate::app::{page, whoami};
 use crate::auth::{self, Forwarded};
@@ -25,7 +25,7 @@ const ACTUATOR: &str = "application/vnd.spring-boot.actuator.v3+json";
 /// Text format of Prometheus.
 const PROMETHEUS: &str = "text/plain; version=0.0.4; charset=utf-8";
 
-/// Largest request body that `/whoami` reads, in bytes.
+/// Largest request body that is read, in bytes.
 const BODY_LIMIT: u64 = 16 * 1024 * 1024;
 
 /// The circumstances of a request.
@@ -38,24 +38,53 @@ pub(super) struct Exchange<'a> {
     pub(super) upgrade: Upgrade,
 }
 
-/// Answers a request.
+/// Answers a request, after its body: with bytes unread the connection would
+/// have to close, and the balancer's next request on it would be lost.
 pub(super) async fn respond(
     request: Request<Incoming>,
     exchange: Exchange<'_>,
     services: &Arc<Services>,
 ) -> Answer {
     if exchange.ambiguous {
-        return response::malformed("content-length and transfer-encoding in one request");
+        let text = "content-length and transfer-encoding in one request";
+        return response::fatal(StatusCode::BAD_REQUEST, text);
     }
     if let Err(problem) = check_host(request.version(), request.headers()) {
-        return response::malformed(problem);
+        return response::fatal(StatusCode::BAD_REQUEST, problem);
     }
+    let (parts, body) = request.into_parts();
+    let body_bytes = match swallow(body, services.config.server.tomcat.connection_timeout).await {
+        Ok(bytes) => bytes,
+        Err(answer) => return answer,
+    };
+    let request = Request::from_parts(parts, ());
     match request.uri().path() {
-        "/whoami" => who_am_i(request, &exchange, services).await,
+        "/whoami" => who_am_i(request, body_bytes, &exchange, services),
         "/ws" | "/ws/websocket" => web_socket(request, exchange, services, Carrier::Stomp, &STOMP_PROTOCOLS),
         "/echo" => web_socket(request, exchange, services, Carrier::Echo, &[]),
         path => resource(path, request.method(), services),
     }
+}
+
+/// Reads a body and counts its bytes. Each part may take as long as
+/// `patience`.
+async fn swallow(mut body: Incoming, patience: Duration) -> Result<u64, Answer> {
+    let mut bytes: u64 = 0;
+    while !body.is_end_stream() {
+        match timeout(patience, body.frame()).await {
+            Ok(None) => break,
+            Ok(Some(Ok(frame))) => {
+                let length = frame.data_ref().map_or(0, bytes::Bytes::len);
+                bytes += u64::try_from(length).unwrap_or(u64::MAX);
+            }
+            Ok(Some(Err(_))) => return Err(response::fatal(StatusCode::BAD_REQUEST, "malformed body")),
+            Err(_) => return Err(response::fatal(StatusCode::REQUEST_TIMEOUT, "body came too slowly")),
+        }
+        if bytes > BODY_LIMIT {
+            return Err(response::fatal(StatusCode::PAYLOAD_TOO_LARGE, "body too large"));
+        }
+    }
+    Ok(bytes)
 }
 
 /// HTTP/1.1 requires one Host (RFC 9112, section 3.2); the library does not.
@@ -103,25 +132,9 @@ fn forwarded(headers: &HeaderMap, connection: &Connection, services: &Services) 
     auth::resolve(connection.remote, connection.local, headers, trusted)
 }
 
-/// Any method; a body is read and counted.
-async fn who_am_i(request: Request<Incoming>, exchange: &Exchange<'_>, services: &Services) -> Answer {
-    let (parts, mut body) = request.into_parts();
-    let patience = services.config.server.tomcat.connection_timeout;
-    let mut body_bytes: u64 = 0;
-    loop {
-        match timeout(patience, body.frame()).await {
-            Ok(None) => break,
-            Ok(Some(Ok(frame))) => {
-                let length = frame.data_ref().map_or(0, bytes::Bytes::len);
-                body_bytes += u64::try_from(length).unwrap_or(u64::MAX);
-            }
-            Ok(Some(Err(_))) => return response::malformed("malformed body"),
-            Err(_) => return response::error(StatusCode::REQUEST_TIMEOUT, "body came too slowly"),
-        }
-        if body_bytes > BODY_LIMIT {
-            return response::error(StatusCode::PAYLOAD_TOO_LARGE, "body too large");
-        }
-    }
+/// Any method, with or without a body.
+fn who_am_i(request: Request<()>, body_bytes: u64, exchange: &Exchange<'_>, services: &Services) -> Answer {
+    let (parts, ()) = request.into_parts();
     let connection = exchange.connection;
     let origin = whoami::Origin {
         instance: &services.config.instance,
@@ -142,7 +155,7 @@ fn canonical(address: SocketAddr) -> SocketAddr {
 }
 
 fn web_socket(
-    request: Request<Incoming>,
+    request: Request<()>,
     exchange: Exchange<'_>,
     services: &Arc<Services>,
     carrier: Carrier,

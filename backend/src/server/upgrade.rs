@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use http::Request;
-use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
 use tokio_util::task::TaskTracker;
 
@@ -28,7 +27,7 @@ pub(super) struct Upgrade {
 
 impl Upgrade {
     /// Takes the connection over once the 101 response is written.
-    pub(super) fn start(self, mut request: Request<Incoming>, services: Arc<Services>, to: Carrier) {
+    pub(super) fn start(self, mut request: Request<()>, services: Arc<Services>, to: Carrier) {
         let upgraded = hyper::upgrade::on(&mut request);
         let Self { connection, tasks } = self;
         tasks.spawn(async move {

@@ -94,6 +94,19 @@ async fn malformed_requests_get_their_status_and_the_next_client_is_served() {
 }
 
 #[tokio::test]
+async fn a_body_that_nobody_wants_does_not_cost_the_connection() {
+    let server = start(|_| {});
+    let mut tcp = server.tcp().await;
+    tcp.send("POST /nowhere HTTP/1.1\r\nHost: a\r\nContent-Length: 8388608\r\n\r\n").await;
+    tcp.send(&"x".repeat(8 << 20)).await;
+    let (head, _) = tcp.response().await;
+    assert_eq!(status(&head), 404);
+    assert!(!head.contains("\r\nconnection: close\r\n"), "{head}");
+    tcp.send(GET).await;
+    assert_eq!(status(&tcp.response().await.0), 200);
+}
+
+#[tokio::test]
 async fn http_1_0_needs_no_host() {
     let server = start(|_| {});
     let mut tcp = server.tcp().await;
