@@ -1,8 +1,8 @@
 //! The `albeit-backend` command: exit codes and what it says.
 #![cfg(test)]
 
-use std::io::{BufRead, BufReader, Write};
-use std::net::TcpListener;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Command, Output, Stdio};
 
 fn backend(arguments: &[&str]) -> Command {
@@ -55,6 +55,30 @@ fn a_taken_port_is_named_with_the_flag_that_changes_it() {
     assert_eq!(code, Some(1));
     assert!(said.contains(&format!("cannot listen on {address} (choose another with --port")));
     assert_eq!(said.matches("Address already in use").count(), 1, "{said}");
+}
+
+#[test]
+fn a_malformed_request_is_one_line_and_the_process_lives() {
+    let child = backend(&["--port", "0"]).spawn().unwrap();
+    let mut process = Process(child);
+    let mut lines = BufReader::new(process.0.stderr.take().unwrap()).lines();
+    let line = lines.next().unwrap().unwrap();
+    let (_, rest) = line.split_once("address=").unwrap();
+    let address = rest.split(' ').next().unwrap();
+    let long = format!("GET / HTTP/1.1\r\nHost: a\r\nX: {}\r\n\r\n", "x".repeat(9000));
+    for (request, status) in
+        [("\u{16}\u{3}\u{1}\r\n\r\n", 400), (&long, 431), ("GET / HTTP/1.1\r\n\r\n", 400)]
+    {
+        let mut client = TcpStream::connect(address).unwrap();
+        client.write_all(request.as_bytes()).unwrap();
+        let mut response = String::new();
+        client.read_to_string(&mut response).unwrap();
+        assert!(response.starts_with(&format!("HTTP/1.1 {status} ")), "{response}");
+        let line = lines.next().unwrap().unwrap();
+        let remote = client.local_addr().unwrap();
+        assert!(line.ends_with(&format!("malformed request remote={remote} status={status}")), "{line}");
+    }
+    assert_eq!(process.0.try_wait().unwrap(), None);
 }
 
 #[test]

@@ -50,6 +50,7 @@ pub(super) async fn serve(
     let tomcat = &services.config.server.tomcat;
     let clock = Arc::new(Clock::new(Instant::now(), tomcat.connection_timeout, tomcat.keep_alive_timeout));
     let io = TokioIo::new(TimedIo::new(stream, Arc::clone(&clock)));
+    let remote = connection.remote;
     let lifecycle = services.lifecycle.clone();
     let metrics = services.metrics.http_requests.clone();
     let mut builder = http1::Builder::new();
@@ -78,13 +79,23 @@ pub(super) async fn serve(
     };
     if let Err(error) = result {
         // Answered by the HTTP library before a request came to us.
-        if error.is_parse_too_large() {
-            metrics.with_label_values(&["431"]).inc();
-        } else if error.is_parse() {
-            metrics.with_label_values(&["400"]).inc();
+        if error.is_parse() {
+            let status = if error.is_parse_too_large() {
+                StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE
+            } else {
+                StatusCode::BAD_REQUEST
+            };
+            metrics.with_label_values(&[status.as_str()]).inc();
+            log_malformed(remote, status);
         }
-        tracing::debug!(error = &error as &dyn std::error::Error, "connection ended");
+        tracing::debug!(%remote, error = &error as &dyn std::error::Error, "connection ended");
     }
+}
+
+/// The one line for a request that is broken, or larger or slower than it may
+/// be.
+fn log_malformed(remote: SocketAddr, status: StatusCode) {
+    tracing::info!(%remote, status = status.as_u16(), "malformed request");
 }
 
 /// A request that has just begun.
@@ -103,6 +114,10 @@ async fn respond(request: Request<Incoming>, started: Started, clock: Arc<Clock>
     let mut response = routes::respond(request, exchange, &services).await;
     let status = response.status();
     services.metrics.http_requests.with_label_values(&[status.as_str()]).inc();
+    if matches!(status, StatusCode::BAD_REQUEST | StatusCode::REQUEST_TIMEOUT | StatusCode::PAYLOAD_TOO_LARGE)
+    {
+        log_malformed(connection.remote, status);
+    }
     if services.lifecycle.draining().is_cancelled() && status != StatusCode::SWITCHING_PROTOCOLS {
         // The balancer learns it from an answer, not from a reset.
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
