@@ -5,7 +5,6 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::app::{Incoming, Rejection};
-use crate::broker::Encode;
 use crate::config::ClientPublish;
 use crate::stomp::Frame;
 
@@ -75,15 +74,13 @@ pub(super) async fn send(services: &Services, frame: Frame, session: &str) -> Re
             };
             for broadcast in services.application.handle(message).await? {
                 let headers = vec![("content-type".to_owned(), broadcast.content_type.to_owned())];
-                let content = Content::new(broadcast.destination.clone(), headers, broadcast.body);
-                publish(services, &broadcast.destination, &content).await;
+                services.publish(&Content::new(broadcast.destination, headers, broadcast.body)).await;
             }
             Ok(())
         }
         Route::Topic => match services.config.stomp.client_publish_to_topic {
             ClientPublish::Allow => {
-                let content = Content::of_client(destination, frame.headers.iter(), frame.body);
-                publish(services, destination, &content).await;
+                services.publish(&Content::of_client(destination, frame.headers.iter(), frame.body)).await;
                 Ok(())
             }
             ClientPublish::Deny => Err(Rejection::new(
@@ -94,13 +91,6 @@ pub(super) async fn send(services: &Services, frame: Frame, session: &str) -> Re
         Route::NotSupportedYet => Err(Rejection::new("destination is not supported yet", "send to /app/…")),
         Route::Unknown => Err(unknown()),
     }
-}
-
-/// Publishes and counts.
-pub(super) async fn publish(services: &Services, destination: &str, message: &dyn Encode) {
-    let published = services.broker.publish(destination, message).await;
-    services.metrics.websocket_messages_sent.inc_by(published.delivered);
-    services.metrics.outbox_dropped.inc_by(published.dropped);
 }
 
 /// Milliseconds since 1970.

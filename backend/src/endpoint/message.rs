@@ -59,6 +59,12 @@ impl Content {
             .collect();
         Self::new(destination.to_owned(), public, body)
     }
+
+    /// Where it goes.
+    #[must_use]
+    pub fn destination(&self) -> &str {
+        &self.destination
+    }
 }
 
 impl Encode for Content {

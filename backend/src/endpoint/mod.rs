@@ -50,6 +50,17 @@ impl std::fmt::Debug for Services {
 }
 
 impl Services {
+    /// Publishes a message to the subscribers of its destination, and counts.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped half way, some subscribers have the message and some have not.
+    pub async fn publish(&self, content: &Content) {
+        let published = self.broker.publish(content.destination(), content).await;
+        self.metrics.websocket_messages_sent.inc_by(published.delivered);
+        self.metrics.outbox_dropped.inc_by(published.dropped);
+    }
+
     /// The largest WebSocket message that a STOMP endpoint reads, in bytes.
     #[must_use]
     pub fn stomp_message_limit(&self) -> usize {

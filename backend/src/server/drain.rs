@@ -76,8 +76,6 @@ impl Drain {
         let headers = vec![("content-type".to_owned(), "application/json".to_owned())];
         let body = Bytes::from_static(NOTICE.as_bytes());
         let content = Content::new(EVENTS.to_owned(), headers, body);
-        let published = self.services.broker.publish(EVENTS, &content).await;
-        self.services.metrics.websocket_messages_sent.inc_by(published.delivered);
-        self.services.metrics.outbox_dropped.inc_by(published.dropped);
+        self.services.publish(&content).await;
     }
 }
