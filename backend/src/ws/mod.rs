@@ -21,6 +21,9 @@ use tokio_websockets::{Error, Limits, Message, ServerBuilder, WebSocketStream};
 pub use close::CloseCode;
 pub use stream::Stream;
 
+/// A message of more bytes does not leave its memory to those that follow.
+const LARGE: usize = 16 * 1024;
+
 /// Whether messages are wanted now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reading {
@@ -65,6 +68,8 @@ pub struct Socket {
     unflushed: bool,
     /// The answer to a ping is not written yet.
     answering: bool,
+    /// The last message, if it was large.
+    large: Bytes,
 }
 
 impl Socket {
@@ -73,7 +78,12 @@ impl Socket {
     #[must_use]
     pub fn new(stream: Stream, message_limit: usize) -> Self {
         let limits = Limits::default().max_payload_len(Some(message_limit));
-        Self { inner: ServerBuilder::new().limits(limits).serve(stream), unflushed: false, answering: false }
+        Self {
+            inner: ServerBuilder::new().limits(limits).serve(stream),
+            unflushed: false,
+            answering: false,
+            large: Bytes::new(),
+        }
     }
 
     /// Queues a text message. The payload must be UTF-8.
@@ -129,7 +139,11 @@ impl Socket {
         if reading == Reading::Paused || self.answering {
             return Poll::Pending;
         }
-        Poll::Ready(match ready!(Pin::new(&mut self.inner).poll_next(cx)) {
+        // The library reads on into the memory of the last message when nobody
+        // holds it, and would keep that of a large one for good.
+        let next = Pin::new(&mut self.inner).poll_next(cx);
+        self.large = Bytes::new();
+        Poll::Ready(match ready!(next) {
             None => Event::Closed(None),
             Some(Ok(message)) => {
                 // The library has queued a pong. Nothing is read until it is
@@ -137,7 +151,13 @@ impl Socket {
                 // slowed down instead of filling the queue.
                 self.answering = message.is_ping();
                 self.unflushed |= self.answering;
-                event_of(message)
+                let event = event_of(message);
+                if let Event::Text(payload) | Event::Binary(payload) = &event
+                    && payload.len() > LARGE
+                {
+                    self.large = payload.clone();
+                }
+                event
             }
             Some(Err(Error::Protocol(_))) => Event::Failed(Failure::Protocol),
             Some(Err(Error::PayloadTooLong { .. })) => Event::Failed(Failure::TooLarge),

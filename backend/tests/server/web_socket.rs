@@ -92,6 +92,34 @@ async fn a_message_far_above_the_limit_is_told_so_though_its_sender_goes_on() {
     assert_eq!((close[0], u16::from_be_bytes([close[2], close[3]])), (0x88, 1009));
 }
 
+/// Resident bytes of this process, which is this test's alone.
+fn resident() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    line.trim_end_matches("kB").trim().parse::<u64>().unwrap() * 1024
+}
+
+#[tokio::test]
+async fn an_idle_socket_keeps_no_memory_of_a_large_message() {
+    let server = start(|_| {});
+    // A frame of 8 MiB, masked with zeros, and its echo without a mask.
+    let size = 8 << 20;
+    let frame = [&b"\x82\xff"[..], &(size as u64).to_be_bytes(), &vec![0; 4 + size]].concat();
+    let mut echo = vec![0; 10 + size];
+    let before = resident();
+    let mut idle = Vec::new();
+    for _ in 0..16 {
+        let mut tcp = upgraded(&server, &[]).await;
+        let (mut read, mut write) = tcp.0.split();
+        let (written, received) =
+            tokio::join!(soon(write.write_all(&frame)), soon(read.read_exact(&mut echo)));
+        assert!(written.is_ok() && received.is_ok());
+        idle.push(tcp);
+    }
+    let grown = resident().saturating_sub(before);
+    assert!(grown < 64 << 20, "16 sockets keep {grown} bytes");
+}
+
 #[tokio::test]
 async fn what_is_no_handshake_is_refused() {
     let server = start(|_| {});
