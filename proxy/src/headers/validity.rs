@@ -2,11 +2,11 @@
 //!
 //! RFC 9112 sections 3.2 and 6, RFC 9113 section 8, ELB pages "Quotas for your
 //! Application Load Balancers" (HTTP headers) and "Troubleshoot your
-//! Application Load Balancers". Stricter than ELB's defensive mode in one
-//! respect: a request with both Content-Length and Transfer-Encoding is
-//! refused, not passed on with a warning, because nothing after this point
-//! looks at framing again. Anomalies of the raw bytes (line ends, folding) are
-//! the parser's and the desync classification's business.
+//! Application Load Balancers". A request with both Content-Length and
+//! Transfer-Encoding passes, as in ELB's defensive mode: chunked counts, the
+//! length is dropped and the client's connection closed afterwards. Anomalies
+//! of the raw bytes (line ends, folding) are the parser's and the desync
+//! classification's business.
 
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Version, header};
 use thiserror::Error;
