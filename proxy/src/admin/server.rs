@@ -88,7 +88,9 @@ async fn serve_connection(stream: TcpStream, state: &AdminState, shutdown: &Canc
             timeout(SHUTDOWN_LIMIT, connection).await.unwrap_or(Ok(()))
         }
     };
-    if let Err(error) = served {
-        tracing::debug!(%error, "admin connection failed");
+    match served {
+        Err(error) if error.is_parse() => tracing::info!(%error, "admin request refused"),
+        Err(error) => tracing::debug!(%error, "admin connection failed"),
+        Ok(()) => {}
     }
 }

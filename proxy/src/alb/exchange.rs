@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
+use futures_util::FutureExt;
 use http::{Method, Version};
 use pingora::{Error, ErrorType, Result, http::RequestHeader, protocols::http::server::Session};
 use tokio::time::Instant;
@@ -171,7 +172,9 @@ impl Exchange<'_> {
 
     async fn fail(&mut self, cause: Cause) -> Outcome {
         if self.session.response_written().is_some_and(|head| !head.status.is_informational()) {
-            // Too late for another answer: the client must see that the body is cut.
+            // Too late for another answer: the client must see that the body is cut, but also what came
+            // before. The stream sends what it has joined when it is read.
+            drop(self.session.read_body_or_idle(true).now_or_never());
             return Outcome::Aborted;
         }
         self.context.fail(cause, Instant::now());

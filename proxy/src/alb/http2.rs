@@ -12,11 +12,14 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
-use pingora::protocols::{
-    Digest, Stream,
-    http::{
-        server::Session,
-        v2::server::{self, H2Accept, HttpSession},
+use pingora::{
+    Error,
+    protocols::{
+        Digest, Stream,
+        http::{
+            server::Session,
+            v2::server::{self, H2Accept, HttpSession},
+        },
     },
 };
 use tokio::time::Instant;
@@ -33,6 +36,9 @@ use crate::client::{ClientStream, Connection, connection::last_moment};
 const MAX_CONCURRENT_STREAMS: u32 = 128;
 /// Bytes of responses that are kept at most for each stream of a client that does not read (128 KiB).
 const MAX_SEND_BUFFER: usize = 128 * 1024;
+/// Bytes of a head that are taken (128 KiB): more than the limits allow, so that a head a little too long
+/// is answered with its own status.
+const MAX_HEAD: u32 = 128 * 1024;
 /// Requests after which a connection is told to go away.
 const MAX_REQUESTS: usize = 10_000;
 /// Malformed streams after which a connection is given up.
@@ -48,6 +54,7 @@ pub async fn serve(
     let mut options = server::default_h2_options();
     options.max_concurrent_streams(MAX_CONCURRENT_STREAMS);
     options.max_send_buffer_size(MAX_SEND_BUFFER);
+    options.max_header_list_size(MAX_HEAD);
     let idle = listener.load().load_balancer.timers.idle;
     let stream: Stream = Box::new(stream.write_through());
     let greeting = tokio::time::timeout(idle, server::handshake(stream, Some(options)));
@@ -83,7 +90,8 @@ pub async fn serve(
                     malformed += 1;
                     refused(&listener, &connection);
                 }
-                Ok(None) | Err(_) => return,
+                Ok(None) => return,
+                Err(error) => return broken(&connection, &error),
             },
             () = connection.closing.cancelled(), if !leaving => {
                 leaving = true;
@@ -112,6 +120,14 @@ fn refused(listener: &ArcSwap<ListenerState>, connection: &Arc<Connection>) {
     let now = Instant::now();
     context.fail(Cause::BadRequest, now);
     context.finish(None, now);
+}
+
+/// One line about a connection whose frames break HTTP/2; one that was just lost is not worth it.
+fn broken(connection: &Connection, error: &Error) {
+    let lost = error.root_cause().downcast_ref::<h2::Error>().is_some_and(h2::Error::is_io);
+    if !lost {
+        tracing::info!(client = %connection.client, %error, "HTTP/2 connection refused");
+    }
 }
 
 fn context(listener: &ArcSwap<ListenerState>, connection: &Arc<Connection>) -> Context {

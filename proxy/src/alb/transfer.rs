@@ -213,7 +213,10 @@ async fn send_head(
     let version = exchange.request().version;
     let head = response::for_client(received, RequestKind::Ordinary, version, cookies.into_iter().flatten())
         .map_err(|_| Cause::BadResponse)?;
-    if exchange.must_close() {
+    // Before HTTP/1.1 a body without a length ends with the connection.
+    let is_unframed =
+        version < http::Version::HTTP_11 && !head.headers.contains_key(http::header::CONTENT_LENGTH);
+    if exchange.must_close() || is_unframed {
         exchange.session.set_keepalive(None);
     }
     exchange.context.elb_status = Some(head.status.as_u16());

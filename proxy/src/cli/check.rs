@@ -19,9 +19,8 @@ pub(super) fn check(args: &ConfigArg) -> anyhow::Result<ExitCode> {
             return Ok(ExitCode::from(WRONG_CONFIGURATION));
         }
     };
-    let file = args.config.display().to_string();
     for warning in &prepared.warnings {
-        complain(&format!("warning: {}", warning.in_file(&file)));
+        complain(&format!("warning: {}", warning.in_file(&prepared.file)));
     }
     say(config::summary(&prepared.model).trim_end());
     Ok(ExitCode::SUCCESS)

@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeSet,
+    convert::Infallible,
     net::SocketAddr,
     path::{Path, PathBuf},
     process::{ExitCode, Stdio},
@@ -16,7 +17,7 @@ use tokio::{
 };
 
 use super::{
-    DevArgs,
+    DevArgs, complain,
     run::{Signals, refuse, runtime, start_logging},
     say,
 };
@@ -31,6 +32,11 @@ use crate::{
 const BACKEND_START: Duration = Duration::from_secs(10);
 /// How often it is tried meanwhile.
 const BACKEND_POLL: Duration = Duration::from_millis(20);
+/// How long a backend that has ended stays away.
+const BACKEND_PAUSE: Duration = Duration::from_secs(5);
+/// What to do about a port that is taken.
+const PORTS_HINT: &str = "conf/dev.yaml takes its ports from ALBEIT_HTTPS_PORT, ALBEIT_HTTP_PORT, \
+                          ALBEIT_ADMIN_BIND, ALBEIT_BACKEND_1_PORT and ALBEIT_BACKEND_2_PORT.";
 /// How long backends may take to end after they were told to.
 const BACKEND_FAREWELL: Duration = Duration::from_secs(10);
 
@@ -51,20 +57,24 @@ pub(super) fn dev(args: &DevArgs) -> anyhow::Result<ExitCode> {
             Err(error) => return Ok(refuse(&error.into())),
         };
         let mut signals = Signals::new()?;
-        let mut backends = start_backends(&prepared.model, args)?;
+        let mut backends = Backends::start(&prepared.model, args)?;
         tokio::select! {
             listening = backends.until_listening() => listening?,
             () = signals.end() => return Ok(ExitCode::SUCCESS),
         }
         let server = match Server::start(options).await {
             Ok(server) => server,
-            Err(error) => return Ok(refuse(&error)),
+            Err(error) => {
+                let status = refuse(&error);
+                complain(PORTS_HINT);
+                return Ok(status);
+            }
         };
         say(&welcome(&prepared.model));
-        let ended = tokio::select! {
-            () = signals.serve(&server) => Ok(()),
-            error = backends.first_to_end() => Err(error),
-        };
+        tokio::select! {
+            () = signals.serve(&server) => {}
+            never = backends.keep_running() => match never {},
+        }
         let status = signals.shut_down(server).await;
         if status == ExitCode::SUCCESS {
             tokio::select! {
@@ -72,7 +82,7 @@ pub(super) fn dev(args: &DevArgs) -> anyhow::Result<ExitCode> {
                 () = signals.end() => {}
             }
         }
-        ended.map(|()| status)
+        Ok(status)
     })
 }
 
@@ -84,36 +94,16 @@ fn make_certificates(config: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The backend processes, with where they listen.
-struct Backends {
-    addresses: Vec<SocketAddr>,
-    children: Vec<(String, Child)>,
+/// A backend process.
+struct Backend {
+    name: String,
+    address: SocketAddr,
+    command: Command,
+    child: Child,
 }
 
-fn start_backends(model: &Model, args: &DevArgs) -> anyhow::Result<Backends> {
-    let program = backend_program()?;
-    let targets: BTreeSet<&Target> = model.target_groups.iter().flat_map(|group| &group.targets).collect();
-    let mut backends = Backends { addresses: Vec::new(), children: Vec::new() };
-    for (number, target) in targets.into_iter().enumerate() {
-        let TargetId::Ip(address) = &target.id else {
-            continue;
-        };
-        let instance = format!("backend-{}", number + 1);
-        let child = Command::new(&program)
-            .args(["--address", &address.to_string(), "--port", &target.port.to_string()])
-            .args(["--drain", &format!("{}ms", args.drain.as_millis())])
-            .args(["--instance", &instance, "--time-scale", &args.scale.time_scale.divisor().to_string()])
-            .stdin(Stdio::null())
-            // Ctrl-C is for the balancer, which drains before its targets go.
-            .process_group(0)
-            .kill_on_drop(true)
-            .spawn()
-            .with_context(|| format!("cannot start {}", program.display()))?;
-        backends.addresses.push(SocketAddr::new(*address, target.port));
-        backends.children.push((instance, child));
-    }
-    Ok(backends)
-}
+/// All backend processes: one for each target of the configuration.
+struct Backends(Vec<Backend>);
 
 /// `albeit-backend` stands beside this program.
 fn backend_program() -> anyhow::Result<PathBuf> {
@@ -125,53 +115,100 @@ fn backend_program() -> anyhow::Result<PathBuf> {
 }
 
 impl Backends {
+    fn start(model: &Model, args: &DevArgs) -> anyhow::Result<Self> {
+        let program = backend_program()?;
+        let targets: BTreeSet<&Target> =
+            model.target_groups.iter().flat_map(|group| &group.targets).collect();
+        let mut backends = Vec::new();
+        for target in targets {
+            let TargetId::Ip(ip) = target.id else {
+                continue;
+            };
+            let address = SocketAddr::new(ip, target.port);
+            // A backend would say the same, but of its own settings.
+            if let Err(error) = std::net::TcpListener::bind(address) {
+                bail!("cannot start a backend on {address}: {error}. {PORTS_HINT}");
+            }
+            backends.push(Backend::start(&program, backends.len() + 1, address, args)?);
+        }
+        Ok(Self(backends))
+    }
+
     /// Waits until all backends can be connected to.
     async fn until_listening(&mut self) -> anyhow::Result<()> {
         let deadline = Instant::now() + BACKEND_START;
-        for address in self.addresses.clone() {
-            while TcpStream::connect(address).await.is_err() {
+        for Backend { name, address, child, .. } in &mut self.0 {
+            while TcpStream::connect(*address).await.is_err() {
+                if let Some(status) = child.try_wait()? {
+                    bail!("{name} has ended: {status}");
+                }
                 if Instant::now() > deadline {
-                    bail!("a backend does not listen on {address}");
+                    bail!("{name} does not listen on {address}");
                 }
-                tokio::select! {
-                    error = self.first_to_end() => return Err(error),
-                    () = tokio::time::sleep(BACKEND_POLL) => {}
-                }
+                tokio::time::sleep(BACKEND_POLL).await;
             }
         }
         Ok(())
     }
 
-    /// Waits for a backend to end by itself, which it should not.
-    async fn first_to_end(&mut self) -> anyhow::Error {
-        if self.children.is_empty() {
-            return std::future::pending().await;
-        }
-        let ends = self.children.iter_mut().map(|(name, child)| {
-            Box::pin(async move {
-                let status = child.wait().await;
-                let status = status.map_or_else(|error| error.to_string(), |status| status.to_string());
-                anyhow::anyhow!("{name} has ended: {status}")
-            })
-        });
-        futures_util::future::select_all(ends).await.0
+    /// Starts a backend again some time after it ended: long enough to see what its clients go through.
+    async fn keep_running(&mut self) -> Infallible {
+        let running = self.0.iter_mut().map(Backend::keep_running);
+        futures_util::future::join_all(running).await;
+        std::future::pending().await
     }
 
     /// Asks all to end and waits for them.
     async fn stop(&mut self) {
-        for (_, child) in &self.children {
-            if let Some(pid) =
-                child.id().and_then(|pid| i32::try_from(pid).ok()).and_then(rustix::process::Pid::from_raw)
-            {
-                // It may have ended meanwhile, which is as well.
-                rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap_or_default();
-            }
+        for backend in &self.0 {
+            backend.terminate();
         }
         let deadline = Instant::now() + BACKEND_FAREWELL;
-        for (name, child) in &mut self.children {
+        for Backend { name, child, .. } in &mut self.0 {
             if tokio::time::timeout_at(deadline, child.wait()).await.is_err() {
                 tracing::warn!(backend = %name, "did not end in time and is killed");
             }
+        }
+    }
+}
+
+impl Backend {
+    fn start(program: &Path, number: usize, address: SocketAddr, args: &DevArgs) -> anyhow::Result<Self> {
+        let name = format!("backend-{number}");
+        let mut command = Command::new(program);
+        command
+            .args(["--address", &address.ip().to_string(), "--port", &address.port().to_string()])
+            .args(["--drain", &format!("{}ms", args.drain.as_millis())])
+            .args(["--instance", &name, "--time-scale", &args.scale.time_scale.divisor().to_string()])
+            .stdin(Stdio::null())
+            // Ctrl-C is for the balancer, which drains before its targets go.
+            .process_group(0)
+            .kill_on_drop(true);
+        let child = command.spawn().with_context(|| format!("cannot start {}", program.display()))?;
+        Ok(Self { name, address, command, child })
+    }
+
+    async fn keep_running(&mut self) {
+        loop {
+            let ended = match self.child.wait().await {
+                Ok(status) => status.to_string(),
+                Err(error) => error.to_string(),
+            };
+            tracing::warn!(backend = %self.name, ended, "started again in {} s", BACKEND_PAUSE.as_secs());
+            tokio::time::sleep(BACKEND_PAUSE).await;
+            match self.command.spawn() {
+                Ok(child) => self.child = child,
+                Err(error) => tracing::error!(backend = %self.name, %error, "cannot be started again"),
+            }
+        }
+    }
+
+    /// Sends SIGTERM.
+    fn terminate(&self) {
+        let pid = self.child.id().and_then(|pid| i32::try_from(pid).ok());
+        if let Some(pid) = pid.and_then(rustix::process::Pid::from_raw) {
+            // It may have ended meanwhile, which is as well.
+            rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap_or_default();
         }
     }
 }

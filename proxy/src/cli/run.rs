@@ -106,14 +106,9 @@ impl Signals {
         }
     }
 
-    /// Drains and ends the balancer; a second SIGTERM or SIGINT ends it at once.
+    /// Drains and ends the balancer; a second SIGTERM or SIGINT closes what is left
+    /// at once and makes it a failure.
     pub(super) async fn shut_down(&mut self, server: Server) -> ExitCode {
-        tokio::select! {
-            () = server.shutdown() => ExitCode::SUCCESS,
-            () = self.end() => {
-                tracing::warn!("second signal, ending at once");
-                ExitCode::FAILURE
-            }
-        }
+        if server.shutdown(self.end()).await { ExitCode::SUCCESS } else { ExitCode::FAILURE }
     }
 }

@@ -61,6 +61,13 @@ impl ConfigErrors {
         &self.mistakes
     }
 
+    /// Mistakes of `file`, in the order of their places.
+    #[must_use]
+    pub fn new(file: &str, mut mistakes: Vec<Mistake>) -> Self {
+        mistakes.sort_by_key(|mistake| mistake.position);
+        Self { file: file.to_owned(), mistakes }
+    }
+
     /// The file as a whole is at fault.
     pub(super) fn whole_file(file: &str, message: String) -> Self {
         Self {
@@ -81,6 +88,27 @@ impl fmt::Display for ConfigErrors {
 }
 
 impl Error for ConfigErrors {}
+
+/// Where each setting of a file stands, for mistakes that show only when what it names is read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Places {
+    file: String,
+    positions: HashMap<String, Position>,
+}
+
+impl Places {
+    /// The file's name, as it stands in messages.
+    #[must_use]
+    pub fn file(&self) -> &str {
+        &self.file
+    }
+
+    /// A mistake of the setting at `path`, such as `certificates[0].private_key`.
+    #[must_use]
+    pub fn mistake(&self, path: String, message: String) -> Mistake {
+        Mistake { position: self.positions.get(&path).copied(), path, message }
+    }
+}
 
 /// Gathers mistakes and warnings, and knows where each path stands in the text.
 #[derive(Debug, Default)]
@@ -141,16 +169,13 @@ impl Report {
         self.reported.iter().any(|path| path.starts_with(&prefix))
     }
 
-    /// The warnings, or everything that is wrong.
-    pub(super) fn finish(mut self, file: &str) -> Result<Vec<Mistake>, ConfigErrors> {
-        let order = |a: &Mistake, b: &Mistake| a.position.cmp(&b.position);
-        self.mistakes.sort_by(order);
-        self.warnings.sort_by(order);
-        if self.mistakes.is_empty() {
-            Ok(self.warnings)
-        } else {
-            Err(ConfigErrors { file: file.to_owned(), mistakes: self.mistakes })
+    /// The warnings and where each setting stands, or everything that is wrong.
+    pub(super) fn finish(mut self, file: &str) -> Result<(Vec<Mistake>, Places), ConfigErrors> {
+        if !self.mistakes.is_empty() {
+            return Err(ConfigErrors::new(file, self.mistakes));
         }
+        self.warnings.sort_by_key(|warning| warning.position);
+        Ok((self.warnings, Places { file: file.to_owned(), positions: self.positions }))
     }
 
     fn at(&self, at: &Path, message: String) -> Mistake {

@@ -39,7 +39,7 @@ use self::error::Report;
 use crate::model::Model;
 
 pub use self::{
-    error::{ConfigErrors, Mistake, Position},
+    error::{ConfigErrors, Mistake, Places, Position},
     summary::summary,
 };
 
@@ -59,6 +59,8 @@ pub struct Loaded {
     pub model: Model,
     /// What is accepted but probably not meant, sorted by place.
     pub warnings: Vec<Mistake>,
+    /// Where its settings stand.
+    pub places: Places,
 }
 
 /// Reads and checks the configuration file at `path`; `env` looks up environment variables.
@@ -85,9 +87,9 @@ pub fn parse(
     let model = document::read(text, env, &mut report)
         .and_then(|tree| decode::decode(tree, &mut report))
         .and_then(|raw| whole::convert(raw, base_dir, &mut report));
-    let warnings = report.finish(file_name)?;
+    let (warnings, places) = report.finish(file_name)?;
     model
-        .map(|model| Loaded { model, warnings })
+        .map(|model| Loaded { model, warnings, places })
         .ok_or_else(|| ConfigErrors::whole_file(file_name, "is empty".to_owned()))
 }
 

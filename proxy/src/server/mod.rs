@@ -42,6 +42,8 @@ const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
 const RESOLVE_LIMIT: Duration = Duration::from_secs(5);
 /// How long tasks and logs may take to end after the drain time. Not scaled.
 const FAREWELL: Duration = Duration::from_secs(3);
+/// The same when it has to be quick. Not scaled.
+const HURRIED_FAREWELL: Duration = Duration::from_millis(500);
 
 /// How the balancer is run.
 #[derive(Debug, Clone)]
@@ -86,8 +88,15 @@ pub enum ReloadError {
     #[error(transparent)]
     Prepare(#[from] PrepareError),
     /// A new port cannot be opened.
-    #[error(transparent)]
-    Bind(#[from] BindError),
+    #[error("{setting}: cannot listen on {address}")]
+    Bind {
+        /// Path of the setting that says so.
+        setting: String,
+        /// The address.
+        address: SocketAddr,
+        /// What the system said.
+        source: std::io::Error,
+    },
     /// A log writer cannot be started.
     #[error("cannot start an access log")]
     AccessLog(#[source] std::io::Error),
@@ -150,11 +159,8 @@ impl Server {
             background,
             stopped,
         };
-        let setting_of = setting_names(&prepared.model);
         server.apply(prepared).map_err(|error| match error {
-            ReloadError::Bind(BindError { address, source }) => {
-                StartError::Bind { setting: setting_of(address), address, source }
-            }
+            ReloadError::Bind { setting, address, source } => StartError::Bind { setting, address, source },
             ReloadError::Prepare(error) => StartError::Prepare(error),
             ReloadError::AccessLog(error) => system(error.into()),
         })?;
@@ -192,7 +198,11 @@ impl Server {
             tracing::warn!("admin.bind has changed: this takes effect at the next start");
         }
         let addresses = model.load_balancers.iter().flat_map(|load_balancer| &load_balancer.listeners);
-        let bound = self.listeners.bind(addresses.map(|listener| listener.bind))?;
+        let bound = self.listeners.bind(addresses.map(|listener| listener.bind));
+        let bound = bound.map_err(|BindError { address, source }| {
+            let setting = setting_of(model, address);
+            ReloadError::Bind { setting, address, source }
+        })?;
         let sinks = self.sinks.apply(model, &self.metrics).map_err(ReloadError::AccessLog)?;
         let groups = self.registry.apply(model);
         let states = snapshot::listeners(&prepared, &groups, &sinks, &self.metrics, self.options.scale);
@@ -226,23 +236,35 @@ impl Server {
         });
     }
 
-    /// Drains and ends: returns once everything has ended, or was cut at the end of the drain time.
-    pub async fn shutdown(self) {
+    /// Drains and ends: returns once everything has ended, or was cut at the end of the drain time or
+    /// when `hurry` completed. Every record is written either way. Says whether there was time enough.
+    pub async fn shutdown(self, hurry: impl Future<Output = ()>) -> bool {
         let drain = self.options.scale.apply(self.options.drain);
         tracing::info!(?drain, "draining");
         self.readiness.enter(Phase::Draining);
         self.shared.draining.cancel();
         self.shared.tracker.close();
-        if tokio::time::timeout(drain, self.shared.tracker.wait()).await.is_err() {
-            tracing::info!(open = self.shared.tracker.len(), "drain time over, closing what is left");
-            self.shared.terminated.cancel();
-            drop(tokio::time::timeout(FAREWELL, self.shared.tracker.wait()).await);
-        }
+        let hurried = tokio::select! {
+            biased;
+            () = self.shared.tracker.wait() => false,
+            () = tokio::time::sleep(drain) => {
+                tracing::info!(open = self.shared.tracker.len(), "drain time over, closing what is left");
+                false
+            }
+            () = hurry => {
+                tracing::warn!(open = self.shared.tracker.len(), "closing what is left at once");
+                true
+            }
+        };
+        let farewell = if hurried { HURRIED_FAREWELL } else { FAREWELL };
+        self.shared.terminated.cancel();
+        drop(tokio::time::timeout(farewell, self.shared.tracker.wait()).await);
         self.stopped.cancel();
         self.background.close();
-        drop(tokio::time::timeout(FAREWELL, self.background.wait()).await);
-        self.sinks.close(FAREWELL).await;
+        drop(tokio::time::timeout(farewell, self.background.wait()).await);
+        self.sinks.close(farewell).await;
         tracing::info!("stopped");
+        !hurried
     }
 }
 
@@ -255,21 +277,18 @@ async fn bind_admin(model: &Model) -> Result<Option<TcpListener>, StartError> {
 }
 
 /// Which setting says that an address is listened on.
-fn setting_names(model: &Model) -> impl Fn(SocketAddr) -> String + use<> {
-    let mut names = Vec::new();
-    for (i, load_balancer) in model.load_balancers.iter().enumerate() {
-        for (j, listener) in load_balancer.listeners.iter().enumerate() {
-            names.push((listener.bind, format!("load_balancers[{i}].listeners[{j}].port")));
-        }
-    }
-    move |address| {
-        names.iter().find(|(bind, _)| *bind == address).map_or_else(String::new, |(_, name)| name.clone())
-    }
+fn setting_of(model: &Model, address: SocketAddr) -> String {
+    let mut settings = model.load_balancers.iter().enumerate().flat_map(|(i, load_balancer)| {
+        let listeners = load_balancer.listeners.iter().enumerate();
+        listeners
+            .map(move |(j, listener)| (listener.bind, format!("load_balancers[{i}].listeners[{j}].port")))
+    });
+    settings.find(|(bind, _)| *bind == address).map_or_else(String::new, |(_, setting)| setting)
 }
 
 fn report_warnings(prepared: &Prepared) {
     for warning in &prepared.warnings {
-        tracing::warn!(path = warning.path, "{}", warning.message);
+        tracing::warn!("{}", warning.in_file(&prepared.file));
     }
 }
 

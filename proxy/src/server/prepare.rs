@@ -5,13 +5,14 @@ use std::{path::Path, sync::Arc};
 
 use rustls::server::ProducesTickets;
 
+use super::chain;
 use crate::{
-    config::{self, ConfigErrors, Mistake},
+    config::{self, ConfigErrors, Mistake, Places},
     model::{CertificateIndex, ListenerProtocol, LoadBalancer, Model},
-    stickiness::seal::{KeyFileError, Keys},
+    stickiness::seal::Keys,
     tls::{
         accept::{Http2, TlsListener},
-        certificates::{CertificateError, LoadedCertificate},
+        certificates::LoadedCertificate,
     },
 };
 
@@ -21,12 +22,6 @@ pub enum PrepareError {
     /// The file has mistakes.
     #[error(transparent)]
     Config(#[from] ConfigErrors),
-    /// Certificates or keys cannot be used.
-    #[error("{}", join(.0))]
-    Certificates(Vec<CertificateError>),
-    /// A stickiness key cannot be used.
-    #[error("stickiness_keys")]
-    StickinessKeys(#[from] KeyFileError),
     /// A TLS policy cannot be served.
     #[error("ssl_policy of load balancer \"{load_balancer}\"")]
     Policy {
@@ -37,17 +32,13 @@ pub enum PrepareError {
     },
 }
 
-/// One certificate's trouble a line, sources included.
-fn join(errors: &[CertificateError]) -> String {
-    let lines: Vec<String> = errors.iter().map(|error| super::chain(error)).collect();
-    lines.join("\n")
-}
-
 /// A configuration with everything it names read.
 #[derive(Debug)]
 pub struct Prepared {
     /// The model.
     pub model: Model,
+    /// The file's name, as it stands in messages.
+    pub file: String,
     /// What is accepted but probably not meant.
     pub warnings: Vec<Mistake>,
     /// TLS side of each listener, by load balancer and listener; `None` in clear text.
@@ -64,27 +55,44 @@ pub struct Prepared {
 pub fn prepare(path: &Path, tickets: &Arc<dyn ProducesTickets>) -> Result<Prepared, PrepareError> {
     let loaded = config::load(path, &|name| std::env::var(name).ok())?;
     let model = loaded.model;
-    let certificates = certificates(&model)?;
+    let mut mistakes = Vec::new();
+    let certificates = certificates(&model, &loaded.places, &mut mistakes);
+    let keys = stickiness_keys(&model, &loaded.places, &mut mistakes);
+    if !mistakes.is_empty() {
+        return Err(ConfigErrors::new(loaded.places.file(), mistakes).into());
+    }
     let tls = model
         .load_balancers
         .iter()
         .map(|load_balancer| tls_listeners(load_balancer, &certificates, tickets))
         .collect::<Result<_, _>>()?;
-    let keys =
-        if model.stickiness_keys.is_empty() { None } else { Some(Keys::read(&model.stickiness_keys)?) };
-    Ok(Prepared { model, warnings: loaded.warnings, tls, keys })
+    let file = loaded.places.file().to_owned();
+    Ok(Prepared { model, file, warnings: loaded.warnings, tls, keys })
 }
 
-fn certificates(model: &Model) -> Result<Vec<Arc<LoadedCertificate>>, PrepareError> {
+fn certificates(model: &Model, places: &Places, mistakes: &mut Vec<Mistake>) -> Vec<Arc<LoadedCertificate>> {
     let provider = rustls::crypto::aws_lc_rs::default_provider();
-    let (mut loaded, mut errors) = (Vec::new(), Vec::new());
-    for certificate in &model.certificates {
+    let mut loaded = Vec::with_capacity(model.certificates.len());
+    for (index, certificate) in model.certificates.iter().enumerate() {
         match LoadedCertificate::read(certificate, &provider) {
             Ok(certificate) => loaded.push(Arc::new(certificate)),
-            Err(error) => errors.push(error),
+            Err(error) => {
+                let path = format!("certificates[{index}].{}", error.setting(certificate));
+                mistakes.push(places.mistake(path, chain(&error)));
+            }
         }
     }
-    if errors.is_empty() { Ok(loaded) } else { Err(PrepareError::Certificates(errors)) }
+    loaded
+}
+
+/// The keys that the configuration names; `None` if it names none or one cannot be used.
+fn stickiness_keys(model: &Model, places: &Places, mistakes: &mut Vec<Mistake>) -> Option<Keys> {
+    for (index, file) in model.stickiness_keys.iter().enumerate() {
+        if let Err(error) = Keys::read(std::slice::from_ref(file)) {
+            mistakes.push(places.mistake(format!("stickiness_keys[{index}].file"), chain(&error)));
+        }
+    }
+    Keys::read(&model.stickiness_keys).ok()
 }
 
 fn tls_listeners(

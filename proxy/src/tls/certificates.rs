@@ -66,6 +66,18 @@ pub enum CertificateError {
     },
 }
 
+impl CertificateError {
+    /// The setting of the certificate that is at fault: `certificate` or `private_key`.
+    #[must_use]
+    pub fn setting(&self, certificate: &Certificate) -> &'static str {
+        match self {
+            Self::Read { path, .. } if *path == certificate.private_key => "private_key",
+            Self::NoPrivateKey { .. } | Self::KeyMismatch { .. } => "private_key",
+            Self::Read { .. } | Self::NoCertificate { .. } => "certificate",
+        }
+    }
+}
+
 /// A certificate ready to be shown to clients.
 #[derive(Debug)]
 pub struct LoadedCertificate {
