@@ -149,6 +149,30 @@ async fn a_missing_certificate_and_a_key_that_does_not_fit_are_named() -> Result
 }
 
 #[tokio::test]
+async fn mistakes_in_named_files_are_shown_at_once_with_their_settings() -> Result<()> {
+    let ca = Ca::try_new()?;
+    let target = Target::saying("ok")?;
+    let mut config = Config::forwarding_to(&[target.addr()])?.with_https(&ca)?;
+    let mut garbage = ca.issue(config.dir(), "second", &["second.test"])?;
+    config.certificates[0].private_key = ca.issue(config.dir(), "other", &["other.test"])?.private_key;
+    garbage.certificate = config.dir().join("garbage.pem");
+    fs::write(&garbage.certificate, "not a certificate")?;
+    let config = config.with_certificate(garbage);
+    let message = refuses_to_run(&config).await?;
+    let line = |setting: &str| {
+        let found = message.lines().find(|line| line.contains(&format!(": {setting}: ")));
+        found.map(str::to_owned).with_context(|| format!("no {setting} in {message}"))
+    };
+    for setting in ["certificates[0].private_key", "certificates[1].certificate"] {
+        let line = line(setting)?;
+        let place = line.split(": ").next().unwrap_or_default();
+        let numbers = place.rsplit(':').take(2).filter(|number| number.parse::<u32>().is_ok()).count();
+        assert_eq!(numbers, 2, "a line and a column before {setting}: {line}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_taken_port_is_named_with_the_setting_to_change() -> Result<()> {
     let taken = TcpListener::bind("127.0.0.1:0")?;
     let port = taken.local_addr()?.port();

@@ -1,6 +1,6 @@
 //! `albeit dev` with `conf/dev.yaml`: what a user gets who types `make run`.
 
-use std::{fs, path::Path};
+use std::{fs, path::Path, time::Duration};
 
 use albeit_e2e::{
     Client,
@@ -11,7 +11,7 @@ use albeit_e2e::{
     process::Process,
     wait::SOON,
 };
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
 use tempfile::TempDir;
 
 /// The variables of `conf/dev.yaml`, in the order of [`Dev::ports`].
@@ -22,6 +22,9 @@ const VARIABLES: [&str; 5] = [
     "${ALBEIT_BACKEND_2_PORT:-9002}",
     "${ALBEIT_ADMIN_BIND:-127.0.0.1:9901}",
 ];
+
+/// Five seconds until a backend is started again, and two health checks.
+const COMING_BACK: Duration = Duration::from_secs(40);
 
 struct Dev {
     process: Process,
@@ -110,5 +113,47 @@ async fn one_command_gives_tls_two_backends_and_a_redirect() -> Result<()> {
     for port in [https, http, first, second] {
         assert!(Client::connect(([127, 0, 0, 1], port).into()).await.is_err(), "{port} is still open");
     }
+    Ok(())
+}
+
+/// The process whose command line has `--port PORT`.
+fn process_on(port: u16) -> Result<u32> {
+    let wanted = format!("--port\0{port}\0");
+    for entry in fs::read_dir("/proc")? {
+        let path = entry?.path();
+        let pid = path.file_name().and_then(|name| name.to_str()?.parse::<u32>().ok());
+        let command = fs::read(path.join("cmdline")).unwrap_or_default();
+        if let (Some(pid), true) = (pid, String::from_utf8_lossy(&command).contains(&wanted)) {
+            return Ok(pid);
+        }
+    }
+    bail!("no process on port {port}")
+}
+
+#[tokio::test]
+async fn a_backend_that_is_killed_comes_back_and_the_other_serves_meanwhile() -> Result<()> {
+    let dev = Dev::start().await?;
+    let first = dev.ports[2];
+    let killed = process_on(first)?;
+    let status = tokio::process::Command::new("kill").args(["-9", &killed.to_string()]).status().await?;
+    ensure!(status.success());
+    eventually(SOON, "the backend's end", || async {
+        ensure!(Client::connect(([127, 0, 0, 1], first).into()).await.is_err());
+        Ok(())
+    })
+    .await?;
+    eventually(SOON, "an answer of the other backend", || async {
+        let who = dev.whoami().await?;
+        ensure!(who.contains("backend-2"), "{who}");
+        Ok(())
+    })
+    .await?;
+    eventually(COMING_BACK, "the backend again", || async {
+        let who = dev.whoami().await?;
+        ensure!(who.contains("backend-1"), "{who}");
+        Ok(())
+    })
+    .await?;
+    assert_ne!(process_on(first)?, killed);
     Ok(())
 }

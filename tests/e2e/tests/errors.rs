@@ -8,7 +8,7 @@ use albeit_e2e::{
     client::{Body, connect_and_reset},
     forward,
     ports::HeldPort,
-    target::response,
+    target::{ok, response},
     wait::SOON,
 };
 use anyhow::{Context as _, Result, ensure};
@@ -319,6 +319,48 @@ async fn a_body_that_ends_early_is_never_passed_off_as_whole() -> Result<()> {
     let result = client.get("/early").await;
     assert!(result.is_err(), "{result:?}");
     check_record(&albeit.record("/early").await?, &[("target_status_code", "200")]);
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_came_of_a_body_that_ends_early_reaches_the_client() -> Result<()> {
+    let target = Target::start(|_| {
+        vec![Step::Send(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf".to_vec()), Step::Close]
+    })?;
+    let albeit = in_front_of(&target).await?;
+    // Whether the target's end is seen together with its bytes is a matter of luck.
+    for attempt in 0..10 {
+        let mut client = albeit.client().await?;
+        client.send(format!("GET /half-{attempt} HTTP/1.1\r\nHost: a\r\n\r\n")).await?;
+        let received = String::from_utf8(client.closed().await?)?;
+        assert!(received.starts_with("HTTP/1.1 200 OK\r\n"), "{received:?}");
+        assert!(received.ends_with("\r\n\r\nhalf"), "{received:?}");
+        let record = albeit.record(&format!("/half-{attempt}")).await?;
+        assert_eq!(record["sent_bytes"], received.len().to_string());
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_http_1_0_client_is_told_where_an_unframed_body_ends() -> Result<()> {
+    let target = Target::start(|request| {
+        if request.path() == "/framed" {
+            vec![Step::Send(ok("framed"))]
+        } else {
+            let chunked = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nbody\r\n0\r\n\r\n";
+            vec![Step::Send(chunked.as_bytes().to_vec())]
+        }
+    })?;
+    let albeit = in_front_of(&target).await?;
+    let mut client = albeit.client().await?;
+    client.send("GET /framed HTTP/1.0\r\nHost: a\r\nConnection: keep-alive\r\n\r\n").await?;
+    let framed = client.response().await?;
+    assert_eq!((framed.header("connection")?, framed.text()), ("keep-alive", "framed".to_owned()));
+    client.send("GET /chunked HTTP/1.0\r\nHost: a\r\nConnection: keep-alive\r\n\r\n").await?;
+    let received = String::from_utf8(client.closed().await?)?;
+    assert!(received.contains("\r\nConnection: close\r\n"), "{received}");
+    assert!(!received.to_lowercase().contains("transfer-encoding"), "{received}");
+    assert!(received.ends_with("\r\n\r\nbody"), "{received}");
     Ok(())
 }
 
