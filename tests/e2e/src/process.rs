@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
 use tokio::process::{Child, ChildStdout, Command};
 
 use crate::wait::{SOON, within};
@@ -120,6 +120,34 @@ impl Process {
     pub async fn kill(&mut self) -> Result<()> {
         within(SOON, &format!("death of {}", self.name), self.child.kill()).await??;
         Ok(())
+    }
+
+    /// The process id of the child process that has `argument` on its command line.
+    ///
+    /// # Errors
+    /// When there is no such child, the process is gone or the system has no `/proc`.
+    pub fn child(&self, argument: &str) -> Result<u32> {
+        for thread in fs::read_dir(format!("/proc/{}/task", self.pid))? {
+            for pid in fs::read_to_string(thread?.path().join("children"))?.split_whitespace() {
+                // One that has ended meanwhile has no command line.
+                let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+                if line.split(|byte| *byte == 0).any(|word| word == argument.as_bytes()) {
+                    return Ok(pid.parse()?);
+                }
+            }
+        }
+        bail!("{} has no child with {argument}", self.name)
+    }
+
+    /// Kills the child process that has `argument` on its command line (SIGKILL); its process id.
+    ///
+    /// # Errors
+    /// When there is no such child.
+    pub async fn kill_child(&self, argument: &str) -> Result<u32> {
+        let pid = self.child(argument)?;
+        let status = Command::new("kill").args(["-s", "KILL", &pid.to_string()]).status().await?;
+        ensure!(status.success(), "kill -s KILL {pid}: {status}");
+        Ok(pid)
     }
 
     /// Fails when the process has ended.

@@ -3,25 +3,31 @@
 
 use std::time::Duration;
 
-use albeit_e2e::{Albeit, Ca, Client, Config, Target, ca::ALL_VERSIONS, eventually, wait::SOON};
+use albeit_e2e::{
+    Albeit, Ca, Client, Config, Target, ca::ALL_VERSIONS, eventually, http2::Http2, wait::SOON,
+};
 use anyhow::{Result, ensure};
 
 struct Site {
     albeit: Albeit,
     ca: Ca,
-    _target: Target,
+    target: Target,
 }
 
 async fn site() -> Result<Site> {
     let (ca, target) = (Ca::try_new()?, Target::saying("ok")?);
     let config = Config::forwarding_to(&[target.addr()])?.with_https(&ca)?;
     let config = config.with_attribute("idle_timeout.timeout_seconds", 10).with_time_scale(10);
-    Ok(Site { albeit: Albeit::start(config).await?, ca, _target: target })
+    Ok(Site { albeit: Albeit::start(config).await?, ca, target })
 }
 
 async fn secure(site: &Site) -> Result<Client> {
     let tls = site.ca.client(&["http/1.1"], ALL_VERSIONS)?;
     Client::connect_tls(site.albeit.listener(1)?, "localhost", tls).await
+}
+
+async fn http2(site: &Site) -> Result<Http2> {
+    Http2::connect(site.albeit.listener(1)?, "localhost", site.ca.client(&["h2"], ALL_VERSIONS)?).await
 }
 
 /// Sends `bytes` and gives the status of the answer, or `None` for a close without one.
@@ -133,6 +139,48 @@ async fn a_head_without_end_is_answered_with_400_not_just_cut() -> Result<()> {
     let endless = [b"GET /endless HTTP/1.1\r\nHost: a\r\nX: ", vec![b'a'; 200 << 10].as_slice()].concat();
     for client in [site.albeit.client().await?, secure(&site).await?] {
         assert_eq!(answer_to(client, &endless).await?, Some(400));
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_http_2_head_of_70_kb_gets_400_and_the_connection_lives_on() -> Result<()> {
+    let site = site().await?;
+    let client = http2(&site).await?;
+    let value = "a".repeat(10_000);
+    let names: Vec<String> = (0..7).map(|n| format!("x-{n}")).collect();
+    let headers: Vec<(&str, &str)> = names.iter().map(|name| (name.as_str(), value.as_str())).collect();
+    assert_eq!(client.get("https://localhost/big", &headers).await?.status(), 400);
+    assert_eq!(site.albeit.record("/big").await?["elb_status_code"], "400");
+    assert_eq!(client.get("https://localhost/after", &[]).await?.status(), 200);
+    let after = site.albeit.record("/after").await?;
+    assert_eq!(after["client:port"], client.local_addr().to_string());
+    assert_eq!(site.target.requests().len(), 1);
+    Ok(())
+}
+
+#[tokio::test]
+async fn garbage_after_the_http_2_preface_is_logged_once_and_the_next_client_is_served() -> Result<()> {
+    const SETTINGS: &[u8] = &[0, 0, 0, 4, 0, 0, 0, 0, 0];
+    const DATA_OF_NO_STREAM: &[u8] = &[0, 0, 1, 0, 0, 0, 0, 0, 0, b'a'];
+    let site = site().await?;
+    let cases = [("noise", vec![0xff; 4000]), ("DATA of no stream", [SETTINGS, DATA_OF_NO_STREAM].concat())];
+    for (number, (what, garbage)) in cases.into_iter().enumerate() {
+        let tls = site.ca.client(&["h2"], ALL_VERSIONS)?;
+        let mut client = Client::connect_tls(site.albeit.listener(1)?, "localhost", tls).await?;
+        client.send([b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", &garbage[..]].concat()).await?;
+        client.closed().await?;
+        assert_eq!(http2(&site).await?.get("https://localhost/after", &[]).await?.status(), 200, "{what}");
+        let own = client.local_addr().to_string();
+        eventually(SOON, &format!("one line about {what}"), || async {
+            let said = site.albeit.process.stderr();
+            let lines: Vec<&str> = said.lines().filter(|line| line.contains("HTTP/2")).collect();
+            ensure!(lines.len() == number + 1, "{lines:?}");
+            ensure!(lines.iter().all(|line| line.contains("INFO")), "{lines:?}");
+            ensure!(lines.last().is_some_and(|line| line.contains(&own)), "no {own} in {lines:?}");
+            Ok(())
+        })
+        .await?;
     }
     Ok(())
 }

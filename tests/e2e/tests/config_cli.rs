@@ -6,7 +6,8 @@ use albeit_e2e::{
     Albeit, Ca, Client, Config, Listener, Target,
     albeit::binary,
     ca::{ALL_VERSIONS, trusting},
-    process,
+    eventually, process,
+    wait::SOON,
 };
 use anyhow::{Context as _, Result};
 use serde_json::json;
@@ -185,6 +186,80 @@ async fn a_taken_port_is_named_with_the_setting_to_change() -> Result<()> {
     let message = stderr(&output);
     assert!(message.contains(&port.to_string()), "{message}");
     assert!(message.contains("load_balancers[0].listeners[0].port"), "{message}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn check_reports_every_file_that_cannot_be_used_at_its_setting() -> Result<()> {
+    let dir = tempfile::tempdir()?;
+    let ca = Ca::try_new()?;
+    for name in ["one", "two"] {
+        ca.issue(dir.path(), name, &["localhost"])?;
+    }
+    for (file, text) in [
+        ("garbage.pem", "no PEM at all"),
+        ("short.key", "abc"),
+        (
+            "albeit.yaml",
+            "certificates:
+  - name: unfit
+    certificate: one.pem
+    private_key: two-key.pem
+  - name: garbage
+    certificate: garbage.pem
+    private_key: one-key.pem
+stickiness_keys:
+  - file: short.key
+load_balancers:
+  - name: web
+    type: application
+    listeners:
+      - protocol: HTTPS
+        port: 8443
+        certificates: [unfit, garbage]
+        default_actions:
+          - fixed_response: { status_code: 200 }
+",
+        ),
+    ] {
+        fs::write(dir.path().join(file), text)?;
+    }
+    let output = run(dir.path(), &["check", "-c", "albeit.yaml"]).await?;
+    assert_eq!(output.status.code(), Some(2), "{}", stderr(&output));
+    let errors = stderr(&output);
+    let expected = [
+        ("albeit.yaml:4:5: certificates[0].private_key: ", "two-key.pem"),
+        ("albeit.yaml:6:5: certificates[1].certificate: ", "garbage.pem"),
+        ("albeit.yaml:9:5: stickiness_keys[0].file: ", "short.key"),
+    ];
+    // The last line counts them.
+    assert_eq!(errors.lines().count(), expected.len() + 1, "{errors}");
+    assert!(errors.ends_with("3 errors in albeit.yaml\n"), "{errors}");
+    for (line, (place, file)) in errors.lines().zip(expected) {
+        assert!(line.starts_with(place) && line.contains(file), "no {place} with {file} in\n{errors}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_reload_with_a_taken_port_names_the_setting_and_changes_nothing() -> Result<()> {
+    let target = Target::saying("ok")?;
+    let config = Config::forwarding_to(&[target.addr()])?;
+    let mut albeit = Albeit::start(config.clone()).await?;
+    let taken = TcpListener::bind("127.0.0.1:0")?;
+    let port = taken.local_addr()?.port();
+    let more = Listener::http(albeit_e2e::forward("web"))?.with("port", port);
+    albeit.reload(config.with_listener(more)).await?;
+    let refusal = eventually(SOON, "refusal of the reload", || async {
+        let said = albeit.process.stderr();
+        let line = said.lines().find(|line| line.contains("reload refused")).map(str::to_owned);
+        line.with_context(|| said.clone())
+    })
+    .await?;
+    for expected in ["load_balancers[0].listeners[1].port", &format!("127.0.0.1:{port}")] {
+        assert!(refusal.contains(expected), "{expected} in {refusal}");
+    }
+    assert_eq!(albeit.get("/").await?.text(), "ok");
     Ok(())
 }
 

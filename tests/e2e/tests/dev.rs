@@ -1,6 +1,6 @@
 //! `albeit dev` with `conf/dev.yaml`: what a user gets who types `make run`.
 
-use std::{fs, path::Path, time::Duration};
+use std::{fs, net::TcpListener, path::Path, time::Duration};
 
 use albeit_e2e::{
     Client,
@@ -11,8 +11,10 @@ use albeit_e2e::{
     process::Process,
     wait::SOON,
 };
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Context as _, Result, ensure};
+use serde_json::Value;
 use tempfile::TempDir;
+use tokio::time::Instant;
 
 /// The variables of `conf/dev.yaml`, in the order of [`Dev::ports`].
 const VARIABLES: [&str; 5] = [
@@ -23,22 +25,25 @@ const VARIABLES: [&str; 5] = [
     "${ALBEIT_ADMIN_BIND:-127.0.0.1:9901}",
 ];
 
-/// Five seconds until a backend is started again, and two health checks.
-const COMING_BACK: Duration = Duration::from_secs(40);
-
 struct Dev {
     process: Process,
     ports: [u16; 5],
     dir: TempDir,
 }
 
+/// Ports that are free at the moment.
+fn free_ports() -> Result<[u16; 5]> {
+    let held: Vec<HeldPort> = (0..5).map(|_| HeldPort::try_new()).collect::<Result<_>>()?;
+    Ok(std::array::from_fn(|n| held[n].port()))
+}
+
 impl Dev {
     /// `albeit dev` shares its ports with nobody, so they are only free as far as
     /// one can tell: it is tried again when it ends.
-    async fn start() -> Result<Self> {
+    async fn start(args: &[&str]) -> Result<Self> {
         let mut last = None;
         for _ in 0..3 {
-            let mut dev = Self::launch()?;
+            let mut dev = Self::launch(free_ports()?, args)?;
             let ready = eventually(SOON, "the demo page", || dev.whoami()).await;
             match ready {
                 Ok(_) => return Ok(dev),
@@ -49,9 +54,7 @@ impl Dev {
         Err(last.context("no attempt")?)
     }
 
-    fn launch() -> Result<Self> {
-        let held: Vec<HeldPort> = (0..5).map(|_| HeldPort::try_new()).collect::<Result<_>>()?;
-        let ports: [u16; 5] = std::array::from_fn(|n| held[n].port());
+    fn launch(ports: [u16; 5], args: &[&str]) -> Result<Self> {
         let dir = tempfile::tempdir()?;
         let conf = dir.path().join("conf");
         fs::create_dir(&conf)?;
@@ -65,8 +68,7 @@ impl Dev {
         }
         let file = conf.join("dev.yaml");
         fs::write(&file, text)?;
-        drop(held);
-        let args = ["dev", "-c", file.to_str().context("UTF-8")?, "--drain", "5s"];
+        let args = [&["dev", "-c", file.to_str().context("UTF-8")?, "--drain", "5s"], args].concat();
         let process = Process::spawn("albeit-dev", &binary()?, args, dir.path())?;
         Ok(Self { process, ports, dir })
     }
@@ -75,6 +77,33 @@ impl Dev {
         let ca = fs::read_to_string(self.dir.path().join("certs/ca.pem"))?;
         let tls = trusting(&ca, &["http/1.1"], ALL_VERSIONS)?;
         Client::connect_tls(([127, 0, 0, 1], self.ports[0]).into(), "localhost", tls).await
+    }
+
+    /// State of the target on the second backend's port, as the admin API shows it.
+    async fn second_target(&self) -> Result<String> {
+        let [_, _, _, second, admin] = self.ports;
+        let mut client = Client::connect(([127, 0, 0, 1], admin).into()).await?;
+        let answer: Value = serde_json::from_slice(&client.get("/targets").await?.body)?;
+        let targets = answer.pointer("/TargetGroups/0/TargetHealthDescriptions").and_then(Value::as_array);
+        let target = targets.context("no targets")?.iter().find(|t| t["Target"]["Port"] == second);
+        let state = target.and_then(|target| target.pointer("/TargetHealth/State")).and_then(Value::as_str);
+        state.map(str::to_owned).with_context(|| format!("no state of {second} in {answer}"))
+    }
+
+    async fn second_target_is(&self, wanted: &str) -> Result<()> {
+        eventually(SOON, &format!("second backend {wanted}"), || async {
+            let state = self.second_target().await?;
+            ensure!(state == wanted, "{state}");
+            Ok(())
+        })
+        .await
+    }
+
+    /// Which backend answers.
+    async fn instance(&self) -> Result<&'static str> {
+        let who = self.whoami().await?;
+        let found = ["backend-1", "backend-2"].into_iter().find(|name| who.contains(name));
+        found.with_context(|| format!("no instance in {who}"))
     }
 
     async fn whoami(&self) -> Result<String> {
@@ -86,7 +115,7 @@ impl Dev {
 
 #[tokio::test]
 async fn one_command_gives_tls_two_backends_and_a_redirect() -> Result<()> {
-    let mut dev = Dev::start().await?;
+    let mut dev = Dev::start(&[]).await?;
     let [https, http, first, second, _admin] = dev.ports;
     // Both backends answer in turn as long as no cookie is sent.
     eventually(SOON, "both backends", || async {
@@ -116,44 +145,44 @@ async fn one_command_gives_tls_two_backends_and_a_redirect() -> Result<()> {
     Ok(())
 }
 
-/// The process whose command line has `--port PORT`.
-fn process_on(port: u16) -> Result<u32> {
-    let wanted = format!("--port\0{port}\0");
-    for entry in fs::read_dir("/proc")? {
-        let path = entry?.path();
-        let pid = path.file_name().and_then(|name| name.to_str()?.parse::<u32>().ok());
-        let command = fs::read(path.join("cmdline")).unwrap_or_default();
-        if let (Some(pid), true) = (pid, String::from_utf8_lossy(&command).contains(&wanted)) {
-            return Ok(pid);
-        }
+#[tokio::test]
+async fn a_backend_that_is_killed_comes_back_and_the_other_serves_meanwhile() -> Result<()> {
+    // Health checks every half second; the pause of 5 s before the next start is not divided.
+    let mut dev = Dev::start(&["--time-scale", "10"]).await?;
+    dev.second_target_is("healthy").await?;
+    let argument = dev.ports[3].to_string();
+    let killed = Instant::now();
+    let old = dev.process.kill_child(&argument).await?;
+    dev.second_target_is("unhealthy").await?;
+    let other = dev.instance().await?;
+    for _ in 0..3 {
+        assert_eq!(dev.instance().await?, other);
     }
-    bail!("no process on port {port}")
+    dev.second_target_is("healthy").await?;
+    let away = killed.elapsed();
+    assert!(away >= Duration::from_secs(5), "{away:?}");
+    assert_ne!(dev.process.child(&argument)?, old);
+    eventually(SOON, "an answer of the new process", || async {
+        let instance = dev.instance().await?;
+        ensure!(instance != other, "{instance}");
+        Ok(())
+    })
+    .await?;
+    dev.process.signal("TERM").await?;
+    assert!(dev.process.exited(SOON).await?.success());
+    Ok(())
 }
 
 #[tokio::test]
-async fn a_backend_that_is_killed_comes_back_and_the_other_serves_meanwhile() -> Result<()> {
-    let dev = Dev::start().await?;
-    let first = dev.ports[2];
-    let killed = process_on(first)?;
-    let status = tokio::process::Command::new("kill").args(["-9", &killed.to_string()]).status().await?;
-    ensure!(status.success());
-    eventually(SOON, "the backend's end", || async {
-        ensure!(Client::connect(([127, 0, 0, 1], first).into()).await.is_err());
-        Ok(())
-    })
-    .await?;
-    eventually(SOON, "an answer of the other backend", || async {
-        let who = dev.whoami().await?;
-        ensure!(who.contains("backend-2"), "{who}");
-        Ok(())
-    })
-    .await?;
-    eventually(COMING_BACK, "the backend again", || async {
-        let who = dev.whoami().await?;
-        ensure!(who.contains("backend-1"), "{who}");
-        Ok(())
-    })
-    .await?;
-    assert_ne!(process_on(first)?, killed);
+async fn a_taken_backend_port_is_named_with_the_variable_to_change() -> Result<()> {
+    let mut ports = free_ports()?;
+    let taken = TcpListener::bind("127.0.0.1:0")?;
+    ports[2] = taken.local_addr()?.port();
+    let mut dev = Dev::launch(ports, &[])?;
+    assert_eq!(dev.process.exited(SOON).await?.code(), Some(1));
+    let said = dev.process.stderr();
+    for expected in [&format!("127.0.0.1:{}", ports[2]), "ALBEIT_BACKEND_1_PORT"] {
+        assert!(said.contains(expected), "{expected} in {said}");
+    }
     Ok(())
 }

@@ -1,10 +1,11 @@
 //! Responses that the balancer makes itself: status, exact bytes, log record.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use albeit_e2e::{
-    Albeit, Client, Config, Group, Listener, Response, Step, Target,
+    Albeit, Ca, Client, Config, Group, Listener, Response, Step, Target,
     access_log::Record,
+    ca::ALL_VERSIONS,
     client::{Body, connect_and_reset},
     forward,
     ports::HeldPort,
@@ -327,40 +328,50 @@ async fn what_came_of_a_body_that_ends_early_reaches_the_client() -> Result<()> 
     let target = Target::start(|_| {
         vec![Step::Send(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf".to_vec()), Step::Close]
     })?;
-    let albeit = in_front_of(&target).await?;
+    let ca = Ca::try_new()?;
+    let albeit = Albeit::start(Config::forwarding_to(&[target.addr()])?.with_https(&ca)?).await?;
+    let tls = ca.client(&["http/1.1"], ALL_VERSIONS)?;
     // Whether the target's end is seen together with its bytes is a matter of luck.
     for attempt in 0..10 {
-        let mut client = albeit.client().await?;
-        client.send(format!("GET /half-{attempt} HTTP/1.1\r\nHost: a\r\n\r\n")).await?;
-        let received = String::from_utf8(client.closed().await?)?;
-        assert!(received.starts_with("HTTP/1.1 200 OK\r\n"), "{received:?}");
-        assert!(received.ends_with("\r\n\r\nhalf"), "{received:?}");
-        let record = albeit.record(&format!("/half-{attempt}")).await?;
-        assert_eq!(record["sent_bytes"], received.len().to_string());
+        let plain = albeit.client().await?;
+        let secure = Client::connect_tls(albeit.listener(1)?, "localhost", Arc::clone(&tls)).await?;
+        for (kind, mut client) in [("plain", plain), ("secure", secure)] {
+            let path = format!("/{kind}-{attempt}");
+            client.send(format!("GET {path} HTTP/1.1\r\nHost: a\r\n\r\n")).await?;
+            let received = String::from_utf8(client.closed().await?)?;
+            assert!(received.starts_with("HTTP/1.1 200 OK\r\n"), "{path}: {received:?}");
+            assert!(received.ends_with("\r\n\r\nhalf"), "{path}: {received:?}");
+            let record = albeit.record(&path).await?;
+            check_record(&record, &[("elb_status_code", "200"), ("target_status_code", "200")]);
+            assert_eq!(record["sent_bytes"], received.len().to_string(), "{path}");
+        }
     }
     Ok(())
 }
 
 #[tokio::test]
 async fn an_http_1_0_client_is_told_where_an_unframed_body_ends() -> Result<()> {
-    let target = Target::start(|request| {
-        if request.path() == "/framed" {
-            vec![Step::Send(ok("framed"))]
-        } else {
+    let target = Target::start(|request| match request.path() {
+        "/chunked" => {
             let chunked = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nbody\r\n0\r\n\r\n";
             vec![Step::Send(chunked.as_bytes().to_vec())]
         }
+        "/until-close" => vec![Step::Send(b"HTTP/1.1 200 OK\r\n\r\nbody".to_vec()), Step::Close],
+        _ => vec![Step::Send(ok("body"))],
     })?;
     let albeit = in_front_of(&target).await?;
-    let mut client = albeit.client().await?;
-    client.send("GET /framed HTTP/1.0\r\nHost: a\r\nConnection: keep-alive\r\n\r\n").await?;
-    let framed = client.response().await?;
-    assert_eq!((framed.header("connection")?, framed.text()), ("keep-alive", "framed".to_owned()));
-    client.send("GET /chunked HTTP/1.0\r\nHost: a\r\nConnection: keep-alive\r\n\r\n").await?;
-    let received = String::from_utf8(client.closed().await?)?;
-    assert!(received.contains("\r\nConnection: close\r\n"), "{received}");
-    assert!(!received.to_lowercase().contains("transfer-encoding"), "{received}");
-    assert!(received.ends_with("\r\n\r\nbody"), "{received}");
+    for unframed in ["/chunked", "/until-close"] {
+        let mut client = albeit.client().await?;
+        for (path, connection) in [("/framed", "keep-alive"), ("/again", "keep-alive"), (unframed, "close")] {
+            let request = format!("GET {path} HTTP/1.0\r\nHost: a\r\nConnection: keep-alive\r\n\r\n");
+            client.send(request).await?;
+            let answer = client.response().await.with_context(|| path.to_owned())?;
+            assert_eq!((answer.status, answer.text()), (200, "body".to_owned()), "{path}");
+            assert_eq!(answer.header("connection")?, connection, "{path}");
+            assert!(answer.headers("transfer-encoding").is_empty(), "{}", answer.head);
+        }
+        assert!(client.closed().await?.is_empty(), "{unframed}");
+    }
     Ok(())
 }
 
