@@ -1,7 +1,6 @@
 //! `albeit dev`: two backends and the balancer, from a clean checkout.
 
 use std::{
-    collections::BTreeSet,
     convert::Infallible,
     net::SocketAddr,
     path::{Path, PathBuf},
@@ -117,8 +116,12 @@ fn backend_program() -> anyhow::Result<PathBuf> {
 impl Backends {
     fn start(model: &Model, args: &DevArgs) -> anyhow::Result<Self> {
         let program = backend_program()?;
-        let targets: BTreeSet<&Target> =
-            model.target_groups.iter().flat_map(|group| &group.targets).collect();
+        let mut targets: Vec<&Target> = Vec::new();
+        for target in model.target_groups.iter().flat_map(|group| &group.targets) {
+            if !targets.contains(&target) {
+                targets.push(target);
+            }
+        }
         let mut backends = Vec::new();
         for target in targets {
             let TargetId::Ip(ip) = target.id else {
