@@ -31,8 +31,8 @@ use crate::{
 const BACKEND_START: Duration = Duration::from_secs(10);
 /// How often it is tried meanwhile.
 const BACKEND_POLL: Duration = Duration::from_millis(20);
-/// How long a backend that has ended stays away.
-const BACKEND_PAUSE: Duration = Duration::from_secs(5);
+/// How long a backend that has ended stays away: two health checks of `conf/dev.yaml` and some.
+const BACKEND_PAUSE: Duration = Duration::from_secs(15);
 /// What to do about a port that is taken.
 const PORTS_HINT: &str = "conf/dev.yaml takes its ports from ALBEIT_HTTPS_PORT, ALBEIT_HTTP_PORT, \
                           ALBEIT_ADMIN_BIND, ALBEIT_BACKEND_1_PORT and ALBEIT_BACKEND_2_PORT.";
@@ -99,6 +99,8 @@ struct Backend {
     address: SocketAddr,
     command: Command,
     child: Child,
+    /// [`BACKEND_PAUSE`], scaled.
+    pause: Duration,
 }
 
 /// All backend processes: one for each target of the configuration.
@@ -188,7 +190,8 @@ impl Backend {
             .process_group(0)
             .kill_on_drop(true);
         let child = command.spawn().with_context(|| format!("cannot start {}", program.display()))?;
-        Ok(Self { name, address, command, child })
+        let pause = args.scale.time_scale.apply(BACKEND_PAUSE);
+        Ok(Self { name, address, command, child, pause })
     }
 
     async fn keep_running(&mut self) {
@@ -197,8 +200,8 @@ impl Backend {
                 Ok(status) => status.to_string(),
                 Err(error) => error.to_string(),
             };
-            tracing::warn!(backend = %self.name, ended, "started again in {} s", BACKEND_PAUSE.as_secs());
-            tokio::time::sleep(BACKEND_PAUSE).await;
+            tracing::warn!(backend = %self.name, ended, "started again in {:?}", self.pause);
+            tokio::time::sleep(self.pause).await;
             match self.command.spawn() {
                 Ok(child) => self.child = child,
                 Err(error) => tracing::error!(backend = %self.name, %error, "cannot be started again"),
