@@ -27,7 +27,6 @@ use crate::{
         },
     },
     client::{Connection, Mark},
-    headers::host,
 };
 
 /// What is known of a request so far.
@@ -227,8 +226,7 @@ impl Context {
         RequestLine::Readable {
             method: request.method.as_str(),
             scheme,
-            host: host::of_request(target.authority, &request.headers, &self.state.headers.dns_name)
-                .as_bytes(),
+            host: self.state.headers.host_of(request).as_bytes(),
             port: self.state.port,
             path_and_query: target.origin_form,
             version: match request.version {

@@ -115,9 +115,7 @@ impl Exchange<'_> {
         request::check(request, target)?;
         let xff = request::x_forwarded_for(request, &state.headers, self.context.connection.client)?;
 
-        let host =
-            crate::headers::host::of_request(target.authority, &request.headers, &state.headers.dns_name);
-        let matched = state.rules.evaluate(host, &target.text());
+        let matched = state.rules.evaluate(state.headers.host_of(request), &target.text());
         self.context.matched_rule = match matched.priority {
             0 => MatchedRule::Default,
             priority => MatchedRule::Priority(priority),
@@ -137,17 +135,12 @@ impl Exchange<'_> {
     async fn redirect(&mut self, action: &Redirect) -> Result<Outcome, Cause> {
         let state = Arc::clone(&self.context.state);
         let metrics = &state.load_balancer.metrics;
-        let target = Target::of(self.session.req_header());
-        let text = target.ascii();
+        let request = self.session.req_header();
+        let text = Target::of(request).ascii();
         let (path, query) = text.split_once('?').unwrap_or((&text, ""));
-        let host = crate::headers::host::of_request(
-            target.authority,
-            &self.session.req_header().headers,
-            &state.headers.dns_name,
-        );
         let parts = RequestParts {
             protocol: if state.protocol.is_tls() { "https" } else { "http" },
-            host,
+            host: state.headers.host_of(request),
             port: state.port,
             path,
             query,

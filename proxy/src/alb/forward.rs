@@ -49,8 +49,8 @@ pub async fn forward(
     }
     exchange.context.target = Some(guard.target().addr());
 
-    let head = request_head(exchange, xff)?;
     let kind = kind_of(exchange);
+    let head = request_head(exchange, kind, xff)?;
     let connection = connect(exchange, group, &guard, kind).await?;
     let (stream, backlog) = TargetStream::new(connection);
     let mut target = TargetSide { session: HttpSession::new(Box::new(stream)), backlog, guard };
@@ -85,13 +85,13 @@ fn kind_of(exchange: &mut Exchange<'_>) -> RequestKind {
 
 fn request_head(
     exchange: &mut Exchange<'_>,
+    kind: RequestKind,
     xff: XffOutcome,
 ) -> Result<Box<pingora::http::RequestHeader>, Cause> {
     let created = exchange.context.connection.meter.wall_clock(exchange.context.created);
     let seconds = created.duration_since(std::time::UNIX_EPOCH).map_or(0, |since| since.as_secs());
     let incoming = exchange.request().headers.get("x-amzn-trace-id").map(HeaderValue::as_bytes);
     let trace_id = trace_id::outgoing(incoming, seconds, rand::rng().random());
-    let kind = kind_of(exchange);
     let body = if exchange.session.is_body_empty() { Body::None } else { Body::Some };
     let request = exchange.request();
     // What this connection spoke: its listener may have been changed since.
@@ -120,15 +120,13 @@ async fn connect(
         return Ok(connection);
     }
     let limit = exchange.context.state.load_balancer.timers.connect;
-    let terminated = exchange.shared.terminated.clone();
     let waits = exchange.session.is_body_done();
     let connected = tokio::select! {
         biased;
         connected = tokio::time::timeout(limit, TcpStream::connect(target.addr())) => connected,
         // Without a body to come, all that the client can do now is leave.
         _ = exchange.session.read_body_or_idle(true), if waits => return Err(Cause::ClientClosedRequest),
-        () = target.terminated().cancelled() => return Err(Cause::Deregistered),
-        () = terminated.cancelled() => return Err(Cause::Deregistered),
+        () = exchange.shared.cut(target) => return Err(Cause::Deregistered),
     };
     match connected {
         Ok(Ok(tcp)) => {

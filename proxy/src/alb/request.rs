@@ -36,6 +36,14 @@ pub struct HeaderSettings {
     pub dns_name: Box<str>,
 }
 
+impl HeaderSettings {
+    /// The host `request` is for: see [`host::of_request`].
+    #[must_use]
+    pub fn host_of<'a>(&'a self, request: &'a RequestHeader) -> &'a str {
+        host::of_request(Target::of(request).authority, &request.headers, &self.dns_name)
+    }
+}
+
 /// A request's target and host, taken apart.
 #[derive(Debug, Clone, Copy)]
 pub struct Target<'a> {
@@ -196,7 +204,7 @@ pub fn for_target(
     }
     head.insert_header("X-Forwarded-Proto", forwarded::x_forwarded_proto(made.protocol))?;
     head.insert_header("X-Forwarded-Port", forwarded::x_forwarded_port(settings.port))?;
-    head.insert_header("Host", host_value(request, target, settings)?)?;
+    head.insert_header("Host", host_value(request, settings)?)?;
     head.insert_header("X-Amzn-Trace-Id", made.trace_id)?;
     if kind == RequestKind::WebSocketUpgrade {
         // Written anew: a list of protocols to upgrade to would let the target choose another.
@@ -253,9 +261,8 @@ fn append_h2_fields(
     Ok(())
 }
 
-fn host_value(request: &RequestHeader, target: Target<'_>, settings: &HeaderSettings) -> Result<HeaderValue> {
-    let host = host::of_request(target.authority, &request.headers, &settings.dns_name);
-    let value = HeaderValue::from_str(host)
+fn host_value(request: &RequestHeader, settings: &HeaderSettings) -> Result<HeaderValue> {
+    let value = HeaderValue::from_str(settings.host_of(request))
         .map_err(|e| pingora::Error::because(pingora::ErrorType::InvalidHTTPHeader, "host", e))?;
     Ok(settings.host.host_for_target(&value).unwrap_or(value))
 }

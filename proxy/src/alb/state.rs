@@ -17,7 +17,7 @@ use crate::{
     },
     rules::RuleSet,
     stickiness::{lb_cookie::GroupId, seal::Keys},
-    target_groups::Group,
+    target_groups::{Group, Target},
     time_scale::TimeScale,
     tls::accept::TlsListener,
 };
@@ -40,6 +40,20 @@ pub struct Shared {
 impl std::fmt::Debug for Shared {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Shared").finish_non_exhaustive()
+    }
+}
+
+impl Shared {
+    /// Completes when work on `target` must be given up: its deregistration delay or the drain time is over.
+    ///
+    /// # Cancel safety
+    ///
+    /// Nothing is lost by dropping the future.
+    pub async fn cut(&self, target: &Target) {
+        tokio::select! {
+            () = target.terminated().cancelled() => {}
+            () = self.terminated.cancelled() => {}
+        }
     }
 }
 

@@ -14,7 +14,6 @@ use super::{
     error::Cause,
     exchange::{Exchange, head_size},
     response,
-    state::Shared,
     target_stream::Backlog,
 };
 use crate::{headers::websocket::RequestKind, target_groups::OutstandingGuard};
@@ -49,8 +48,7 @@ pub enum Upload {
 pub async fn await_response(exchange: &mut Exchange<'_>, target: &mut TargetSide) -> Result<Upload, Cause> {
     let idle = exchange.idle_timeout();
     let mut upload = begin_upload(exchange).await?;
-    let cut = cut(Arc::clone(exchange.shared), &target.guard);
-    let mut cut = pin!(cut);
+    let mut cut = pin!(exchange.shared.cut(target.guard.target()));
     let mut deadline = pin!(tokio::time::sleep(idle));
     let mut sent = target.backlog.sent();
     loop {
@@ -71,7 +69,7 @@ pub async fn await_response(exchange: &mut Exchange<'_>, target: &mut TargetSide
                     return Err(if waits_for_client { Cause::RequestTimeout } else { Cause::TargetTimeout });
                 }
             }
-            cause = &mut cut => return Err(cause),
+            () = &mut cut => return Err(Cause::Deregistered),
         }
         sent = target.backlog.sent();
         deadline.as_mut().reset(Instant::now() + idle);
@@ -81,15 +79,6 @@ pub async fn await_response(exchange: &mut Exchange<'_>, target: &mut TargetSide
 /// An interim response is between the target and us: the client had its 100 already.
 fn is_interim(session: &HttpSession) -> bool {
     session.get_status().is_some_and(|status| status.is_informational() && status != 101)
-}
-
-/// Completes when the work must be given up: its target's deregistration delay or the drain time is over.
-async fn cut(shared: Arc<Shared>, guard: &OutstandingGuard) -> Cause {
-    tokio::select! {
-        () = guard.target().terminated().cancelled() => {}
-        () = shared.terminated.cancelled() => {}
-    }
-    Cause::Deregistered
 }
 
 /// The next piece of the request body once the target has room for it; after the body, the client's leaving.
@@ -170,8 +159,7 @@ pub async fn relay_response(
 ) -> Result<Upload, Cause> {
     let idle = exchange.idle_timeout();
     send_head(exchange, &target.session, cookies).await?;
-    let cut = cut(Arc::clone(exchange.shared), &target.guard);
-    let mut cut = pin!(cut);
+    let mut cut = pin!(exchange.shared.cut(target.guard.target()));
     let mut deadline = pin!(tokio::time::sleep(idle));
     let mut sent = target.backlog.sent();
     loop {
@@ -197,7 +185,7 @@ pub async fn relay_response(
                     return Err(Cause::TargetTimeout);
                 }
             }
-            cause = &mut cut => return Err(cause),
+            () = &mut cut => return Err(Cause::Deregistered),
         }
         sent = target.backlog.sent();
         deadline.as_mut().reset(Instant::now() + idle);

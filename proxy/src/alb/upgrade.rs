@@ -128,12 +128,7 @@ impl Upgrade {
         from_client.extend_from_slice(&read_ahead);
         let early = EarlyBytes { from_client, from_target: std::mem::take(&mut self.from_target) };
         let deregistered = self.guard.target().terminated().clone();
-        let ended = async {
-            tokio::select! {
-                () = deregistered.cancelled() => {}
-                () = shared.terminated.cancelled() => {}
-            }
-        };
+        let ended = shared.cut(self.guard.target());
         let reason =
             tunnel::relay(&mut client, &mut self.target.tcp, early, load_balancer.timers.idle, ended).await;
         tracing::debug!(
