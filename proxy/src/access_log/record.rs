@@ -247,6 +247,38 @@ impl ActionExecuted {
     }
 }
 
+/// `actions_executed` of one request, in their order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ActionsExecuted {
+    list: [ActionExecuted; MOST_ACTIONS],
+    len: usize,
+}
+
+/// Authentication, rewrite, and the action that ends a rule, each with room for a web application firewall.
+const MOST_ACTIONS: usize = 4;
+
+impl Default for ActionsExecuted {
+    fn default() -> Self {
+        Self { list: [ActionExecuted::Forward; MOST_ACTIONS], len: 0 }
+    }
+}
+
+impl ActionsExecuted {
+    /// Notes that `action` was carried out. More than four are not remembered.
+    pub fn push(&mut self, action: ActionExecuted) {
+        if let Some(place) = self.list.get_mut(self.len) {
+            *place = action;
+            self.len += 1;
+        }
+    }
+
+    /// The actions so far.
+    #[must_use]
+    pub fn as_slice(&self) -> &[ActionExecuted] {
+        self.list.get(..self.len).unwrap_or_default()
+    }
+}
+
 /// `classification` of a request that does not follow RFC 7230.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Classification {

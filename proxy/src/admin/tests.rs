@@ -105,12 +105,15 @@ async fn targets_are_described_in_the_words_of_the_api() {
     server.state.registry.apply(&Model {
         scope: Scope::default(),
         certificates: Vec::new(),
+        trust_stores: Vec::new(),
         load_balancers: Vec::new(),
         target_groups: vec![TargetGroup {
             name: "web".to_owned(),
             arn: "arn:web".to_owned(),
             metric_name: "targetgroup/web/1".to_owned(),
             protocol: TargetGroupProtocol::Http,
+            protocol_version: crate::model::target_group::ProtocolVersion::Http1,
+            port: None,
             health_check: HealthCheck::default(),
             attributes: TargetGroupAttributes::default(),
             targets: vec![Target { id, port: 8080 }],

@@ -22,8 +22,8 @@ use crate::{
     access_log::{
         format,
         record::{
-            ActionExecuted, ChosenCertificate, Kind, MatchedRule, Record, RequestLine, Scheme, TargetAttempt,
-            Version as LoggedVersion,
+            ActionsExecuted, ChosenCertificate, Classification, Kind, MatchedRule, Record, RequestLine,
+            Scheme, TargetAttempt, Version as LoggedVersion,
         },
     },
     client::{Connection, Mark},
@@ -42,8 +42,14 @@ pub struct Context {
     stream: Option<StreamBytes>,
     /// The rule that matched.
     pub matched_rule: MatchedRule,
-    /// The action carried out.
-    pub action: Option<ActionExecuted>,
+    /// The actions carried out.
+    pub actions: ActionsExecuted,
+    /// `error_reason`.
+    pub error_reason: Option<&'static str>,
+    /// `classification` and `classification_reason`, unless the request is compliant.
+    pub classification: Option<(Classification, &'static str)>,
+    /// What transforms made of the request.
+    pub transformed: Option<Box<Transformed>>,
     /// Location of a redirect.
     pub redirect_url: Option<String>,
     /// X-Amzn-Trace-Id as sent to the target.
@@ -66,6 +72,17 @@ pub struct Context {
     pub websocket: bool,
 }
 
+/// What the transforms of a rule made of a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Transformed {
+    /// Host after a host rewrite.
+    pub host: Option<String>,
+    /// Path and query after a URL rewrite.
+    pub uri: Option<String>,
+    /// `request_transform_status`.
+    pub status: &'static str,
+}
+
 /// Byte counts of an HTTP/2 stream, which shares its connection with others.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct StreamBytes {
@@ -78,12 +95,7 @@ pub struct StreamBytes {
 impl Context {
     /// A request whose first byte arrived at `created`; its bytes count from `mark`.
     #[must_use]
-    pub const fn new(
-        state: Arc<ListenerState>,
-        connection: Arc<Connection>,
-        created: Instant,
-        mark: Mark,
-    ) -> Self {
+    pub fn new(state: Arc<ListenerState>, connection: Arc<Connection>, created: Instant, mark: Mark) -> Self {
         Self {
             state,
             connection,
@@ -91,7 +103,10 @@ impl Context {
             mark,
             stream: None,
             matched_rule: MatchedRule::NotReached,
-            action: None,
+            actions: ActionsExecuted::default(),
+            error_reason: None,
+            classification: None,
+            transformed: None,
             redirect_url: None,
             trace_id: None,
             group: None,
@@ -165,7 +180,7 @@ impl Context {
     ) -> Record<'a> {
         let connection = &self.connection;
         let tls = connection.tls.as_ref();
-        let actions: &[ActionExecuted] = self.action.as_slice();
+        let transformed = self.transformed.as_deref();
         Record {
             kind: self.kind(request),
             time: self.time_of(now),
@@ -193,15 +208,15 @@ impl Context {
             }),
             matched_rule: self.matched_rule,
             request_creation_time: self.time_of(self.created),
-            actions_executed: actions,
+            actions_executed: self.actions.as_slice(),
             redirect_url: self.redirect_url.as_deref(),
-            error_reason: None,
-            classification: None,
-            classification_reason: None,
+            error_reason: self.error_reason,
+            classification: self.classification.map(|(class, _)| class),
+            classification_reason: self.classification.map(|(_, reason)| reason),
             conn_trace_id: connection.trace_id,
-            transformed_host: None,
-            transformed_uri: None,
-            request_transform_status: None,
+            transformed_host: transformed.and_then(|it| it.host.as_deref()).map(str::as_bytes),
+            transformed_uri: transformed.and_then(|it| it.uri.as_deref()).map(str::as_bytes),
+            request_transform_status: transformed.map(|it| it.status),
             ip_address: Some(connection.local.ip()),
         }
     }

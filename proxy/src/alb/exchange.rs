@@ -121,11 +121,11 @@ impl Exchange<'_> {
             priority => MatchedRule::Priority(priority),
         };
         state.load_balancer.metrics.rule_evaluations.inc_by(matched.evaluated as u64);
-        match matched.action {
+        match &matched.actions.action {
             Action::Forward(action) => {
-                self.context.action = Some(ActionExecuted::Forward);
-                let group = state.group(action.target_group).ok_or(Cause::Internal)?;
-                forward::forward(self, group, xff).await
+                self.context.actions.push(ActionExecuted::Forward);
+                let group = action.target_groups.first().and_then(|group| state.group(group.target_group));
+                forward::forward(self, group.ok_or(Cause::Internal)?, xff).await
             }
             Action::Redirect(action) => self.redirect(action).await,
             Action::FixedResponse(action) => self.fixed_response(action).await,
@@ -150,7 +150,7 @@ impl Exchange<'_> {
             Cause::RedirectTooLong
         })?;
         let response = ElbResponse::redirect(action.status, &location).map_err(|_| Cause::BadRequest)?;
-        self.context.action = Some(ActionExecuted::Redirect);
+        self.context.actions.push(ActionExecuted::Redirect);
         self.context.redirect_url = Some(location);
         metrics.http_redirect_count.inc();
         Ok(self.respond(response, Connection::KeepAlive).await)
@@ -158,7 +158,7 @@ impl Exchange<'_> {
 
     async fn fixed_response(&mut self, action: &FixedResponse) -> Result<Outcome, Cause> {
         let response = ElbResponse::fixed(action).map_err(|_| Cause::Internal)?;
-        self.context.action = Some(ActionExecuted::FixedResponse);
+        self.context.actions.push(ActionExecuted::FixedResponse);
         self.context.state.load_balancer.metrics.http_fixed_response_count.inc();
         Ok(self.respond(response, Connection::KeepAlive).await)
     }

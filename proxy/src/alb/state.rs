@@ -120,10 +120,13 @@ impl GroupState {
     #[must_use]
     pub fn new(settings: &TargetGroup, group: Arc<Group>, metrics: Arc<TargetGroupMetrics>) -> Self {
         let TargetGroupAttributes { stickiness, .. } = &settings.attributes;
-        let stickiness = stickiness.map(|Stickiness::LbCookie { duration }| StickinessState {
-            id: GroupId::new(&settings.name),
-            duration,
-        });
+        let stickiness = match stickiness {
+            Some(Stickiness::LbCookie { duration }) => {
+                Some(StickinessState { id: GroupId::new(&settings.name), duration: *duration })
+            }
+            // Refused by `config`.
+            Some(Stickiness::AppCookie { .. }) | None => None,
+        };
         Self { group, arn: settings.arn.clone(), metrics, stickiness }
     }
 }
@@ -168,7 +171,7 @@ impl ListenerState {
             load_balancer,
             protocol: listener.protocol,
             port,
-            rules: RuleSet::compile(&listener.rules, &listener.default_action),
+            rules: RuleSet::compile(&listener.rules, &listener.default_actions),
             headers: HeaderSettings {
                 xff: attributes.xff_header_processing,
                 client_entry,

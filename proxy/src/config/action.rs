@@ -15,7 +15,7 @@ use super::{
 };
 use crate::model::{
     Action, LoadBalancerType, TargetGroupIndex,
-    rule::{FixedResponse, Forward},
+    rule::{Actions, FixedResponse, Forward},
 };
 
 /// Target groups in one forward action.
@@ -47,13 +47,13 @@ pub(super) struct Owner<'a> {
     pub(super) port: Option<u16>,
 }
 
-/// Converts a list of actions to the one that ends the rule.
+/// Converts a list of actions.
 pub(super) fn convert(
     raw: List<RawAction>,
     owner: Owner<'_>,
     at: &Path,
     cx: &mut Context<'_>,
-) -> Option<Action> {
+) -> Option<Actions> {
     let Some(raw) = raw else {
         cx.report.missing(at);
         return None;
@@ -70,7 +70,7 @@ pub(super) fn convert(
             None => cx.report.missing(&at),
         }
     }
-    terminal
+    terminal.map(Actions::from)
 }
 
 const KINDS: [&str; 6] =
@@ -166,7 +166,7 @@ fn forward(raw: RawForward, owner: Owner<'_>, at: &Path, cx: &mut Context<'_>) -
             return None;
         }
     };
-    Some(Forward { target_group })
+    Some(Forward::to(target_group))
 }
 
 fn named_group(

@@ -10,7 +10,7 @@ use super::{
     raw::{List, RawCondition, RawHttpHeader, RawPatterns, RawQueryString, RawTransform},
     scalar::Text,
 };
-use crate::model::Condition;
+use crate::model::{Condition, rule::Patterns};
 
 /// Values in one condition.
 const MOST_VALUES: usize = 3;
@@ -100,12 +100,14 @@ fn one(raw: RawCondition, at: &Path, rule: &mut Tally, cx: &mut Context<'_>) -> 
     if let Some(raw) = raw.host_header {
         let at = at.key("host_header");
         rule.once("host_header", &at, cx);
-        return patterns(raw, &at, host_problem, rule, cx).map(Condition::HostHeader);
+        return patterns(raw, &at, host_problem, rule, cx)
+            .map(|values| Condition::HostHeader(Patterns::Wildcards(values)));
     }
     if let Some(raw) = raw.path_pattern {
         let at = at.key("path_pattern");
         rule.once("path_pattern", &at, cx);
-        return patterns(raw, &at, path_problem, rule, cx).map(Condition::PathPattern);
+        return patterns(raw, &at, path_problem, rule, cx)
+            .map(|values| Condition::PathPattern(Patterns::Wildcards(values)));
     }
     if let Some(raw) = raw.http_header {
         http_header(raw, &at.key("http_header"), rule, cx);

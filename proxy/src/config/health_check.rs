@@ -10,9 +10,11 @@ use super::{
     protocol::Protocol,
     raw::RawHealthCheck,
     scalar::{Number, Span, Text},
-    target_group::ProtocolVersion,
 };
-use crate::model::{HealthCheck, LoadBalancerType, target_group::Matcher};
+use crate::model::{
+    HealthCheck, LoadBalancerType, TargetGroupProtocol,
+    target_group::{Matcher, ProtocolVersion},
+};
 
 /// Interval in seconds.
 const INTERVAL: (u64, u64) = (5, 300);
@@ -62,6 +64,12 @@ pub(super) fn convert(
         None => Some(default.matcher),
     };
     Some(HealthCheck {
+        protocol: if protocol == Some(Protocol::Https) {
+            TargetGroupProtocol::Https
+        } else {
+            TargetGroupProtocol::Http
+        },
+        protocol_version: setting.version,
         path: path?,
         port: port?,
         interval: interval?,

@@ -17,9 +17,10 @@ use super::{
     scalar::Text,
 };
 use crate::model::{
-    Listener, ListenerProtocol, LoadBalancerType, Rule, SecurityPolicy,
+    Listener, ListenerProtocol, LoadBalancerType, Rule, SecurityPolicy, arn,
     attributes::{AttributeValues, Resource, nearest},
-    listener::ListenerTls,
+    listener::{ListenerAttributes, ListenerTls, MutualAuthentication},
+    rule::Transforms,
     security_policy,
 };
 
@@ -65,24 +66,33 @@ pub(super) fn convert(
     let mut values = AttributeValues::new(Resource::Listener, load_balancer.kind);
     cx.attributes(raw.attributes, &at.key("attributes"), &mut values);
     let owner = Owner { load_balancer: load_balancer.name, kind: load_balancer.kind, protocol, port };
-    let default_action = action::convert(raw.default_actions, owner, &at.key("default_actions"), cx);
-    let rules = rules(raw.rules, owner, &at.key("rules"), cx);
+    let default_actions = action::convert(raw.default_actions, owner, &at.key("default_actions"), cx);
+    let protocol = protocol.and_then(served);
+    let arn = protocol
+        .zip(port)
+        .map(|(protocol, port)| cx.scope.listener(load_balancer.kind, load_balancer.name, protocol, port));
+    let rules = rules(raw.rules, owner, arn.as_deref(), &at.key("rules"), cx);
     let bind = SocketAddr::new(address?, port?);
-    let protocol = match protocol? {
-        Protocol::Http => ListenerProtocol::Http,
-        Protocol::Https => ListenerProtocol::Https,
-        Protocol::Tcp => ListenerProtocol::Tcp,
-        Protocol::Tls => ListenerProtocol::Tls,
-        Protocol::Udp | Protocol::TcpUdp | Protocol::Quic | Protocol::TcpQuic => return None,
-    };
     Some(Listener {
-        arn: cx.scope.listener(load_balancer.kind, load_balancer.name, protocol, bind.port()),
-        protocol,
+        arn: arn?,
+        protocol: protocol?,
         bind,
         tls,
         rules,
-        default_action: default_action?,
+        default_actions: default_actions?,
+        attributes: ListenerAttributes::from(&values),
     })
+}
+
+/// The protocol, if there is a listener for it.
+const fn served(protocol: Protocol) -> Option<ListenerProtocol> {
+    match protocol {
+        Protocol::Http => Some(ListenerProtocol::Http),
+        Protocol::Https => Some(ListenerProtocol::Https),
+        Protocol::Tcp => Some(ListenerProtocol::Tcp),
+        Protocol::Tls => Some(ListenerProtocol::Tls),
+        Protocol::Udp | Protocol::TcpUdp | Protocol::Quic | Protocol::TcpQuic => None,
+    }
 }
 
 fn protocol(raw: Option<Text>, kind: LoadBalancerType, at: &Path, cx: &mut Context<'_>) -> Option<Protocol> {
@@ -136,7 +146,7 @@ fn tls(
         let found = cx.required(name, &at).and_then(|name| cx.certificate(&name, &at));
         certificates.extend(found);
     }
-    Some(ListenerTls { policy: policy?, certificates })
+    Some(ListenerTls { policy: policy?, certificates, mutual_authentication: MutualAuthentication::Off })
 }
 
 /// The policy by its name; without one the API's default.
@@ -207,7 +217,13 @@ fn mutual_authentication(
 }
 
 /// Converts the rules and sorts them by priority.
-fn rules(raw: List<RawRule>, owner: Owner<'_>, at: &Path, cx: &mut Context<'_>) -> Vec<Rule> {
+fn rules(
+    raw: List<RawRule>,
+    owner: Owner<'_>,
+    listener_arn: Option<&str>,
+    at: &Path,
+    cx: &mut Context<'_>,
+) -> Vec<Rule> {
     let raw = raw.unwrap_or_default();
     if owner.kind == LoadBalancerType::Network && !raw.is_empty() {
         cx.report.not_yet(at, "rules of network load balancers");
@@ -236,9 +252,10 @@ fn rules(raw: List<RawRule>, owner: Owner<'_>, at: &Path, cx: &mut Context<'_>) 
         }
         let conditions = condition::convert_all(raw.conditions, &at.key("conditions"), cx);
         condition::refuse_transforms(raw.transforms, &at.key("transforms"), cx);
-        let action = action::convert(raw.actions, owner, &at.key("actions"), cx);
-        if let (Some(priority), Some(action)) = (priority, action) {
-            rules.push(Rule { priority, conditions, action });
+        let actions = action::convert(raw.actions, owner, &at.key("actions"), cx);
+        if let (Some(priority), Some(actions)) = (priority, actions) {
+            let arn = listener_arn.map(|arn| arn::rule(arn, priority)).unwrap_or_default();
+            rules.push(Rule { arn, priority, conditions, transforms: Transforms::default(), actions });
         }
     }
     rules.sort_by_key(|rule| rule.priority);

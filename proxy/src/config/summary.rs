@@ -48,14 +48,22 @@ fn write_listener(model: &Model, listener: &Listener, out: &mut String) -> fmt::
         1 => write!(out, ", 1 rule")?,
         rules => write!(out, ", {rules} rules")?,
     }
-    writeln!(out, ", default: {}", describe(model, &listener.default_action))
+    writeln!(out, ", default: {}", describe(model, &listener.default_actions.action))
 }
 
 fn describe(model: &Model, action: &Action) -> String {
     match action {
         Action::Forward(forward) => {
-            let name = model.target_group(forward.target_group).map_or("?", |group| &group.name);
-            format!("forward to {name}")
+            let total: u32 = forward.target_groups.iter().map(|group| u32::from(group.weight)).sum();
+            let names = forward.target_groups.iter().map(|group| {
+                let name = model.target_group(group.target_group).map_or("?", |group| &group.name);
+                if forward.target_groups.len() == 1 {
+                    name.to_owned()
+                } else {
+                    format!("{name} ({} of {total})", group.weight)
+                }
+            });
+            format!("forward to {}", names.collect::<Vec<_>>().join(", "))
         }
         Action::Redirect(redirect) => {
             let Redirect { protocol, host, port, path, query, status } = redirect;

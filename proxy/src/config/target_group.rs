@@ -13,21 +13,13 @@ use super::{
 use crate::model::{
     LoadBalancerType, Target, TargetGroup, TargetGroupProtocol, arn,
     attributes::{AttributeValues, GroupProtocol, Resource, target_group_constraints},
-    target_group::{TargetGroupAttributes, TargetId},
+    target_group::{ProtocolVersion, TargetGroupAttributes, TargetId},
 };
 
 /// `protocol_version` of groups that name none.
 const DEFAULT_PROTOCOL_VERSION: &str = "HTTP1";
 /// `target_type` of groups that name none: targets are addresses or host names.
 const DEFAULT_TARGET_TYPE: &str = "ip";
-
-/// How requests are spoken to the targets of an HTTP or HTTPS group.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum ProtocolVersion {
-    Http1,
-    Http2,
-    Grpc,
-}
 
 /// Converts one target group.
 pub(super) fn convert(
@@ -58,7 +50,13 @@ pub(super) fn convert(
         arn: cx.scope.target_group(&name),
         metric_name: arn::target_group_path(&name),
         name,
-        protocol: TargetGroupProtocol::Http,
+        protocol: if protocol == Some(Protocol::Https) {
+            TargetGroupProtocol::Https
+        } else {
+            TargetGroupProtocol::Http
+        },
+        protocol_version: version,
+        port,
         health_check: health_check?,
         attributes: TargetGroupAttributes::from(&values),
         targets,

@@ -16,7 +16,7 @@ use super::{
     scalar::Text,
     target_group,
 };
-use crate::model::{Admin, Certificate, LoadBalancer, Model, TargetGroup, arn::Scope};
+use crate::model::{Admin, Certificate, LoadBalancer, Model, TargetGroup, TrustStore, arn::Scope};
 
 /// Digits of an account id.
 const ACCOUNT_ID_DIGITS: usize = 12;
@@ -37,7 +37,7 @@ pub(super) fn convert(raw: RawConfig, base: &FilePath, report: &mut Report) -> O
     };
     scope(raw.account_id, raw.region, &mut cx);
     let certificates = certificates(raw.certificates, &mut cx);
-    trust_stores(raw.trust_stores, &mut cx);
+    let trust_stores = trust_stores(raw.trust_stores, &mut cx);
     let target_groups = target_groups(raw.target_groups, &mut cx);
     let mut load_balancers: Vec<LoadBalancer> = Vec::new();
     let mut names = HashMap::new();
@@ -65,7 +65,15 @@ pub(super) fn convert(raw: RawConfig, base: &FilePath, report: &mut Report) -> O
         cx.claim(bind, &root.key("admin").key("bind"));
     }
     unused_groups(&mut cx);
-    Some(Model { scope: cx.scope, certificates, load_balancers, target_groups, admin, stickiness_keys })
+    Some(Model {
+        scope: cx.scope,
+        certificates,
+        trust_stores,
+        load_balancers,
+        target_groups,
+        admin,
+        stickiness_keys,
+    })
 }
 
 fn scope(account_id: Option<Text>, region: Option<Text>, cx: &mut Context<'_>) {
@@ -132,7 +140,8 @@ fn is_certificate_name(name: &str) -> bool {
     name.len() <= LONGEST_NAME && name.bytes().all(allowed)
 }
 
-fn trust_stores(raw: List<RawTrustStore>, cx: &mut Context<'_>) {
+fn trust_stores(raw: List<RawTrustStore>, cx: &mut Context<'_>) -> Vec<TrustStore> {
+    let mut stores = Vec::new();
     let at = Path::root().key("trust_stores");
     let mut names = HashMap::new();
     for (index, raw) in raw.unwrap_or_default().into_iter().enumerate() {
@@ -143,13 +152,19 @@ fn trust_stores(raw: List<RawTrustStore>, cx: &mut Context<'_>) {
         };
         let name = cx.name(raw.name, &at.key("name"), "Trust store");
         unique(name.clone(), &at.key("name"), &mut names, cx);
-        cx.trust_stores.extend(name);
-        cx.file(raw.ca_certificates_bundle, &at.key("ca_certificates_bundle"));
+        cx.trust_stores.extend(name.clone());
+        let bundle = cx.file(raw.ca_certificates_bundle, &at.key("ca_certificates_bundle"));
+        let mut revocation_lists = Vec::new();
         for (index, file) in raw.revocation_lists.unwrap_or_default().into_iter().enumerate() {
-            cx.file(file, &at.key("revocation_lists").index(index));
+            revocation_lists.extend(cx.file(file, &at.key("revocation_lists").index(index)));
         }
         cx.report.not_yet(&at, "trust stores");
+        if let (Some(name), Some(ca_certificates_bundle)) = (name, bundle) {
+            let arn = cx.scope.trust_store(&name);
+            stores.push(TrustStore { name, arn, ca_certificates_bundle, revocation_lists });
+        }
     }
+    stores
 }
 
 fn target_groups(raw: List<RawTargetGroup>, cx: &mut Context<'_>) -> Vec<TargetGroup> {

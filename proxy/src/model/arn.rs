@@ -52,6 +52,12 @@ impl Scope {
         format!("arn:aws:acm:{}:{}:certificate/{name}", self.region, self.account_id)
     }
 
+    /// `…:truststore/NAME/ID`.
+    #[must_use]
+    pub fn trust_store(&self, name: &str) -> String {
+        format!("{}truststore/{name}/{}", self.prefix(), id(&format!("truststore/{name}")))
+    }
+
     /// The DNS name: `NAME-DIGITS.REGION.elb.amazonaws.com`, `NAME-HEX.elb.REGION.amazonaws.com` for a
     /// network load balancer.
     #[must_use]
@@ -69,6 +75,14 @@ impl Scope {
     fn prefix(&self) -> String {
         format!("arn:aws:elasticloadbalancing:{}:{}:", self.region, self.account_id)
     }
+}
+
+/// `…:listener-rule/app/NAME/LBID/LISTENERID/ID` of the rule with `priority` of `listener`, an ARN.
+/// The default rule has priority 0.
+#[must_use]
+pub fn rule(listener: &str, priority: u16) -> String {
+    let id = id(&format!("{listener}/{priority}"));
+    format!("{}/{id}", listener.replacen(":listener/", ":listener-rule/", 1))
 }
 
 /// `app/NAME/ID` or `net/NAME/ID`: the load balancer's name in logs and metrics.

@@ -4,7 +4,9 @@
 
 use std::net::SocketAddr;
 
-use super::{Action, CertificateIndex, Rule, SecurityPolicy};
+use http::{HeaderName, HeaderValue};
+
+use super::{CertificateIndex, Rule, SecurityPolicy, TrustStoreIndex, rule::Actions};
 
 /// The protocol a listener speaks with clients.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -51,8 +53,10 @@ pub struct Listener {
     pub tls: Option<ListenerTls>,
     /// Rules with a priority, lowest number first.
     pub rules: Vec<Rule>,
-    /// The default rule's action, taken when no rule matches.
-    pub default_action: Action,
+    /// The default rule's actions, taken when no rule matches.
+    pub default_actions: Actions,
+    /// Listener attributes, typed.
+    pub attributes: ListenerAttributes,
 }
 
 /// TLS settings of a listener.
@@ -62,4 +66,81 @@ pub struct ListenerTls {
     pub policy: &'static SecurityPolicy,
     /// Certificates; the first is the default, the others are chosen by SNI. Never empty.
     pub certificates: Vec<CertificateIndex>,
+    /// What is asked of the client's certificate.
+    pub mutual_authentication: MutualAuthentication,
+}
+
+/// `MutualAuthentication` of an HTTPS listener.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MutualAuthentication {
+    /// `off`, the default: no certificate is asked for.
+    Off,
+    /// `passthrough`: the chain goes to the target in a header, unverified.
+    Passthrough,
+    /// `verify`: without a valid certificate there is no connection.
+    Verify {
+        /// Who is trusted.
+        trust_store: TrustStoreIndex,
+        /// `IgnoreClientCertificateExpiry`. Default false.
+        ignore_client_certificate_expiry: bool,
+        /// `AdvertiseTrustStoreCaNames`. Default off.
+        advertise_trust_store_ca_names: bool,
+    },
+}
+
+/// The listener attributes that steer the data plane, typed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListenerAttributes {
+    /// `routing.http.response.server.enabled`. Default true.
+    pub server_header: bool,
+    /// `routing.http.response.*.header_value` that are set: they overwrite what the target sent.
+    pub inserted_headers: Vec<(HeaderName, HeaderValue)>,
+    /// `routing.http.request.x_amzn_*.header_name`.
+    pub header_names: RequestHeaderNames,
+}
+
+impl Default for ListenerAttributes {
+    fn default() -> Self {
+        Self {
+            server_header: true,
+            inserted_headers: Vec::new(),
+            header_names: RequestHeaderNames::default(),
+        }
+    }
+}
+
+/// Names of the request headers that a listener may rename, as they are written to targets.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RequestHeaderNames {
+    /// `X-Amzn-Mtls-Clientcert-Serial-Number`.
+    pub mtls_serial_number: String,
+    /// `X-Amzn-Mtls-Clientcert-Issuer`.
+    pub mtls_issuer: String,
+    /// `X-Amzn-Mtls-Clientcert-Subject`.
+    pub mtls_subject: String,
+    /// `X-Amzn-Mtls-Clientcert-Validity`.
+    pub mtls_validity: String,
+    /// `X-Amzn-Mtls-Clientcert-Leaf`.
+    pub mtls_leaf: String,
+    /// `X-Amzn-Mtls-Clientcert`.
+    pub mtls_clientcert: String,
+    /// `X-Amzn-Tls-Version`.
+    pub tls_version: String,
+    /// `X-Amzn-Tls-Cipher-Suite`.
+    pub tls_cipher_suite: String,
+}
+
+impl Default for RequestHeaderNames {
+    fn default() -> Self {
+        Self {
+            mtls_serial_number: "X-Amzn-Mtls-Clientcert-Serial-Number".to_owned(),
+            mtls_issuer: "X-Amzn-Mtls-Clientcert-Issuer".to_owned(),
+            mtls_subject: "X-Amzn-Mtls-Clientcert-Subject".to_owned(),
+            mtls_validity: "X-Amzn-Mtls-Clientcert-Validity".to_owned(),
+            mtls_leaf: "X-Amzn-Mtls-Clientcert-Leaf".to_owned(),
+            mtls_clientcert: "X-Amzn-Mtls-Clientcert".to_owned(),
+            tls_version: "X-Amzn-Tls-Version".to_owned(),
+            tls_cipher_suite: "X-Amzn-Tls-Cipher-Suite".to_owned(),
+        }
+    }
 }

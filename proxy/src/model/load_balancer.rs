@@ -60,6 +60,18 @@ pub struct LoadBalancerAttributes {
     pub access_logs: Option<LogDestination>,
     /// `albeit.access_logs.stdout.enabled`: also write access log lines to standard output. Default false.
     pub access_logs_stdout: bool,
+    /// `albeit.access_logs.format`: default the ELB format.
+    pub access_log_format: AccessLogFormat,
+    /// `connection_logs.s3.*`: where connection logs go, if enabled.
+    pub connection_logs: Option<LogDestination>,
+    /// `health_check_logs.s3.*`: where health check logs go, if enabled.
+    pub health_check_logs: Option<LogDestination>,
+    /// `routing.http.desync_mitigation_mode`. Default defensive.
+    pub desync_mitigation_mode: DesyncMitigationMode,
+    /// `routing.http.drop_invalid_header_fields.enabled`. Default false.
+    pub drop_invalid_header_fields: bool,
+    /// `routing.http.x_amzn_tls_version_and_cipher_suite.enabled`. Default false.
+    pub x_amzn_tls_headers: bool,
     /// `routing.http.xff_header_processing.mode`. Default append.
     pub xff_header_processing: XffHeaderProcessing,
     /// `routing.http.xff_client_port.enabled`. Default false.
@@ -77,6 +89,12 @@ impl Default for LoadBalancerAttributes {
             client_keep_alive: Duration::from_secs(3600),
             access_logs: None,
             access_logs_stdout: false,
+            access_log_format: AccessLogFormat::Elb,
+            connection_logs: None,
+            health_check_logs: None,
+            desync_mitigation_mode: DesyncMitigationMode::Defensive,
+            drop_invalid_header_fields: false,
+            x_amzn_tls_headers: false,
             xff_header_processing: XffHeaderProcessing::Append,
             xff_client_port: false,
             preserve_host_header: false,
@@ -94,4 +112,24 @@ pub enum XffHeaderProcessing {
     Preserve,
     /// The header is removed.
     Remove,
+}
+
+/// `routing.http.desync_mitigation_mode`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DesyncMitigationMode {
+    /// `monitor`: every class passes.
+    Monitor,
+    /// `defensive`, the default: severe requests are blocked, ambiguous ones close both connections.
+    Defensive,
+    /// `strictest`: only compliant requests pass.
+    Strictest,
+}
+
+/// `albeit.access_logs.format`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AccessLogFormat {
+    /// `elb`, the default: the space-separated fields of ELB's logs.
+    Elb,
+    /// `json`: one JSON object a line, keys as ELB names the fields.
+    Json,
 }

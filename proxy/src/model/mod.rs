@@ -37,6 +37,10 @@ pub struct TargetGroupIndex(pub usize);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct CertificateIndex(pub usize);
 
+/// Index of a trust store in [`Model::trust_stores`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct TrustStoreIndex(pub usize);
+
 /// One whole configuration, checked.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Model {
@@ -44,6 +48,8 @@ pub struct Model {
     pub scope: arn::Scope,
     /// Certificates that HTTPS and TLS listeners refer to.
     pub certificates: Vec<Certificate>,
+    /// Trust stores that HTTPS listeners verify client certificates with.
+    pub trust_stores: Vec<TrustStore>,
     /// Load balancers, in the order of the file.
     pub load_balancers: Vec<LoadBalancer>,
     /// Target groups, in the order of the file.
@@ -82,16 +88,31 @@ pub struct Certificate {
     pub private_key: PathBuf,
 }
 
-/// Where the admin API listens.
+/// A trust store by name, with the files that hold it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TrustStore {
+    /// Name that listeners use.
+    pub name: String,
+    /// ARN-like name.
+    pub arn: String,
+    /// PEM file with the certificates of the authorities that are trusted.
+    pub ca_certificates_bundle: PathBuf,
+    /// Files with revocation lists, PEM or DER.
+    pub revocation_lists: Vec<PathBuf>,
+}
+
+/// Where the admin API listens, and who may change things.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Admin {
     /// Address and port. Default `127.0.0.1:9901`. `None` switches the admin API off.
     pub bind: Option<SocketAddr>,
+    /// File with the bearer token that actions need. `None`: they are for loopback clients only.
+    pub token_file: Option<PathBuf>,
 }
 
 impl Default for Admin {
     fn default() -> Self {
-        Self { bind: Some(SocketAddr::from(([127, 0, 0, 1], 9901))) }
+        Self { bind: Some(SocketAddr::from(([127, 0, 0, 1], 9901))), token_file: None }
     }
 }
 

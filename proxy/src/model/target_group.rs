@@ -10,8 +10,45 @@ use http::StatusCode;
 /// The protocol spoken with targets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TargetGroupProtocol {
-    /// HTTP/1.1 in clear text.
+    /// Clear text.
     Http,
+    /// TLS; certificates of targets are not validated.
+    Https,
+}
+
+impl TargetGroupProtocol {
+    /// The name in the `ELBv2` API: `HTTP`, `HTTPS`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Http => "HTTP",
+            Self::Https => "HTTPS",
+        }
+    }
+}
+
+/// `ProtocolVersion`: how requests are spoken to the targets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ProtocolVersion {
+    /// `HTTP1`: HTTP/1.1, the default.
+    #[default]
+    Http1,
+    /// `HTTP2`: HTTP/2; in clear text by prior knowledge.
+    Http2,
+    /// `GRPC`: gRPC over HTTP/2.
+    Grpc,
+}
+
+impl ProtocolVersion {
+    /// The name in the `ELBv2` API.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Http1 => "HTTP1",
+            Self::Http2 => "HTTP2",
+            Self::Grpc => "GRPC",
+        }
+    }
 }
 
 /// A target group as configured.
@@ -25,6 +62,10 @@ pub struct TargetGroup {
     pub metric_name: String,
     /// Protocol towards the targets.
     pub protocol: TargetGroupProtocol,
+    /// Protocol version towards the targets.
+    pub protocol_version: ProtocolVersion,
+    /// Port of targets that name none, as configured.
+    pub port: Option<u16>,
     /// Health check settings.
     pub health_check: HealthCheck,
     /// Target group attributes, typed.
@@ -54,7 +95,11 @@ pub enum TargetId {
 /// Health check settings of a target group.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HealthCheck {
-    /// `HealthCheckPath`. Default `/`.
+    /// `HealthCheckProtocol`: HTTP or HTTPS, default HTTP.
+    pub protocol: TargetGroupProtocol,
+    /// How checks are spoken: as requests are.
+    pub protocol_version: ProtocolVersion,
+    /// `HealthCheckPath`. Default `/`, with gRPC `/AWS.ALB/healthcheck`.
     pub path: String,
     /// `HealthCheckPort`: `None` is `traffic-port`, the default.
     pub port: Option<u16>,
@@ -66,13 +111,15 @@ pub struct HealthCheck {
     pub healthy_threshold: u8,
     /// `UnhealthyThresholdCount`: 2–10, default 2.
     pub unhealthy_threshold: u8,
-    /// `Matcher.HttpCode`. Default `200`.
+    /// `Matcher.HttpCode`, default `200`; or `Matcher.GrpcCode`, default `12`.
     pub matcher: Matcher,
 }
 
 impl Default for HealthCheck {
     fn default() -> Self {
         Self {
+            protocol: TargetGroupProtocol::Http,
+            protocol_version: ProtocolVersion::Http1,
             path: "/".to_owned(),
             port: None,
             interval: Duration::from_secs(30),
@@ -84,7 +131,7 @@ impl Default for HealthCheck {
     }
 }
 
-/// HTTP codes that count as a passed health check: a list of inclusive ranges.
+/// HTTP or gRPC codes that count as a passed health check: a list of inclusive ranges.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Matcher(pub Vec<(u16, u16)>);
 
@@ -98,7 +145,12 @@ impl Matcher {
     /// Whether `status` counts as healthy.
     #[must_use]
     pub fn matches(&self, status: StatusCode) -> bool {
-        let code = status.as_u16();
+        self.matches_code(status.as_u16())
+    }
+
+    /// Whether an HTTP or gRPC code counts as healthy.
+    #[must_use]
+    pub fn matches_code(&self, code: u16) -> bool {
         self.0.iter().any(|&(low, high)| (low..=high).contains(&code))
     }
 }
@@ -110,14 +162,26 @@ pub enum Algorithm {
     RoundRobin,
     /// `least_outstanding_requests`.
     LeastOutstandingRequests,
+    /// `weighted_random`.
+    WeightedRandom {
+        /// `load_balancing.algorithm.anomaly_mitigation`. Default off.
+        anomaly_mitigation: bool,
+    },
 }
 
 /// `stickiness.type` with what belongs to it, when `stickiness.enabled` is true.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Stickiness {
     /// `lb_cookie` with `stickiness.lb_cookie.duration_seconds` (1–604800 s, default 86400 s).
     LbCookie {
         /// How long a cookie binds a client to its target.
+        duration: Duration,
+    },
+    /// `app_cookie`.
+    AppCookie {
+        /// `stickiness.app_cookie.cookie_name`.
+        cookie_name: String,
+        /// `stickiness.app_cookie.duration_seconds` (1–604800 s, default 86400 s).
         duration: Duration,
     },
 }
@@ -140,6 +204,8 @@ pub struct TargetGroupAttributes {
     pub stickiness: Option<Stickiness>,
     /// `load_balancing.algorithm.type`.
     pub algorithm: Algorithm,
+    /// `slow_start.duration_seconds`: 30–900 s; `None` is off, the default.
+    pub slow_start: Option<Duration>,
     /// Threshold of fail-open routing.
     pub minimum_healthy_targets: MinimumHealthyTargets,
 }
@@ -150,6 +216,7 @@ impl Default for TargetGroupAttributes {
             deregistration_delay: Duration::from_secs(300),
             stickiness: None,
             algorithm: Algorithm::RoundRobin,
+            slow_start: None,
             minimum_healthy_targets: MinimumHealthyTargets { count: 1, percentage: None },
         }
     }

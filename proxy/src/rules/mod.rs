@@ -1,5 +1,5 @@
 //! Listener rules: conditions tried in order of priority, the first match
-//! gives the action, the default action is last.
+//! gives the actions, the default action is last.
 //!
 //! ELB pages: "Listener rules for your Application Load Balancer",
 //! "Condition types for listener rules". Pure: patterns are compiled when the
@@ -12,14 +12,17 @@ pub mod redirect;
 pub mod wildcard;
 
 use self::wildcard::{Case, Pattern};
-use crate::model::{Action, Condition, Rule};
+use crate::model::{
+    Condition, Rule,
+    rule::{Actions, Patterns},
+};
 
 /// The rules of one listener, compiled.
 #[derive(Debug, Clone)]
 pub struct RuleSet {
     /// Lowest priority number first.
     rules: Vec<CompiledRule>,
-    default: Action,
+    default: Actions,
 }
 
 /// The rule that a request matched.
@@ -28,7 +31,7 @@ pub struct Matched<'a> {
     /// 1–50000, or 0 for the default rule: `matched_rule_priority` of the access log.
     pub priority: u16,
     /// What to do with the request.
-    pub action: &'a Action,
+    pub actions: &'a Actions,
     /// Rules that were looked at, the default rule not counted (metric `RuleEvaluations`).
     pub evaluated: usize,
 }
@@ -36,7 +39,7 @@ pub struct Matched<'a> {
 impl RuleSet {
     /// Compiles a listener's rules; their order in the slice does not matter, priorities do.
     #[must_use]
-    pub fn compile(rules: &[Rule], default: &Action) -> Self {
+    pub fn compile(rules: &[Rule], default: &Actions) -> Self {
         let mut rules: Vec<CompiledRule> = rules.iter().map(CompiledRule::new).collect();
         rules.sort_by_key(|rule| rule.priority);
         Self { rules, default: default.clone() }
@@ -56,12 +59,12 @@ impl RuleSet {
         let matched = self.rules.iter().enumerate().find(|(_, rule)| rule.matches(host, &path));
         matched.map_or_else(
             || self.default_rule(),
-            |(index, rule)| Matched { priority: rule.priority, action: &rule.action, evaluated: index + 1 },
+            |(index, rule)| Matched { priority: rule.priority, actions: &rule.actions, evaluated: index + 1 },
         )
     }
 
     const fn default_rule(&self) -> Matched<'_> {
-        Matched { priority: 0, action: &self.default, evaluated: self.rules.len() }
+        Matched { priority: 0, actions: &self.default, evaluated: self.rules.len() }
     }
 }
 
@@ -79,7 +82,7 @@ pub fn without_port(host: &str) -> &str {
 struct CompiledRule {
     priority: u16,
     conditions: Vec<CompiledCondition>,
-    action: Action,
+    actions: Actions,
 }
 
 impl CompiledRule {
@@ -87,7 +90,7 @@ impl CompiledRule {
         Self {
             priority: rule.priority,
             conditions: rule.conditions.iter().map(CompiledCondition::new).collect(),
-            action: rule.action.clone(),
+            actions: rule.actions.clone(),
         }
     }
 
@@ -108,8 +111,14 @@ impl CompiledCondition {
         let compile =
             |values: &[String], case| values.iter().map(|value| Pattern::new(value, case)).collect();
         match condition {
-            Condition::HostHeader(values) => Self::HostHeader(compile(values, Case::Insensitive)),
-            Condition::PathPattern(values) => Self::PathPattern(compile(values, Case::Sensitive)),
+            Condition::HostHeader(Patterns::Wildcards(values)) => {
+                Self::HostHeader(compile(values, Case::Insensitive))
+            }
+            Condition::PathPattern(Patterns::Wildcards(values)) => {
+                Self::PathPattern(compile(values, Case::Sensitive))
+            }
+            // Refused by `config`.
+            _ => Self::PathPattern(Vec::new()),
         }
     }
 

@@ -1,28 +1,37 @@
 use http::StatusCode;
 
 use super::*;
-use crate::model::rule::FixedResponse;
+use crate::model::{
+    Action,
+    rule::{FixedResponse, Transforms},
+};
 
-fn answer(text: &str) -> Action {
-    Action::FixedResponse(FixedResponse {
+fn answer(text: &str) -> Actions {
+    Actions::from(Action::FixedResponse(FixedResponse {
         status: StatusCode::OK,
         content_type: None,
         message_body: text.to_owned(),
-    })
+    }))
 }
 
 fn hosts(values: &[&str]) -> Condition {
-    Condition::HostHeader(values.iter().map(|&value| value.to_owned()).collect())
+    Condition::HostHeader(Patterns::Wildcards(values.iter().map(|&value| value.to_owned()).collect()))
 }
 
 fn paths(values: &[&str]) -> Condition {
-    Condition::PathPattern(values.iter().map(|&value| value.to_owned()).collect())
+    Condition::PathPattern(Patterns::Wildcards(values.iter().map(|&value| value.to_owned()).collect()))
 }
 
 fn listener(rules: Vec<(u16, Vec<Condition>)>) -> RuleSet {
     let rules: Vec<Rule> = rules
         .into_iter()
-        .map(|(priority, conditions)| Rule { priority, conditions, action: answer(&priority.to_string()) })
+        .map(|(priority, conditions)| Rule {
+            arn: String::new(),
+            priority,
+            conditions,
+            transforms: Transforms::default(),
+            actions: answer(&priority.to_string()),
+        })
         .collect();
     RuleSet::compile(&rules, &answer("default"))
 }
@@ -32,7 +41,7 @@ fn check(rules: &RuleSet, host: &str, path: &str, priority: u16) {
     let matched = rules.evaluate(host, path);
     assert_eq!(matched.priority, priority, "{host} {path}");
     let expected = if priority == 0 { answer("default") } else { answer(&priority.to_string()) };
-    assert_eq!(*matched.action, expected);
+    assert_eq!(*matched.actions, expected);
 }
 
 #[test]

@@ -10,7 +10,7 @@ use super::{Group, Resolver, SystemResolver};
 use crate::{
     health::{Checker, HttpChecker},
     metrics::Metrics,
-    model::{Action, Model, TargetGroupIndex},
+    model::{Model, TargetGroupIndex, rule::Actions},
     time_scale::TimeScale,
 };
 
@@ -149,10 +149,9 @@ impl Registry {
 
 /// Log names of the load balancers with an action that forwards to the group.
 fn users(model: &Model, index: TargetGroupIndex) -> Vec<String> {
-    let forwards =
-        |action: &Action| matches!(action, Action::Forward(forward) if forward.target_group == index);
+    let forwards = |actions: &Actions| actions.action.target_groups().any(|group| group == index);
     let uses = |listener: &crate::model::Listener| {
-        forwards(&listener.default_action) || listener.rules.iter().any(|rule| forwards(&rule.action))
+        forwards(&listener.default_actions) || listener.rules.iter().any(|rule| forwards(&rule.actions))
     };
     let users = model.load_balancers.iter().filter(|balancer| balancer.listeners.iter().any(uses));
     users.map(|balancer| balancer.log_name.clone()).collect()

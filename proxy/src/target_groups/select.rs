@@ -126,7 +126,8 @@ impl Selection {
     fn choose(&self, cursor: &AtomicUsize) -> Result<&Arc<Target>, NoTarget> {
         let turn = cursor.fetch_add(1, Ordering::Relaxed);
         let chosen = match self.algorithm {
-            Algorithm::RoundRobin => {
+            // `config` refuses the weighted algorithm.
+            Algorithm::RoundRobin | Algorithm::WeightedRandom { .. } => {
                 balance::round_robin(turn, self.usable.len()).and_then(|index| self.usable.get(index))
             }
             Algorithm::LeastOutstandingRequests => {

@@ -6,7 +6,7 @@ use super::{default_action, http_listener, https_listener, load, load_balancer_a
 use crate::model::{
     Action, Condition, HealthCheck, LogDestination, Model, TargetGroupIndex,
     load_balancer::{LoadBalancerAttributes, XffHeaderProcessing},
-    rule::Forward,
+    rule::{Actions, Forward, Patterns},
     target_group::{Algorithm, Matcher, MinimumHealthyTargets, Stickiness, TargetGroupAttributes, TargetId},
 };
 
@@ -26,8 +26,8 @@ fn the_shortest_file_takes_every_default() {
     assert_eq!(load_balancer.listeners[0].bind.to_string(), "0.0.0.0:80");
     assert_eq!(load_balancer.listeners[0].tls, None);
     assert_eq!(
-        load_balancer.listeners[0].default_action,
-        Action::Forward(Forward { target_group: TargetGroupIndex(0) })
+        load_balancer.listeners[0].default_actions,
+        Actions::from(Action::Forward(Forward::to(TargetGroupIndex(0))))
     );
     assert_eq!(model.target_groups[0].attributes, TargetGroupAttributes::default());
     assert_eq!(model.target_groups[0].health_check, HealthCheck::default());
@@ -77,6 +77,7 @@ targets: [{ id: 127.0.0.1, port: '${PORT}' }, { id: '::1', port: 82 }, { id: bac
         TargetGroupAttributes {
             deregistration_delay: Duration::ZERO,
             stickiness: Some(Stickiness::LbCookie { duration: Duration::from_secs(60) }),
+            slow_start: None,
             algorithm: Algorithm::LeastOutstandingRequests,
             minimum_healthy_targets: MinimumHealthyTargets { count: 2, percentage: Some(50) },
         }
@@ -102,11 +103,11 @@ rules:
     assert_eq!(
         rules[0].conditions,
         [
-            Condition::HostHeader(vec!["a.example.com".to_owned()]),
-            Condition::PathPattern(vec!["/a".to_owned()])
+            Condition::HostHeader(Patterns::Wildcards(vec!["a.example.com".to_owned()])),
+            Condition::PathPattern(Patterns::Wildcards(vec!["/a".to_owned()]))
         ]
     );
-    assert_eq!(rules[1].action, Action::Forward(Forward { target_group: TargetGroupIndex(0) }));
+    assert_eq!(rules[1].actions, Actions::from(Action::Forward(Forward::to(TargetGroupIndex(0)))));
 }
 
 #[test]
@@ -121,7 +122,7 @@ target_groups: [{ name: web, protocol: HTTP, port: 80 }]
 ",
     );
     let listeners = &model.load_balancers[0].listeners;
-    assert_eq!(listeners[0].default_action, listeners[1].default_action);
+    assert_eq!(listeners[0].default_actions, listeners[1].default_actions);
 }
 
 #[test]

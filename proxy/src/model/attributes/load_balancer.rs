@@ -237,4 +237,12 @@ pub(super) const TABLE: &[Attribute] = &[
         Support::Acts,
         "Also writes access log lines to standard output.",
     ),
+    row(
+        "albeit.access_logs.format",
+        Application,
+        OneOf(&["elb", "json"]),
+        Always("elb"),
+        Support::NotYet,
+        "How access log lines are written: as ELB writes them, or as JSON objects.",
+    ),
 ];

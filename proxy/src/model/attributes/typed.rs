@@ -2,10 +2,13 @@
 
 use std::path::Path;
 
+use http::{HeaderName, HeaderValue, header};
+
 use super::AttributeValues;
 use crate::model::{
     LogDestination,
-    load_balancer::{LoadBalancerAttributes, XffHeaderProcessing},
+    listener::{ListenerAttributes, RequestHeaderNames},
+    load_balancer::{AccessLogFormat, DesyncMitigationMode, LoadBalancerAttributes, XffHeaderProcessing},
     target_group::{Algorithm, MinimumHealthyTargets, Stickiness, TargetGroupAttributes},
 };
 
@@ -13,15 +16,30 @@ impl LoadBalancerAttributes {
     /// Reads the values; a bucket is a directory relative to `base`.
     #[must_use]
     pub fn from_values(values: &AttributeValues, base: &Path) -> Self {
-        let access_logs = values.flag("access_logs.s3.enabled").then(|| LogDestination {
-            bucket: base.join(values.text("access_logs.s3.bucket")),
-            prefix: values.text("access_logs.s3.prefix").trim_matches('/').to_owned(),
-        });
+        let logs = |name: &str| {
+            values.flag(&format!("{name}.s3.enabled")).then(|| LogDestination {
+                bucket: base.join(values.text(&format!("{name}.s3.bucket"))),
+                prefix: values.text(&format!("{name}.s3.prefix")).trim_matches('/').to_owned(),
+            })
+        };
         Self {
             idle_timeout: values.seconds("idle_timeout.timeout_seconds"),
             client_keep_alive: values.seconds("client_keep_alive.seconds"),
-            access_logs,
+            access_logs: logs("access_logs"),
             access_logs_stdout: values.flag("albeit.access_logs.stdout.enabled"),
+            access_log_format: match values.text("albeit.access_logs.format") {
+                "json" => AccessLogFormat::Json,
+                _ => AccessLogFormat::Elb,
+            },
+            connection_logs: logs("connection_logs"),
+            health_check_logs: logs("health_check_logs"),
+            desync_mitigation_mode: match values.text("routing.http.desync_mitigation_mode") {
+                "monitor" => DesyncMitigationMode::Monitor,
+                "strictest" => DesyncMitigationMode::Strictest,
+                _ => DesyncMitigationMode::Defensive,
+            },
+            drop_invalid_header_fields: values.flag("routing.http.drop_invalid_header_fields.enabled"),
+            x_amzn_tls_headers: values.flag("routing.http.x_amzn_tls_version_and_cipher_suite.enabled"),
             xff_header_processing: match values.text("routing.http.xff_header_processing.mode") {
                 "preserve" => XffHeaderProcessing::Preserve,
                 "remove" => XffHeaderProcessing::Remove,
@@ -37,16 +55,25 @@ impl LoadBalancerAttributes {
 impl From<&AttributeValues> for TargetGroupAttributes {
     fn from(values: &AttributeValues) -> Self {
         const FAIL_OPEN: &str = "target_group_health.unhealthy_state_routing.minimum_healthy_targets";
-        let stickiness = values.flag("stickiness.enabled").then(|| Stickiness::LbCookie {
-            duration: values.seconds("stickiness.lb_cookie.duration_seconds"),
+        let stickiness = values.flag("stickiness.enabled").then(|| match values.text("stickiness.type") {
+            "app_cookie" => Stickiness::AppCookie {
+                cookie_name: values.text("stickiness.app_cookie.cookie_name").to_owned(),
+                duration: values.seconds("stickiness.app_cookie.duration_seconds"),
+            },
+            _ => Stickiness::LbCookie { duration: values.seconds("stickiness.lb_cookie.duration_seconds") },
         });
+        let slow_start = values.seconds("slow_start.duration_seconds");
         Self {
             deregistration_delay: values.seconds("deregistration_delay.timeout_seconds"),
             stickiness,
             algorithm: match values.text("load_balancing.algorithm.type") {
                 "least_outstanding_requests" => Algorithm::LeastOutstandingRequests,
+                "weighted_random" => Algorithm::WeightedRandom {
+                    anomaly_mitigation: values.text("load_balancing.algorithm.anomaly_mitigation") == "on",
+                },
                 _ => Algorithm::RoundRobin,
             },
+            slow_start: (!slow_start.is_zero()).then_some(slow_start),
             minimum_healthy_targets: MinimumHealthyTargets {
                 count: values.number(&format!("{FAIL_OPEN}.count")).unwrap_or(1),
                 percentage: values
@@ -56,3 +83,44 @@ impl From<&AttributeValues> for TargetGroupAttributes {
         }
     }
 }
+
+impl From<&AttributeValues> for ListenerAttributes {
+    fn from(values: &AttributeValues) -> Self {
+        const PREFIX: &str = "routing.http.response.";
+        let inserted = INSERTED.iter().filter_map(|(key, name)| {
+            let value = values.text(&format!("{PREFIX}{key}.header_value"));
+            // A value was checked to be visible ASCII.
+            let value = HeaderValue::from_str(value).ok().filter(|value| !value.is_empty())?;
+            Some((name.clone(), value))
+        });
+        let name = |key: &str| values.text(&format!("routing.http.request.{key}.header_name")).to_owned();
+        Self {
+            server_header: values.flag("routing.http.response.server.enabled"),
+            inserted_headers: inserted.collect(),
+            header_names: RequestHeaderNames {
+                mtls_serial_number: name("x_amzn_mtls_clientcert_serial_number"),
+                mtls_issuer: name("x_amzn_mtls_clientcert_issuer"),
+                mtls_subject: name("x_amzn_mtls_clientcert_subject"),
+                mtls_validity: name("x_amzn_mtls_clientcert_validity"),
+                mtls_leaf: name("x_amzn_mtls_clientcert_leaf"),
+                mtls_clientcert: name("x_amzn_mtls_clientcert"),
+                tls_version: name("x_amzn_tls_version"),
+                tls_cipher_suite: name("x_amzn_tls_cipher_suite"),
+            },
+        }
+    }
+}
+
+/// Response headers that a listener can insert, by the middle part of their attribute's key.
+const INSERTED: [(&str, HeaderName); 10] = [
+    ("strict_transport_security", header::STRICT_TRANSPORT_SECURITY),
+    ("access_control_allow_origin", header::ACCESS_CONTROL_ALLOW_ORIGIN),
+    ("access_control_allow_methods", header::ACCESS_CONTROL_ALLOW_METHODS),
+    ("access_control_allow_headers", header::ACCESS_CONTROL_ALLOW_HEADERS),
+    ("access_control_allow_credentials", header::ACCESS_CONTROL_ALLOW_CREDENTIALS),
+    ("access_control_expose_headers", header::ACCESS_CONTROL_EXPOSE_HEADERS),
+    ("access_control_max_age", header::ACCESS_CONTROL_MAX_AGE),
+    ("content_security_policy", header::CONTENT_SECURITY_POLICY),
+    ("x_content_type_options", header::X_CONTENT_TYPE_OPTIONS),
+    ("x_frame_options", header::X_FRAME_OPTIONS),
+];
