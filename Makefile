@@ -5,7 +5,7 @@ IMAGE ?= albeit
 TARGET = $(or $(CARGO_TARGET_DIR),target)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-rust test-browser lint fmt build-deps image
+.PHONY: help run test test-rust test-browser lint fmt fuzz build-deps image
 
 help: ## Show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
@@ -43,6 +43,18 @@ lint: build-deps ## Formatting, clippy, documentation, licences and advisories
 	else \
 		echo 'SKIPPED cargo deny: not installed (cargo install --locked cargo-deny)' >&2; \
 	fi
+
+# Coverage instrumentation by flags that stable Rust has: no nightly, no further tool.
+FUZZ_FLAGS = --cfg fuzzing -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
+	-Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \
+	-Cllvm-args=-sanitizer-coverage-trace-compares -Ccodegen-units=1
+
+fuzz: build-deps ## Fuzz one parser: make fuzz FUZZ_TARGET=lb_cookie FUZZ_SECONDS=60
+	RUSTFLAGS='$(FUZZ_FLAGS)' $(CARGO) build --locked --profile fuzz --target-dir $(TARGET)/fuzz \
+		-p albeit-fuzz --features libfuzzer --bin fuzz
+	mkdir -p $(TARGET)/fuzz/corpus/$(FUZZ_TARGET)
+	FUZZ_TARGET=$(FUZZ_TARGET) $(TARGET)/fuzz/fuzz/fuzz -max_total_time=$(or $(FUZZ_SECONDS),60) \
+		-artifact_prefix=$(TARGET)/fuzz/$(FUZZ_TARGET)- $(TARGET)/fuzz/corpus/$(FUZZ_TARGET)
 
 fmt: ## Format the sources
 	$(CARGO) fmt --all

@@ -2,6 +2,7 @@
 //! which, who may use which library, sizes of files, and what documents name.
 
 use std::{
+    collections::BTreeSet,
     fs,
     path::{Path, PathBuf},
 };
@@ -384,7 +385,26 @@ fn the_parity_table_names_tests_that_exist() -> Result<()> {
     assert!(!named.is_empty(), "docs/parity.md names no test file in backticks");
     let missing: Vec<&&str> = named.iter().filter(|name| !root.join(name).exists()).collect();
     assert!(missing.is_empty(), "docs/parity.md names files that are not there: {missing:?}");
+    let functions = test_functions(&root)?;
+    let missing: Vec<&str> = table
+        .lines()
+        .filter_map(|line| line.trim_end_matches([' ', '|']).rsplit_once('|'))
+        .flat_map(|(_, tests)| tests.split('`').skip(1).step_by(2))
+        .filter(|name| name.contains("::") && !name.contains('/'))
+        .filter(|name| !functions.contains(name.rsplit("::").next().unwrap_or_default()))
+        .collect();
+    assert!(missing.is_empty(), "docs/parity.md names tests that are not there:\n{}", missing.join("\n"));
     Ok(())
+}
+
+/// Names of all functions in the sources.
+fn test_functions(root: &Path) -> Result<BTreeSet<String>> {
+    let mut functions = BTreeSet::new();
+    for file in rust_files(root)? {
+        let text = fs::read_to_string(file)?;
+        functions.extend(text.split("fn ").skip(1).map(identifier));
+    }
+    Ok(functions)
 }
 
 #[test]

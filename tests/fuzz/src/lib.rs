@@ -1,0 +1,132 @@
+//! One function for each parser that reads foreign bytes. None may panic, and
+//! what a target asserts must hold for every input.
+//!
+//! The library's tests run each target on its seeds and on random damage to
+//! them; the binary `fuzz` (feature `libfuzzer`) searches on.
+
+mod logs;
+mod request;
+mod settings;
+mod stickiness;
+
+/// A fuzz target.
+#[derive(Debug, Clone, Copy)]
+pub struct Target {
+    /// Its name on the command line.
+    pub name: &'static str,
+    /// Runs it once.
+    pub run: fn(&[u8]),
+    /// Inputs that get far into the parser.
+    pub seeds: &'static [&'static [u8]],
+}
+
+/// Every target.
+pub const TARGETS: &[Target] = &[
+    Target {
+        name: "configuration",
+        run: settings::configuration,
+        seeds: &[include_bytes!("../../../conf/alb.yaml"), include_bytes!("../../../conf/dev.yaml")],
+    },
+    Target {
+        name: "wildcard",
+        run: request::wildcard,
+        seeds: &[b"/a*b?c\n/axxbyc", b"****?*?\n????????????????", b"*.example.com\nwww.EXAMPLE.com"],
+    },
+    Target {
+        name: "path",
+        run: request::path,
+        seeds: &[b"/a/./b/../c//d/%2e%2E/e?x=/../y", b"*", b"/\xff/%zz/%"],
+    },
+    Target {
+        name: "redirect",
+        run: request::redirect,
+        seeds: &[b"#{protocol}\n#{host}\n#{port}\n/#{path}\n#{query}\nexample.com:8080\n/a/b?c=d"],
+    },
+    Target {
+        name: "forwarded",
+        run: request::forwarded,
+        seeds: &[b"203.0.113.7, 10.0.0.1\n[2001:db8::1]:41520", b",,,,\n \n,"],
+    },
+    Target {
+        name: "trace_id",
+        run: request::trace_id,
+        seeds: &[b"Self=1-67891234-12456789abcdef012345678;Root=1-67891233-abcdef012345678912345678;A=b"],
+    },
+    Target {
+        name: "request_head",
+        run: request::head,
+        seeds: &[b"GET\n/a?b\nexample.com\ncontent-length: 5\ntransfer-encoding: chunked\nconnection: x-a"],
+    },
+    Target {
+        name: "access_log",
+        run: logs::access_log,
+        seeds: &[b"\"quoted\"\n\\x22\r\n\xf0\x9f\x98\x80\n/a?b=\"c\"\nmozilla \x7f"],
+    },
+    Target {
+        name: "lb_cookie",
+        run: stickiness::lb_cookie,
+        seeds: &[b"AWSALB=abc; AWSALBCORS=def; a=b", b"AWSALB=;;;=\nAWSALBCORS"],
+    },
+];
+
+/// The target with this name.
+#[must_use]
+pub fn target(name: &str) -> Option<Target> {
+    TARGETS.iter().find(|target| target.name == name).copied()
+}
+
+/// The `index`th line of the input; empty beyond the last.
+fn line(data: &[u8], index: usize) -> &[u8] {
+    data.split(|&byte| byte == b'\n').nth(index).unwrap_or_default()
+}
+
+/// [`line()`] as text.
+fn text(data: &[u8], index: usize) -> std::borrow::Cow<'_, str> {
+    String::from_utf8_lossy(line(data, index))
+}
+
+#[cfg(test)]
+mod tests {
+    use rand::{Rng, SeedableRng, rngs::SmallRng};
+
+    use super::*;
+
+    /// Damaged copies of each seed.
+    const ROUNDS: usize = 400;
+
+    #[test]
+    fn no_target_panics_on_its_seeds_or_on_damage_to_them() {
+        let mut random = SmallRng::seed_from_u64(7);
+        for target in TARGETS {
+            for seed in target.seeds {
+                (target.run)(seed);
+                for _ in 0..ROUNDS {
+                    (target.run)(&damage(seed, &mut random));
+                }
+            }
+            (target.run)(&[]);
+        }
+    }
+
+    fn damage(seed: &[u8], random: &mut SmallRng) -> Vec<u8> {
+        let mut damaged = seed.to_vec();
+        for _ in 0..random.random_range(1..8) {
+            let at = random.random_range(0..=damaged.len());
+            match random.random_range(0..4) {
+                0 => damaged.truncate(at),
+                1 => damaged.insert(at, random.random()),
+                2 => {
+                    let byte = damaged.get(at).copied().unwrap_or(b'a');
+                    let copies = random.random_range(1..64);
+                    damaged.splice(at..at, std::iter::repeat_n(byte, copies));
+                }
+                _ => {
+                    if let Some(byte) = damaged.get_mut(at) {
+                        *byte = random.random();
+                    }
+                }
+            }
+        }
+        damaged
+    }
+}
