@@ -49,11 +49,14 @@ FUZZ_FLAGS = --cfg fuzzing -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverag
 	-Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \
 	-Cllvm-args=-sanitizer-coverage-trace-compares -Ccodegen-units=1
 
+# Naming the host's own triple keeps the instrumentation out of build scripts.
+HOST = $(shell rustc --print host-tuple)
+
 fuzz: build-deps ## Fuzz one parser: make fuzz FUZZ_TARGET=lb_cookie FUZZ_SECONDS=60
-	RUSTFLAGS='$(FUZZ_FLAGS)' $(CARGO) build --locked --profile fuzz --target-dir $(TARGET)/fuzz \
+	RUSTFLAGS='$(FUZZ_FLAGS)' $(CARGO) build --locked --profile fuzz --target-dir $(TARGET)/fuzz --target $(HOST) \
 		-p albeit-fuzz --features libfuzzer --bin fuzz
 	mkdir -p $(TARGET)/fuzz/corpus/$(FUZZ_TARGET)
-	FUZZ_TARGET=$(FUZZ_TARGET) $(TARGET)/fuzz/fuzz/fuzz -max_total_time=$(or $(FUZZ_SECONDS),60) \
+	FUZZ_TARGET=$(FUZZ_TARGET) $(TARGET)/fuzz/$(HOST)/fuzz/fuzz -max_total_time=$(or $(FUZZ_SECONDS),60) \
 		-artifact_prefix=$(TARGET)/fuzz/$(FUZZ_TARGET)- $(TARGET)/fuzz/corpus/$(FUZZ_TARGET)
 
 fmt: ## Format the sources
