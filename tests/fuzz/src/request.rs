@@ -46,8 +46,9 @@ pub(crate) fn wildcard(data: &[u8]) {
 /// Path normalisation.
 pub(crate) fn path(data: &[u8]) {
     let target = String::from_utf8_lossy(data);
-    let normalised = path::normalise(&target).into_owned();
-    assert_eq!(path::normalise(&normalised), normalised, "normalising twice changes the path");
+    let normalised = path::normalise(&target);
+    let dots = normalised.split('/').any(|segment| matches!(segment, "." | ".."));
+    assert!(!dots || !normalised.starts_with('/'), "dot segments are left in {normalised}");
 }
 
 /// Location of a redirect.
