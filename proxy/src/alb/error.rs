@@ -43,6 +43,8 @@ pub enum Cause {
     NoTargets,
     /// Configuration: the redirect's Location would be longer than 8 KB.
     RedirectTooLong,
+    /// Configuration: what a transform made of the request cannot be sent.
+    TransformFailed,
     /// The load balancer failed.
     Internal,
 }
@@ -66,7 +68,7 @@ impl Cause {
             Self::ConnectTimeout | Self::TargetTimeout => StatusCode::GATEWAY_TIMEOUT,
             Self::NoTargets => StatusCode::SERVICE_UNAVAILABLE,
             Self::RedirectTooLong => StatusCode::INSUFFICIENT_STORAGE,
-            Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::TransformFailed | Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
 
@@ -117,6 +119,7 @@ mod tests {
         check(Cause::UriTooLong, 414);
         check(Cause::ClientClosedRequest, 460);
         check(Cause::TooManyForwardedFor, 463);
+        check(Cause::TransformFailed, 500);
         check(Cause::Internal, 500);
         check(Cause::NotImplemented, 501);
         check(Cause::ConnectFailed, 502);

@@ -15,6 +15,7 @@ use super::{
     forward,
     request::{self, Target},
     state::Shared,
+    transforms,
     upgrade::Upgrade,
 };
 use crate::{
@@ -23,7 +24,10 @@ use crate::{
         Action,
         rule::{FixedResponse, Redirect},
     },
-    rules::redirect::{self, RequestParts},
+    rules::{
+        self,
+        redirect::{self, RequestParts},
+    },
 };
 
 /// What is left to do once a request has been handled.
@@ -115,7 +119,13 @@ impl Exchange<'_> {
         request::check(request, target)?;
         let xff = request::x_forwarded_for(request, &state.headers, self.context.connection.client)?;
 
-        let matched = state.rules.evaluate(state.headers.host_of(request), &target.text());
+        let matched = state.rules.evaluate(rules::Request {
+            host: state.headers.host_of(request),
+            target: &target.text(),
+            method: request.method.as_str(),
+            headers: &request.headers,
+            source: self.context.connection.client.ip(),
+        });
         self.context.matched_rule = match matched.priority {
             0 => MatchedRule::Default,
             priority => MatchedRule::Priority(priority),
@@ -123,6 +133,9 @@ impl Exchange<'_> {
         state.load_balancer.metrics.rule_evaluations.inc_by(matched.evaluated as u64);
         match &matched.actions.action {
             Action::Forward(action) => {
+                if let Some(transforms) = matched.transforms {
+                    transforms::rewrite(self, transforms)?;
+                }
                 self.context.actions.push(ActionExecuted::Forward);
                 let group = action.target_groups.first().and_then(|group| state.group(group.target_group));
                 forward::forward(self, group.ok_or(Cause::Internal)?, xff).await

@@ -20,7 +20,7 @@ use super::{
     stickiness::Sticky,
     target_stream::TargetStream,
     transfer::{self, TargetSide, Upload},
-    upgrade,
+    transforms, upgrade,
 };
 use crate::{
     headers::{forwarded::XffOutcome, trace_id, websocket::RequestKind},
@@ -99,7 +99,10 @@ fn request_head(
     let protocol = if is_tls { ListenerProtocol::Https } else { ListenerProtocol::Http };
     let made = Made { xff, trace_id: trace_id.clone(), protocol };
     let settings = &exchange.context.state.headers;
-    let head = request::for_target(request, kind, body, settings, made).map_err(|_| Cause::BadRequest)?;
+    let mut head = request::for_target(request, kind, body, settings, made).map_err(|_| Cause::BadRequest)?;
+    if let Some(transformed) = &exchange.context.transformed {
+        transforms::put(&mut head, transformed, settings).map_err(|_| Cause::TransformFailed)?;
+    }
     exchange.context.trace_id = Some(trace_id);
     Ok(head)
 }

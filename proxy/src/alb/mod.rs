@@ -21,4 +21,5 @@ pub mod state;
 pub mod stickiness;
 pub mod target_stream;
 pub mod transfer;
+pub mod transforms;
 pub mod upgrade;

@@ -4,18 +4,24 @@
 //! ELB pages: "Listener rules for your Application Load Balancer",
 //! "Condition types for listener rules". Pure: patterns are compiled when the
 //! configuration is loaded, a request is matched without allocation unless its
-//! path must be normalised. What an action does is not here, except for the
-//! text of a redirect's `Location`.
+//! path or query must be normalised, and nothing is looked at that no rule asks
+//! for. What an action does is not here, except for the text of a redirect's
+//! `Location`.
 
+mod condition;
 pub mod path;
+mod query_string;
 pub mod redirect;
+pub mod regex_values;
+pub mod transforms;
 pub mod wildcard;
 
-use self::wildcard::{Case, Pattern};
-use crate::model::{
-    Condition, Rule,
-    rule::{Actions, Patterns},
+pub use self::condition::Request;
+use self::{
+    condition::{CompiledCondition, Subject},
+    transforms::Transforms,
 };
+use crate::model::{Rule, rule::Actions};
 
 /// The rules of one listener, compiled.
 #[derive(Debug, Clone)]
@@ -26,10 +32,12 @@ pub struct RuleSet {
 }
 
 /// The rule that a request matched.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy)]
 pub struct Matched<'a> {
     /// 1–50000, or 0 for the default rule: `matched_rule_priority` of the access log.
     pub priority: u16,
+    /// What to rewrite before the request is forwarded.
+    pub transforms: Option<&'a Transforms>,
     /// What to do with the request.
     pub actions: &'a Actions,
     /// Rules that were looked at, the default rule not counted (metric `RuleEvaluations`).
@@ -46,25 +54,26 @@ impl RuleSet {
     }
 
     /// The first rule that matches a request.
-    ///
-    /// `host` is the Host header or `:authority`, with or without a port; `path` is the request
-    /// target's path as received. A query string, if there is one, is ignored.
     #[must_use]
-    pub fn evaluate(&self, host: &str, path: &str) -> Matched<'_> {
+    pub fn evaluate(&self, request: Request<'_>) -> Matched<'_> {
         if self.rules.is_empty() {
             return self.default_rule();
         }
-        let host = without_port(host);
-        let path = path::normalise(path);
-        let matched = self.rules.iter().enumerate().find(|(_, rule)| rule.matches(host, &path));
+        let subject = Subject::new(request);
+        let matched = self.rules.iter().enumerate().find(|(_, rule)| rule.matches(&subject));
         matched.map_or_else(
             || self.default_rule(),
-            |(index, rule)| Matched { priority: rule.priority, actions: &rule.actions, evaluated: index + 1 },
+            |(index, rule)| Matched {
+                priority: rule.priority,
+                transforms: rule.transforms.as_ref(),
+                actions: &rule.actions,
+                evaluated: index + 1,
+            },
         )
     }
 
     const fn default_rule(&self) -> Matched<'_> {
-        Matched { priority: 0, actions: &self.default, evaluated: self.rules.len() }
+        Matched { priority: 0, transforms: None, actions: &self.default, evaluated: self.rules.len() }
     }
 }
 
@@ -82,6 +91,7 @@ pub fn without_port(host: &str) -> &str {
 struct CompiledRule {
     priority: u16,
     conditions: Vec<CompiledCondition>,
+    transforms: Option<Transforms>,
     actions: Actions,
 }
 
@@ -90,44 +100,13 @@ impl CompiledRule {
         Self {
             priority: rule.priority,
             conditions: rule.conditions.iter().map(CompiledCondition::new).collect(),
+            transforms: Transforms::compile(&rule.transforms),
             actions: rule.actions.clone(),
         }
     }
 
-    fn matches(&self, host: &str, path: &str) -> bool {
-        self.conditions.iter().all(|condition| condition.matches(host, path))
-    }
-}
-
-/// A condition: its values are alternatives.
-#[derive(Debug, Clone)]
-enum CompiledCondition {
-    HostHeader(Vec<Pattern>),
-    PathPattern(Vec<Pattern>),
-}
-
-impl CompiledCondition {
-    fn new(condition: &Condition) -> Self {
-        let compile =
-            |values: &[String], case| values.iter().map(|value| Pattern::new(value, case)).collect();
-        match condition {
-            Condition::HostHeader(Patterns::Wildcards(values)) => {
-                Self::HostHeader(compile(values, Case::Insensitive))
-            }
-            Condition::PathPattern(Patterns::Wildcards(values)) => {
-                Self::PathPattern(compile(values, Case::Sensitive))
-            }
-            // Refused by `config`.
-            _ => Self::PathPattern(Vec::new()),
-        }
-    }
-
-    fn matches(&self, host: &str, path: &str) -> bool {
-        let (patterns, subject) = match self {
-            Self::HostHeader(patterns) => (patterns, host),
-            Self::PathPattern(patterns) => (patterns, path),
-        };
-        patterns.iter().any(|pattern| pattern.matches(subject.as_bytes()))
+    fn matches(&self, subject: &Subject<'_>) -> bool {
+        self.conditions.iter().all(|condition| condition.matches(subject))
     }
 }
 

@@ -28,7 +28,7 @@ pub fn normalise(target: &str) -> Cow<'_, str> {
 }
 
 /// RFC 3986 sections 6.2.2.1 and 6.2.2.2. A `%` without two hex digits stays as it is.
-fn decode_unreserved(path: &str) -> String {
+pub(super) fn decode_unreserved(path: &str) -> String {
     let mut out = String::with_capacity(path.len());
     let mut rest = path;
     while let Some((before, after)) = rest.split_once('%') {
