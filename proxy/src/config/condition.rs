@@ -1,29 +1,30 @@
-//! Conditions and transforms of rules.
+//! Conditions of rules.
 //!
-//! ELB pages: "Condition types for listener rules", "Transforms for listener rules".
-
-use ipnet::IpNet;
+//! ELB page: "Condition types for listener rules".
 
 use super::{
+    condition_value::{self as value, Problem},
     context::Context,
     path::Path,
-    raw::{List, RawCondition, RawHttpHeader, RawPatterns, RawQueryString, RawTransform},
+    raw::{List, RawCondition, RawHttpHeader, RawPatterns, RawQueryString},
     scalar::Text,
 };
-use crate::model::{Condition, rule::Patterns};
+use crate::{
+    model::{
+        Condition,
+        rule::{Patterns, QueryPattern},
+    },
+    rules::wildcard::{self, Escapes},
+};
 
 /// Values in one condition.
 const MOST_VALUES: usize = 3;
 /// Values in all conditions of a rule.
 const MOST_VALUES_OF_RULE: usize = 5;
 /// Wildcards in all conditions of a rule.
+///
+/// ELB's pages differ, five or six: the file is read by the more generous.
 const MOST_WILDCARDS_OF_RULE: usize = 6;
-/// Characters in a value or regular expression.
-const LONGEST_VALUE: usize = 128;
-/// Characters in a header's or method's name.
-const LONGEST_NAME: usize = 40;
-/// Characters in a transform's regular expression or replacement.
-const LONGEST_TRANSFORM: usize = 1024;
 
 /// Every kind of condition.
 const KINDS: [&str; 6] =
@@ -100,73 +101,77 @@ fn one(raw: RawCondition, at: &Path, rule: &mut Tally, cx: &mut Context<'_>) -> 
     if let Some(raw) = raw.host_header {
         let at = at.key("host_header");
         rule.once("host_header", &at, cx);
-        return patterns(raw, &at, host_problem, rule, cx)
-            .map(|values| Condition::HostHeader(Patterns::Wildcards(values)));
-    }
-    if let Some(raw) = raw.path_pattern {
+        patterns(raw, &at, &at, value::host, rule, cx).map(Condition::HostHeader)
+    } else if let Some(raw) = raw.path_pattern {
         let at = at.key("path_pattern");
         rule.once("path_pattern", &at, cx);
-        return patterns(raw, &at, path_problem, rule, cx)
-            .map(|values| Condition::PathPattern(Patterns::Wildcards(values)));
-    }
-    if let Some(raw) = raw.http_header {
-        http_header(raw, &at.key("http_header"), rule, cx);
+        patterns(raw, &at, &at, value::path, rule, cx).map(Condition::PathPattern)
+    } else if let Some(raw) = raw.http_header {
+        http_header(raw, &at.key("http_header"), rule, cx)
     } else if let Some(raw) = raw.http_request_method {
         let at = at.key("http_request_method");
         rule.once("http_request_method", &at, cx);
-        values(Some(raw), &at, method_problem, rule, cx);
-        cx.report.not_yet(&at, "the condition http_request_method");
+        let methods = values(raw, &at, rule, cx);
+        for (value, at) in &methods {
+            value::check(value, value::method, at, cx);
+        }
+        Some(Condition::HttpRequestMethod(methods.into_iter().map(|(method, _)| method).collect()))
     } else if let Some(raw) = raw.query_string {
-        query_string(raw, &at.key("query_string"), rule, cx);
+        Some(query_string(raw, &at.key("query_string"), rule, cx))
     } else if let Some(raw) = raw.source_ip {
         let at = at.key("source_ip");
         rule.once("source_ip", &at, cx);
-        values(Some(raw), &at, cidr_problem, rule, cx);
-        cx.report.not_yet(&at, "the condition source_ip");
+        let ranges = values(raw, &at, rule, cx);
+        for (value, at) in &ranges {
+            value::check(value, value::cidr, at, cx);
+        }
+        Some(Condition::SourceIp(ranges.iter().filter_map(|(range, _)| range.parse().ok()).collect()))
+    } else {
+        None
     }
-    None
 }
 
-/// Why a value is not allowed.
-type Problem = fn(&str) -> Option<String>;
-
+/// Wildcards or regular expressions. `values_at` is where the former stand.
 fn patterns(
     raw: RawPatterns,
     at: &Path,
+    values_at: &Path,
     problem: Problem,
     rule: &mut Tally,
     cx: &mut Context<'_>,
-) -> Option<Vec<String>> {
-    if raw.regex_values.is_some() {
-        let at = at.key("regex_values");
-        values(raw.regex_values, &at, length_problem, rule, cx);
-        cx.report.not_yet(&at, "regular expressions in conditions");
-        return None;
+) -> Option<Patterns> {
+    match (raw.values, raw.regex_values) {
+        (Some(_), Some(_)) => {
+            cx.report.mistake(at, "must have either values or regex_values, not both");
+            None
+        }
+        (None, Some(raw)) => {
+            let expressions = values(raw, &at.key("regex_values"), rule, cx);
+            for (value, at) in &expressions {
+                value::check_regex(value, at, cx);
+            }
+            Some(Patterns::Regex(expressions.into_iter().map(|(value, _)| value).collect()))
+        }
+        (raw, None) => {
+            let found = values(raw.unwrap_or_default(), values_at, rule, cx);
+            for (value, at) in &found {
+                value::check(value, problem, at, cx);
+                rule.wildcards += wildcard::count_wildcards(value, Escapes::None);
+            }
+            Some(Patterns::Wildcards(found.into_iter().map(|(value, _)| value).collect()))
+        }
     }
-    values(raw.values, at, problem, rule, cx)
 }
 
-/// Checks the values of one condition and counts them. `None` if one is wrong.
-fn values(
-    raw: List<Text>,
-    at: &Path,
-    problem: Problem,
-    rule: &mut Tally,
-    cx: &mut Context<'_>,
-) -> Option<Vec<String>> {
-    let raw = raw.unwrap_or_default();
+/// The values of one condition with their places; counts them.
+fn values(raw: Vec<Option<Text>>, at: &Path, rule: &mut Tally, cx: &mut Context<'_>) -> Vec<(String, Path)> {
     count(raw.len(), at, rule, cx);
     let mut values = Vec::new();
     for (index, value) in raw.into_iter().enumerate() {
         let at = at.index(index);
-        let value = cx.required(value, &at)?;
-        if let Some(problem) = length_problem(&value).or_else(|| problem(&value)) {
-            cx.report.mistake(&at, format!("Condition value '{value}' {problem}"));
-        }
-        rule.wildcards += wildcards(&value);
-        values.push(value);
+        values.extend(cx.required(value, &at).map(|value| (value, at)));
     }
-    Some(values)
+    values
 }
 
 fn count(number: usize, at: &Path, rule: &mut Tally, cx: &mut Context<'_>) {
@@ -178,114 +183,40 @@ fn count(number: usize, at: &Path, rule: &mut Tally, cx: &mut Context<'_>) {
     }
 }
 
-fn wildcards(value: &str) -> usize {
-    value.bytes().filter(|byte| matches!(byte, b'*' | b'?')).count()
-}
-
-fn length_problem(value: &str) -> Option<String> {
-    (value.chars().count() > LONGEST_VALUE)
-        .then(|| format!("cannot be longer than {LONGEST_VALUE} characters"))
-}
-
-fn host_problem(value: &str) -> Option<String> {
-    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-.*?".contains(&byte);
-    let Some((_, last)) = value.rsplit_once('.') else {
-        return Some("must have at least one '.'".to_owned());
-    };
-    if !value.bytes().all(allowed) {
-        return Some("can only contain letters, digits and '-.*?'".to_owned());
-    }
-    let letters = last.bytes().all(|byte| byte.is_ascii_alphabetic() || b"*?".contains(&byte));
-    (last.is_empty() || !letters).then(|| "can only have letters after the last '.'".to_owned())
-}
-
-fn path_problem(value: &str) -> Option<String> {
-    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.$/~\"'@:+&*?".contains(&byte);
-    (!value.bytes().all(allowed)).then(|| "can only contain letters, digits and _-.$/~\"'@:+&*?".to_owned())
-}
-
-fn method_problem(value: &str) -> Option<String> {
-    let allowed = |byte: u8| byte.is_ascii_uppercase() || b"-_".contains(&byte);
-    (value.len() > LONGEST_NAME || !value.bytes().all(allowed))
-        .then(|| format!("can only have up to {LONGEST_NAME} capital letters, '-' and '_'"))
-}
-
-fn cidr_problem(value: &str) -> Option<String> {
-    (value.parse::<IpNet>().is_err() || value == "255.255.255.255/32")
-        .then(|| "must be an address range in CIDR form".to_owned())
-}
-
-fn http_header(raw: RawHttpHeader, at: &Path, rule: &mut Tally, cx: &mut Context<'_>) {
+fn http_header(raw: RawHttpHeader, at: &Path, rule: &mut Tally, cx: &mut Context<'_>) -> Option<Condition> {
     let name_at = at.key("name");
-    if let Some(name) = cx.required(raw.name, &name_at) {
-        let token = |byte: u8| byte.is_ascii_alphanumeric() || b"*?-!#$%&'+.^_`|~".contains(&byte);
-        if name.eq_ignore_ascii_case("host") {
-            cx.report.mistake(&name_at, "the Host header has its own condition, host_header");
-        } else if name.len() > LONGEST_NAME || !name.bytes().all(token) {
-            cx.report.mistake(
-                &name_at,
-                format!("'{name}' is not a header name of up to {LONGEST_NAME} characters"),
-            );
-        }
+    let name = cx.required(raw.name, &name_at);
+    if let Some(name) = &name {
+        value::check_header_name(name, &name_at, cx);
     }
-    let (key, raw) =
-        if raw.regex_values.is_some() { ("regex_values", raw.regex_values) } else { ("values", raw.values) };
-    values(raw, &at.key(key), |_| None, rule, cx);
-    cx.report.not_yet(at, "the condition http_header");
+    let raw = RawPatterns { values: raw.values, regex_values: raw.regex_values };
+    let patterns = patterns(raw, at, &at.key("values"), value::printable, rule, cx);
+    Some(Condition::HttpHeader { name: name?, patterns: patterns? })
 }
 
-fn query_string(raw: Vec<Option<RawQueryString>>, at: &Path, rule: &mut Tally, cx: &mut Context<'_>) {
+fn query_string(
+    raw: Vec<Option<RawQueryString>>,
+    at: &Path,
+    rule: &mut Tally,
+    cx: &mut Context<'_>,
+) -> Condition {
     count(raw.len(), at, rule, cx);
+    let mut patterns = Vec::new();
     for (index, raw) in raw.into_iter().enumerate() {
         let at = at.index(index);
         let Some(raw) = raw else {
             cx.report.missing(&at);
             continue;
         };
-        let value_at = at.key("value");
-        let value = cx.required(raw.value, &value_at);
+        let (key_at, value_at) = (at.key("key"), at.key("value"));
         let key = raw.key.map(|Text(text)| text);
-        for (at, text) in [(at.key("key"), key), (value_at, value)] {
+        let value = cx.required(raw.value, &value_at);
+        for (at, text) in [(&key_at, &key), (&value_at, &value)] {
             let Some(text) = text else { continue };
-            rule.wildcards += wildcards(&text);
-            if let Some(problem) = length_problem(&text) {
-                cx.report.mistake(&at, format!("Condition value '{text}' {problem}"));
-            }
+            rule.wildcards += wildcard::count_wildcards(text, Escapes::Backslash);
+            value::check(text, value::printable, at, cx);
         }
+        patterns.extend(value.map(|value| QueryPattern { key, value }));
     }
-    cx.report.not_yet(at, "the condition query_string");
-}
-
-/// Checks the transforms of a rule and refuses them.
-pub(super) fn refuse_transforms(raw: List<RawTransform>, at: &Path, cx: &mut Context<'_>) {
-    let Some(raw) = raw else { return };
-    let mut kinds = Vec::new();
-    for (index, raw) in raw.into_iter().enumerate() {
-        let at = at.index(index);
-        let Some(raw) = raw else {
-            cx.report.missing(&at);
-            continue;
-        };
-        let (key, rewrite) = match (raw.host_header_rewrite, raw.url_rewrite) {
-            (Some(rewrite), None) => ("host_header_rewrite", rewrite),
-            (None, Some(rewrite)) => ("url_rewrite", rewrite),
-            _ => {
-                cx.report.mistake(&at, "must have exactly one of host_header_rewrite, url_rewrite");
-                continue;
-            }
-        };
-        let at = at.key(key);
-        if kinds.contains(&key) {
-            cx.report.mistake(&at, format!("a rule can have only one {key}"));
-        }
-        kinds.push(key);
-        for (at, text) in [(at.key("regex"), rewrite.regex), (at.key("replace"), rewrite.replace)] {
-            if let Some(text) = cx.required(text, &at)
-                && text.chars().count() > LONGEST_TRANSFORM
-            {
-                cx.report.mistake(&at, format!("cannot be longer than {LONGEST_TRANSFORM} characters"));
-            }
-        }
-        cx.report.not_yet(&at, "transforms");
-    }
+    Condition::QueryString(patterns)
 }

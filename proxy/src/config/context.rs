@@ -173,6 +173,11 @@ impl Context<'_> {
         Some(TargetGroupIndex(index))
     }
 
+    /// How many target groups `load_balancer` uses.
+    pub(super) fn groups_of(&self, load_balancer: &str) -> usize {
+        self.groups.iter().filter(|group| group.used_by.as_deref() == Some(load_balancer)).count()
+    }
+
     /// Notes that the setting at `at` wants a socket; no other may want it too.
     pub(super) fn claim(&mut self, bind: SocketAddr, at: &Path) {
         match self.sockets.iter().find(|(other, _)| overlap(*other, bind)) {

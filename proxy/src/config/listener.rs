@@ -15,12 +15,12 @@ use super::{
     protocol::Protocol,
     raw::{List, RawListener, RawMutualAuthentication, RawRule},
     scalar::Text,
+    transform,
 };
 use crate::model::{
     Listener, ListenerProtocol, LoadBalancerType, Rule, SecurityPolicy, arn,
     attributes::{AttributeValues, Resource, nearest},
     listener::{ListenerAttributes, ListenerTls, MutualAuthentication},
-    rule::Transforms,
     security_policy,
 };
 
@@ -251,11 +251,13 @@ fn rules(
                 .mistake(&priority_at, format!("priority {priority} is already in use by rules[{other}]"));
         }
         let conditions = condition::convert_all(raw.conditions, &at.key("conditions"), cx);
-        condition::refuse_transforms(raw.transforms, &at.key("transforms"), cx);
+        let transforms_at = at.key("transforms");
+        let transforms = transform::convert_all(raw.transforms, &transforms_at, cx);
         let actions = action::convert(raw.actions, owner, &at.key("actions"), cx);
         if let (Some(priority), Some(actions)) = (priority, actions) {
             let arn = listener_arn.map(|arn| arn::rule(arn, priority)).unwrap_or_default();
-            rules.push(Rule { arn, priority, conditions, transforms: Transforms::default(), actions });
+            transform::warn_if_unused(&transforms, &actions.action, &transforms_at, cx);
+            rules.push(Rule { arn, priority, conditions, transforms, actions });
         }
     }
     rules.sort_by_key(|rule| rule.priority);

@@ -1,6 +1,7 @@
 //! Load balancers.
 //!
-//! ELB pages: "Application Load Balancers", "Network Load Balancers".
+//! ELB pages: "Application Load Balancers", "Network Load Balancers", "Quotas
+//! for your Application Load Balancers".
 
 use super::{
     context::Context,
@@ -19,6 +20,12 @@ use crate::model::{
 const RESERVED_PREFIX: &str = "internal-";
 /// `type` of load balancers that name none.
 const DEFAULT_TYPE: LoadBalancerType = LoadBalancerType::Application;
+/// Listeners of a load balancer.
+const MOST_LISTENERS: usize = 50;
+/// Rules of all its listeners, default rules not counted.
+const MOST_RULES: usize = 100;
+/// Target groups its rules forward to.
+const MOST_TARGET_GROUPS: usize = 100;
 
 /// Converts a load balancer.
 pub(super) fn convert(raw: RawLoadBalancer, at: &Path, cx: &mut Context<'_>) -> Option<LoadBalancer> {
@@ -39,6 +46,9 @@ pub(super) fn convert(raw: RawLoadBalancer, at: &Path, cx: &mut Context<'_>) -> 
     let mut listeners = Vec::new();
     match raw.listeners {
         Some(raw) => {
+            let rules = raw.iter().flatten().filter_map(|raw| raw.rules.as_ref()).map(Vec::len).sum();
+            at_most(MOST_LISTENERS, raw.len(), "listeners", &listeners_at, cx);
+            at_most(MOST_RULES, rules, "rules besides default rules", &listeners_at, cx);
             for (index, raw) in raw.into_iter().enumerate() {
                 let at = listeners_at.index(index);
                 match raw {
@@ -49,6 +59,8 @@ pub(super) fn convert(raw: RawLoadBalancer, at: &Path, cx: &mut Context<'_>) -> 
         }
         None => cx.report.missing(&listeners_at),
     }
+    let groups = cx.groups_of(load_balancer.name);
+    at_most(MOST_TARGET_GROUPS, groups, "target groups", &listeners_at, cx);
     let name = name?;
     Some(LoadBalancer {
         arn: cx.scope.load_balancer(kind, &name),
@@ -59,6 +71,12 @@ pub(super) fn convert(raw: RawLoadBalancer, at: &Path, cx: &mut Context<'_>) -> 
         attributes,
         listeners,
     })
+}
+
+fn at_most(most: usize, number: usize, what: &str, at: &Path, cx: &mut Context<'_>) {
+    if number > most {
+        cx.report.mistake(at, format!("a load balancer can have up to {most} {what}, not {number}"));
+    }
 }
 
 fn kind(raw: Option<Text>, at: &Path, cx: &mut Context<'_>) -> Option<LoadBalancerType> {

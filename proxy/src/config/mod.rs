@@ -13,6 +13,7 @@
 mod action;
 mod authenticate;
 mod condition;
+mod condition_value;
 mod context;
 mod decode;
 mod document;
@@ -28,6 +29,7 @@ mod redirect;
 mod scalar;
 mod summary;
 mod target_group;
+mod transform;
 mod whole;
 
 #[cfg(test)]

@@ -13,7 +13,10 @@ const KEEP_HOST: &str = "#{host}";
 const KEEP_PORT: &str = "#{port}";
 const KEEP_PATH: &str = "/#{path}";
 const KEEP_QUERY: &str = "#{query}";
-const PLACEHOLDERS: [&str; 5] = ["protocol", "host", "port", "path", "query"];
+/// The placeholders of each field.
+const IN_HOST: &[&str] = &["host"];
+const IN_PATH: &[&str] = &["host", "port", "path"];
+const IN_QUERY: &[&str] = &["protocol", "host", "port", "path", "query"];
 /// Longest host, path and query, in characters.
 const LONGEST_FIELD: usize = 128;
 
@@ -40,9 +43,9 @@ pub(super) fn convert(
     };
     protocol(&redirect.protocol, owner, &at.key("protocol"), cx);
     port(&redirect.port, &at.key("port"), cx);
-    for (key, text) in [("host", &redirect.host), ("path", &redirect.path), ("query", &redirect.query)] {
-        field(text, &at.key(key), cx);
-    }
+    field(&redirect.host, IN_HOST, &at.key("host"), cx);
+    field(&redirect.path, IN_PATH, &at.key("path"), cx);
+    field(&redirect.query, IN_QUERY, &at.key("query"), cx);
     if redirect.host.is_empty() {
         cx.report.mistake(&at.key("host"), "must not be empty");
     }
@@ -78,7 +81,7 @@ fn port(text: &str, at: &Path, cx: &mut Context<'_>) {
 }
 
 /// Length, characters and placeholders.
-fn field(text: &str, at: &Path, cx: &mut Context<'_>) {
+fn field(text: &str, placeholders: &[&str], at: &Path, cx: &mut Context<'_>) {
     if text.chars().count() > LONGEST_FIELD {
         cx.report.mistake(at, format!("cannot be longer than {LONGEST_FIELD} characters"));
     }
@@ -87,9 +90,9 @@ fn field(text: &str, at: &Path, cx: &mut Context<'_>) {
     }
     for part in text.split("#{").skip(1) {
         let name = part.split_once('}').map(|(name, _)| name);
-        if !name.is_some_and(|name| PLACEHOLDERS.contains(&name)) {
+        if !name.is_some_and(|name| placeholders.contains(&name)) {
             let name = name.unwrap_or(part);
-            let message = format!("unknown placeholder '#{{{name}}}' (have: {})", PLACEHOLDERS.join(", "));
+            let message = format!("unknown placeholder '#{{{name}}}' (have: {})", placeholders.join(", "));
             cx.report.mistake(at, message);
         }
     }

@@ -7,6 +7,8 @@ mod bad_input;
 #[cfg(test)]
 mod bodies;
 #[cfg(test)]
+mod conditions;
+#[cfg(test)]
 mod config_cli;
 #[cfg(test)]
 mod dev;
@@ -34,6 +36,8 @@ mod stickiness;
 mod timeouts;
 #[cfg(test)]
 mod tls_sni;
+#[cfg(test)]
+mod transforms;
 #[cfg(test)]
 mod upgrade;
 #[cfg(test)]

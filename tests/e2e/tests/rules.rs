@@ -111,7 +111,14 @@ async fn a_location_of_more_than_8_kib_gets_507() -> Result<()> {
     let action = json!({ "redirect": { "host": "elsewhere.test", "status_code": "HTTP_302" } });
     let albeit = with_listener(Listener::http(action)?).await?;
     assert_eq!(albeit.get(&format!("/{}", "a".repeat(7_000))).await?.status, 302);
-    assert_eq!(albeit.get(&format!("/{}", "a".repeat(9_000))).await?.status, 507);
+    let long = format!("/{}", "b".repeat(9_000));
+    assert_eq!(albeit.get(&long).await?.status, 507);
+    let record = albeit.record("/bbb").await?;
+    assert_eq!((record["elb_status_code"].as_str(), record["redirect_url"].as_str()), ("507", "-"));
+    let metrics = albeit.metrics().await?;
+    for name in ["HTTP_Redirect_Url_Limit_Exceeded_Count", "HTTP_Redirect_Count", "HTTPCode_ELB_5XX_Count"] {
+        assert!((metrics.cloudwatch(name)? - 1.0).abs() < f64::EPSILON, "{name}");
+    }
     Ok(())
 }
 

@@ -98,7 +98,8 @@ const PROXY: Layers = Layers {
                 "nlb",
             ],
         ),
-        ("config", &["model"]),
+        // What is compiled at load is tried when it is read.
+        ("config", &["model", "rules"]),
         ("doctor", &["model", "config"]),
         ("admin", &["model", "health", "target_groups", "metrics", "config"]),
     ],

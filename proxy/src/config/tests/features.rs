@@ -6,7 +6,7 @@ use super::{default_action, http_listener, https_listener, load, load_balancer_a
 use crate::model::{
     Action, Condition, HealthCheck, LogDestination, Model, TargetGroupIndex,
     load_balancer::{LoadBalancerAttributes, XffHeaderProcessing},
-    rule::{Actions, Forward, Patterns},
+    rule::{Actions, Forward, Patterns, QueryPattern, Rewrite},
     target_group::{Algorithm, Matcher, MinimumHealthyTargets, Stickiness, TargetGroupAttributes, TargetId},
 };
 
@@ -108,6 +108,75 @@ rules:
         ]
     );
     assert_eq!(rules[1].actions, Actions::from(Action::Forward(Forward::to(TargetGroupIndex(0)))));
+}
+
+#[test]
+fn every_condition_and_transform_becomes_typed() {
+    let model = model(&http_listener(
+        r"default_actions: [{ forward: { target_group: web } }]
+rules:
+  - priority: 1
+    conditions:
+      - http_header: { name: X-Tenant, values: [gold*] }
+      - query_string: [{ key: v, value: '\*1' }, { value: 2 }]
+      - source_ip: [10.0.0.0/8]
+    transforms:
+      - host_header_rewrite: { regex: ^a, replace: b }
+      - url_rewrite: { regex: ^/(.), replace: /$1 }
+    actions: [{ forward: { target_group: web } }]
+  - priority: 2
+    conditions:
+      - http_request_method: [GET]
+      - path_pattern: { regex_values: [^/v\d] }
+      - host_header: { regex_values: [^api] }
+    actions: [{ forward: { target_group: web } }]",
+    ));
+    let rules = &model.load_balancers[0].listeners[0].rules;
+    let strings = |values: &[&str]| values.iter().map(|&value| value.to_owned()).collect::<Vec<_>>();
+    let query = |key: Option<&str>, value: &str| QueryPattern {
+        key: key.map(str::to_owned),
+        value: value.to_owned(),
+    };
+    assert_eq!(
+        rules[0].conditions,
+        [
+            Condition::HttpHeader {
+                name: "X-Tenant".to_owned(),
+                patterns: Patterns::Wildcards(strings(&["gold*"]))
+            },
+            Condition::QueryString(vec![query(Some("v"), r"\*1"), query(None, "2")]),
+            Condition::SourceIp(vec!["10.0.0.0/8".parse().unwrap()]),
+        ]
+    );
+    assert_eq!(
+        rules[1].conditions,
+        [
+            Condition::HttpRequestMethod(strings(&["GET"])),
+            Condition::PathPattern(Patterns::Regex(strings(&[r"^/v\d"]))),
+            Condition::HostHeader(Patterns::Regex(strings(&["^api"]))),
+        ]
+    );
+    let rewrite =
+        |regex: &str, replace: &str| Some(Rewrite { regex: regex.to_owned(), replace: replace.to_owned() });
+    assert_eq!(rules[0].transforms.host_header_rewrite, rewrite("^a", "b"));
+    assert_eq!(rules[0].transforms.url_rewrite, rewrite("^/(.)", "/$1"));
+    assert!(rules[1].transforms.is_empty());
+}
+
+#[test]
+fn transforms_of_a_rule_that_does_not_forward_are_warned_about() {
+    let loaded = load(&http_listener(
+        "default_actions: [{ forward: { target_group: web } }]
+rules:
+  - priority: 1
+    conditions: [{ path_pattern: [/a] }]
+    transforms: [{ url_rewrite: { regex: a, replace: b } }]
+    actions: [{ fixed_response: { status_code: 200 } }]",
+    ))
+    .unwrap();
+    assert_eq!(loaded.warnings.len(), 1);
+    assert_eq!(loaded.warnings[0].path, "load_balancers[0].listeners[0].rules[0].transforms");
+    assert_eq!(loaded.warnings[0].message, "has no effect: only requests that are forwarded are rewritten");
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! What a later version will have is checked, then refused by name.
 
-use super::{check, conditions, default_action, https_listener, load_balancer_attributes, target_group};
+use super::{check, default_action, https_listener, load_balancer_attributes, target_group};
 
 const LISTENER: &str = "load_balancers[0].listeners[0]";
 
@@ -8,31 +8,6 @@ const LISTENER: &str = "load_balancers[0].listeners[0]";
 #[track_caller]
 fn refused(yaml: &str, path: &str, what: &str) {
     check(yaml, &[&format!("{path}: not supported yet: {what}")]);
-}
-
-#[test]
-fn conditions_and_transforms() {
-    let refused = |raw: &str, key: &str, what: &str| {
-        refused(&conditions(raw), &format!("{LISTENER}.rules[0].{key}"), what);
-    };
-    let header = "[{ http_header: { name: X-Tenant, values: [a*] } }]";
-    refused(header, "conditions[0].http_header", "the condition http_header");
-    let method = "[{ http_request_method: [GET, HEAD] }]";
-    refused(method, "conditions[0].http_request_method", "the condition http_request_method");
-    let query = "[{ query_string: [{ key: v, value: 1 }] }]";
-    refused(query, "conditions[0].query_string", "the condition query_string");
-    let source = "[{ source_ip: [10.0.0.0/8, '::1/128'] }]";
-    refused(source, "conditions[0].source_ip", "the condition source_ip");
-    for kind in ["path_pattern", "host_header"] {
-        let regex = format!("[{{ {kind}: {{ regex_values: ['^/a'] }} }}]");
-        refused(&regex, &format!("conditions[0].{kind}.regex_values"), "regular expressions in conditions");
-    }
-    for kind in ["url_rewrite", "host_header_rewrite"] {
-        let rewrite = format!(
-            "[{{ path_pattern: [/a] }}]\n    transforms: [{{ {kind}: {{ regex: '^/a', replace: /b }} }}]"
-        );
-        refused(&rewrite, &format!("transforms[0].{kind}"), "transforms");
-    }
 }
 
 #[test]

@@ -64,35 +64,127 @@ fn condition_limits() {
 }
 
 #[test]
-fn conditions_of_later_versions_are_checked_too() {
-    let at = "load_balancers[0].listeners[0].rules[0].conditions[0]";
-    let later = |kind: &str| format!("{at}.{kind}: not supported yet: the condition {kind}");
+fn every_condition_has_its_limits() {
+    let at = "load_balancers[0].listeners[0].rules[0].conditions";
+    let long = "a".repeat(129);
+    let name = "a".repeat(41);
+    for good in [
+        "[{ http_header: { name: X-Tenant, values: ['gold *'] } }, { http_header: { name: x-tenant, regex_values: ['^a'] } }]",
+        "[{ http_request_method: [GET, HEAD, PURGE_ALL] }]",
+        "[{ query_string: [{ key: v, value: '1' }, { value: '\\*\\?\\*\\?\\*\\?\\*\\?' }] }, { query_string: [{ value: a }] }]",
+        "[{ source_ip: [10.0.0.0/8, '::1/128', 0.0.0.0/0] }]",
+        r#"[{ path_pattern: { regex_values: ['^/a{1,3}$'] } }, { host_header: { regex_values: ["(a|b)\\.test"] } }]"#,
+    ] {
+        check(&conditions(good), &[]);
+    }
+    for (bad, expected) in [
+        ("[{ source_ip: [10.0.0.1] }]".to_owned(), "[0].source_ip[0]: Condition value '10.0.0.1' must be an address range in CIDR form".to_owned()),
+        ("[{ source_ip: [255.255.255.255/32] }]".to_owned(), "[0].source_ip[0]: Condition value '255.255.255.255/32' is not allowed".to_owned()),
+        ("[{ source_ip: [10.0.0.0/8] }, { source_ip: ['::/0'] }]".to_owned(), "[1].source_ip: a rule can have only one source_ip condition".to_owned()),
+        ("[{ http_request_method: [get] }]".to_owned(), "[0].http_request_method[0]: Condition value 'get' can only have up to 40 capital letters, '-' and '_'".to_owned()),
+        ("[{ http_request_method: ['GE*'] }]".to_owned(), "[0].http_request_method[0]: Condition value 'GE*' can only have up to 40 capital letters, '-' and '_'".to_owned()),
+        ("[{ http_request_method: [A] }, { http_request_method: [B] }]".to_owned(), "[1].http_request_method: a rule can have only one http_request_method condition".to_owned()),
+        ("[{ http_header: { name: Host, values: [a] } }]".to_owned(), "[0].http_header.name: the Host header has its own condition, host_header".to_owned()),
+        ("[{ http_header: { name: 'a b', values: [a] } }]".to_owned(), "[0].http_header.name: 'a b' is not a header name of up to 40 characters".to_owned()),
+        (format!("[{{ http_header: {{ name: {name}, values: [a] }} }}]"), format!("[0].http_header.name: '{name}' is not a header name of up to 40 characters")),
+        ("[{ http_header: { values: [a] } }]".to_owned(), "[0].http_header.name: is missing".to_owned()),
+        ("[{ http_header: { name: a } }]".to_owned(), "[0].http_header.values: a condition needs at least one value".to_owned()),
+        ("[{ http_header: { name: a, values: [\"a\\tb\"] } }]".to_owned(), "[0].http_header.values[0]: Condition value 'a\tb' can only contain printable ASCII characters".to_owned()),
+        (format!("[{{ http_header: {{ name: a, values: [{long}] }} }}]"), format!("[0].http_header.values[0]: Condition value '{long}' cannot be longer than 128 characters")),
+        ("[{ http_header: { name: a, values: [b], regex_values: [c] } }]".to_owned(), "[0].http_header: must have either values or regex_values, not both".to_owned()),
+        ("[{ query_string: [{ key: a }] }]".to_owned(), "[0].query_string[0].value: is missing".to_owned()),
+        ("[{ query_string: [{ value: '*' }, { value: '????' }, { key: '*', value: '\\**' }] }]".to_owned(), ": a rule can have up to 6 wildcards, not 7".to_owned()),
+        (format!("[{{ query_string: [{{ key: {long}, value: a }}] }}]"), format!("[0].query_string[0].key: Condition value '{long}' cannot be longer than 128 characters")),
+        ("[{ query_string: [{ value: a }, { value: b }, { value: c }, { value: d }] }]".to_owned(), "[0].query_string: a condition can have up to 3 values, not 4".to_owned()),
+        ("[{ http_header: { name: a, values: [a, b, c] } }, { query_string: [{ value: a }] }, { http_header: { name: b, regex_values: [a, b] } }]".to_owned(), ": a rule can have up to 5 condition values, not 6".to_owned()),
+        ("[{ path_pattern: { regex_values: [] } }]".to_owned(), "[0].path_pattern.regex_values: a condition needs at least one value".to_owned()),
+        (format!("[{{ path_pattern: {{ regex_values: [{long}] }} }}]"), format!("[0].path_pattern.regex_values[0]: Regex value '{long}' cannot be longer than 128 characters")),
+        ("[{ host_header: { regex_values: ['a(?=b)'] } }]".to_owned(), "[0].host_header.regex_values[0]: Regex value 'a(?=b)' is not a regular expression: look-around, including look-ahead and look-behind, is not supported".to_owned()),
+        ("[{ http_header: { name: a, regex_values: [a++] } }]".to_owned(), "[0].http_header.regex_values[0]: Regex value 'a++' is not a regular expression: possessive quantifiers are not supported".to_owned()),
+        ("[{ path_pattern: { regex_values: ['((a{50}){50}){50}'] } }]".to_owned(), "[0].path_pattern.regex_values[0]: Regex value '((a{50}){50}){50}' is not a regular expression: the compiled expression is larger than 262144 bytes".to_owned()),
+    ] {
+        check(&conditions(&bad), &[&format!("{at}{expected}")]);
+    }
+}
+
+#[test]
+fn transforms() {
+    let at = "load_balancers[0].listeners[0].rules[0].transforms";
+    let with =
+        |transforms: &str| conditions(&format!("[{{ path_pattern: [/a] }}]\n    transforms: {transforms}"));
+    for good in [
+        "[]",
+        "[{ url_rewrite: { regex: '^/api', replace: '' } }]",
+        "[{ url_rewrite: { regex: '^/(a)(b)?', replace: '/$2$1$0$' } }, { host_header_rewrite: { regex: a, replace: b.test } }]",
+    ] {
+        check(&with(good), &[]);
+    }
+    let long = "a".repeat(1025);
+    let long_regex = format!("[{{ url_rewrite: {{ regex: {long}, replace: b }} }}]");
+    let long_replace = format!("[{{ url_rewrite: {{ regex: a, replace: {long} }} }}]");
+    for (bad, expected) in [
+        ("[{}]", "[0]: must have exactly one of host_header_rewrite, url_rewrite"),
+        ("[{ url_rewrite: { replace: b } }]", "[0].url_rewrite.regex: is missing"),
+        ("[{ url_rewrite: { regex: a } }]", "[0].url_rewrite.replace: is missing"),
+        (
+            "[{ url_rewrite: { regex: '(', replace: b } }]",
+            "[0].url_rewrite.regex: '(' is not a regular expression: unclosed group",
+        ),
+        (
+            "[{ host_header_rewrite: { regex: '(a)', replace: $2 } }]",
+            "[0].host_header_rewrite.replace: '$2' stands for no group of the regular expression",
+        ),
+        (
+            "[{ url_rewrite: { regex: a, replace: b } }, { url_rewrite: { regex: b, replace: c } }]",
+            "[1].url_rewrite: a rule can have only one url_rewrite",
+        ),
+        (&long_regex, "[0].url_rewrite.regex: cannot be longer than 1024 characters"),
+        (&long_replace, "[0].url_rewrite.replace: cannot be longer than 1024 characters"),
+    ] {
+        check(&with(bad), &[&format!("{at}{expected}")]);
+    }
+}
+
+#[test]
+fn a_load_balancer_has_so_many_rules_listeners_and_groups() {
+    let rules = |from: usize, number: usize| -> String {
+        let rule = |priority| {
+            format!(
+                "          - {{ priority: {priority}, conditions: [{{ path_pattern: [/a] }}], actions: [{{ forward: {{ target_group: g{priority} }} }}] }}\n"
+            )
+        };
+        (from..from + number).map(rule).collect()
+    };
+    let file = |first: usize, second: usize, groups: usize| {
+        let groups: String =
+            (1..=groups).map(|n| format!("  - {{ name: g{n}, protocol: HTTP, port: 80 }}\n")).collect();
+        let listener = |port, rules: String| {
+            format!(
+                "      - protocol: HTTP\n        port: {port}\n        default_actions: [{{ forward: {{ target_group: g1 }} }}]\n        rules:\n{rules}"
+            )
+        };
+        format!(
+            "load_balancers:\n  - name: edge\n    listeners:\n{}{}target_groups:\n{groups}",
+            listener(80, rules(1, first)),
+            listener(81, rules(first + 1, second)),
+        )
+    };
+    let at = "load_balancers[0].listeners: a load balancer can have up to";
+    check(&file(50, 50, 100), &[]);
+    let many = file(50, 51, 101);
     check(
-        &conditions("[{ source_ip: [10.0.0.1] }]"),
+        &many,
         &[
-            &later("source_ip"),
-            &format!("{at}.source_ip[0]: Condition value '10.0.0.1' must be an address range in CIDR form"),
+            &format!("{at} 100 rules besides default rules, not 101"),
+            &format!("{at} 100 target groups, not 101"),
         ],
     );
+    let listeners: String = (1..=51)
+        .map(|port| format!("      - {{ protocol: HTTP, port: {port}, default_actions: [{{ fixed_response: {{ status_code: 200 }} }}] }}\n"))
+        .collect();
     check(
-        &conditions("[{ http_request_method: [get] }]"),
-        &[
-            &later("http_request_method"),
-            &format!(
-                "{at}.http_request_method[0]: Condition value 'get' can only have up to 40 capital letters, '-' and '_'"
-            ),
-        ],
-    );
-    check(
-        &conditions("[{ http_header: { name: Host, values: [a] } }]"),
-        &[
-            &later("http_header"),
-            &format!("{at}.http_header.name: the Host header has its own condition, host_header"),
-        ],
-    );
-    check(
-        &conditions("[{ query_string: [{ key: a }] }]"),
-        &[&later("query_string"), &format!("{at}.query_string[0].value: is missing")],
+        &format!("load_balancers:\n  - name: edge\n    listeners:\n{listeners}"),
+        &[&format!("{at} 50 listeners, not 51")],
     );
 }
 
@@ -150,7 +242,8 @@ fn redirects() {
         "port: 81",
         "host: 'www.#{host}'",
         "path: '/a/#{path}'",
-        "path: '/#{host}', query: ''",
+        "path: '/#{host}/#{port}', query: ''",
+        "port: 81, query: 'from=#{protocol}://#{host}:#{port}/#{path}?#{query}'",
     ] {
         check(&redirect(good), &[]);
     }
@@ -159,7 +252,13 @@ fn redirects() {
         ("protocol: HTTP, port: 80", ": must change at least one of protocol, host, port and path"),
         ("protocol: WSS", ".protocol: redirect protocol 'WSS' must be one of 'HTTP, HTTPS, #{protocol}'"),
         ("port: 0", ".port: redirect port '0' must be '1-65535' or '#{port}'"),
-        ("host: '#{hots}'", ".host: unknown placeholder '#{hots}' (have: protocol, host, port, path, query)"),
+        ("host: '#{hots}'", ".host: unknown placeholder '#{hots}' (have: host)"),
+        ("host: '#{host}:#{port}'", ".host: unknown placeholder '#{port}' (have: host)"),
+        ("path: '/#{query}'", ".path: unknown placeholder '#{query}' (have: host, port, path)"),
+        (
+            "port: 81, query: '#{fragment}'",
+            ".query: unknown placeholder '#{fragment}' (have: protocol, host, port, path, query)",
+        ),
         ("host: ''", ".host: must not be empty"),
         ("path: a", ".path: must begin with '/'"),
         ("port: 81, query: '?a'", ".query: must not begin with '?'"),
@@ -172,6 +271,12 @@ fn redirects() {
         &[&format!("{at}.status_code: redirect status code '301' must be one of 'HTTP_301, HTTP_302'")],
     );
     check(&default_action("redirect: { port: 81 }"), &[&format!("{at}.status_code: is missing")]);
+    for (key, start) in [("host", "a"), ("path", "/"), ("query", "a")] {
+        let of_length =
+            |length: usize| redirect(&format!("port: 81, {key}: '{start}{}'", "a".repeat(length - 1)));
+        check(&of_length(128), &[]);
+        check(&of_length(129), &[&format!("{at}.{key}: cannot be longer than 128 characters")]);
+    }
     check(
         &https_listener(
             "certificates: [main]\ndefault_actions: [{ redirect: { protocol: HTTP, status_code: HTTP_301 } }]",
@@ -187,6 +292,8 @@ fn fixed_responses() {
     for (bad, expected) in [
         ("{}".to_owned(), ".status_code: is missing"),
         ("{ status_code: 301 }".to_owned(), ".status_code: status code '301' must be 2XX, 4XX or 5XX"),
+        ("{ status_code: 199 }".to_owned(), ".status_code: status code '199' must be 2XX, 4XX or 5XX"),
+        ("{ status_code: 600 }".to_owned(), ".status_code: status code '600' must be 2XX, 4XX or 5XX"),
         ("{ status_code: abc }".to_owned(), ".status_code: status code 'abc' must be 2XX, 4XX or 5XX"),
         (
             "{ status_code: 200, content_type: image/png }".to_owned(),
@@ -199,4 +306,6 @@ fn fixed_responses() {
     ] {
         check(&default_action(&format!("fixed_response: {bad}")), &[&format!("{at}{expected}")]);
     }
+    let longest = "\u{e9}".repeat(1024);
+    check(&default_action(&format!("fixed_response: {{ status_code: 503, message_body: {longest} }}")), &[]);
 }
