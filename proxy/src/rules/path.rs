@@ -135,5 +135,12 @@ mod tests {
             prop_assert!(once.starts_with('/'));
             prop_assert!(once.split('/').all(|segment| segment != "." && segment != ".."));
         }
+
+        #[test]
+        fn normalising_again_changes_nothing_and_nothing_grows(target in "(/|\\PC|%[0-9a-fA-F]{2}|\\.){0,24}") {
+            let once = normalise(&target);
+            prop_assert_eq!(normalise(&once), once.as_ref());
+            prop_assert!(once.len() <= target.len().max(1));
+        }
     }
 }

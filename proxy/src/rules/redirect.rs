@@ -89,6 +89,7 @@ fn expand(out: &mut String, field: &str, values: &[(&str, &str)]) {
 #[cfg(test)]
 mod tests {
     use http::StatusCode;
+    use proptest::prelude::*;
 
     use super::*;
 
@@ -162,5 +163,21 @@ mod tests {
         let path = format!("{path}p");
         let too_long = location(&redirect(), &RequestParts { path: &path, ..REQUEST });
         assert_eq!(too_long, Err(LocationTooLong { length: MAX_LOCATION + 1 }));
+    }
+
+    proptest! {
+        #[test]
+        fn a_location_is_bounded_and_no_template_makes_it_panic(
+            host in "[a#{}]{0,12}|#\\{host\\}", path in "[a#{}/\\PC]{0,12}|/#\\{path\\}", query in "\\PC{0,12}",
+            given_host in "\\PC{0,20}", given in "/\\PC{0,20}", times in 1_usize..2_000,
+        ) {
+            let redirect = Redirect { host, path, query, ..redirect() };
+            let path = given.repeat(times);
+            let request = RequestParts { host: &given_host, path: &path, ..REQUEST };
+            match location(&redirect, &request) {
+                Ok(text) => prop_assert!(text.len() <= MAX_LOCATION && text.starts_with("http://")),
+                Err(LocationTooLong { length }) => prop_assert!(length > MAX_LOCATION),
+            }
+        }
     }
 }
