@@ -11,6 +11,7 @@ use albeit_e2e::{
 use anyhow::Result;
 use serde_json::{Value, json};
 
+#[expect(clippy::needless_pass_by_value, reason = "called with json! literals")]
 fn rule(priority: u16, path: &str, transforms: Value, action: Value) -> Value {
     json!({
         "priority": priority, "conditions": [{ "path_pattern": [path] }],
