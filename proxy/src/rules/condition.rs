@@ -1,6 +1,9 @@
 //! Conditions of rules, compiled.
 //!
-//! ELB page: "Condition types for listener rules".
+//! ELB page: "Condition types for listener rules". A header that stands on
+//! several lines is matched line by line, so `a, b` on one line is not `b`; an
+//! HTTP/2 client may send its cookies as lines of their own. Header values are
+//! matched as the client sent them, X-Forwarded-For included.
 
 use std::{borrow::Cow, cell::OnceCell, net::IpAddr};
 
@@ -12,7 +15,7 @@ use super::{
     path,
     query_string::QueryPatterns,
     regex_values,
-    wildcard::{Case, Escapes, Pattern},
+    wildcard::{Case, Pattern},
     without_port,
 };
 use crate::model::{Condition, rule::Patterns};
@@ -112,7 +115,7 @@ impl Matchers {
     fn new(patterns: &Patterns, case: Case) -> Self {
         match patterns {
             Patterns::Wildcards(values) => {
-                Self::Wildcards(values.iter().map(|value| Pattern::new(value, case, Escapes::None)).collect())
+                Self::Wildcards(values.iter().map(|value| Pattern::new(value, case)).collect())
             }
             // `config` has compiled each of them before: none is left out.
             Patterns::Regex(values) => Self::Regex(

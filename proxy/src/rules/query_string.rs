@@ -30,7 +30,7 @@ struct KeyAndValue {
 
 impl QueryPatterns {
     pub(super) fn new(patterns: &[QueryPattern]) -> Self {
-        let compile = |text: &str| Pattern::new(text, Case::Insensitive, Escapes::Backslash);
+        let compile = |text: &str| Pattern::with_escapes(text, Case::Insensitive, Escapes::Backslash);
         let one = |pattern: &QueryPattern| KeyAndValue {
             key: pattern.key.as_deref().map(compile),
             value: compile(&pattern.value),

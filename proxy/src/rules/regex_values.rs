@@ -17,7 +17,7 @@ use super::wildcard::Case;
 
 /// Most memory that a compiled expression, and its search cache in each thread, may take, in bytes.
 ///
-/// ELB's own limit is unknown. This one keeps the slowest search of a 16 KB path in milliseconds.
+/// ELB's own limit is unknown. A search takes at most time in proportion to this and to the subject.
 const MOST_MEMORY: usize = 256 * 1024;
 
 /// Why an expression is refused.

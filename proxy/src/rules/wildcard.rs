@@ -78,9 +78,15 @@ fn text(tokens: &[Token]) -> Option<Vec<u8>> {
 }
 
 impl Pattern {
+    /// Compiles `pattern`, in which a backslash is a backslash.
+    #[must_use]
+    pub fn new(pattern: &str, case: Case) -> Self {
+        Self::with_escapes(pattern, case, Escapes::None)
+    }
+
     /// Compiles `pattern`.
     #[must_use]
-    pub fn new(pattern: &str, case: Case, escapes: Escapes) -> Self {
+    pub fn with_escapes(pattern: &str, case: Case, escapes: Escapes) -> Self {
         let mut tokens = tokens(pattern, escapes);
         tokens.dedup_by(|next, previous| *next == Token::Any && *previous == Token::Any);
         let shape = match (text(&tokens), tokens.split_last()) {
@@ -168,7 +174,7 @@ mod tests {
 
     #[track_caller]
     fn check(pattern: &str, subject: &str, expected: bool) {
-        let sensitive = Pattern::new(pattern, Case::Sensitive, Escapes::None);
+        let sensitive = Pattern::new(pattern, Case::Sensitive);
         assert_eq!(sensitive.matches(subject.as_bytes()), expected, "{pattern} on {subject}");
     }
 
@@ -204,15 +210,15 @@ mod tests {
     #[test]
     fn letters_differ_only_where_case_matters() {
         for pattern in ["API.example.com", "API.*", "?PI.example.com"] {
-            assert!(!Pattern::new(pattern, Case::Sensitive, Escapes::None).matches(b"api.example.com"));
-            assert!(Pattern::new(pattern, Case::Insensitive, Escapes::None).matches(b"api.example.com"));
+            assert!(!Pattern::new(pattern, Case::Sensitive).matches(b"api.example.com"));
+            assert!(Pattern::new(pattern, Case::Insensitive).matches(b"api.example.com"));
         }
     }
 
     #[test]
     fn escapes_name_the_wildcards_where_they_are_allowed() {
         let escaped = |pattern, subject: &str| {
-            Pattern::new(pattern, Case::Sensitive, Escapes::Backslash).matches(subject.as_bytes())
+            Pattern::with_escapes(pattern, Case::Sensitive, Escapes::Backslash).matches(subject.as_bytes())
         };
         assert!(escaped(r"a\*b", "a*b") && !escaped(r"a\*b", "axb"));
         assert!(escaped(r"a\?", "a?") && !escaped(r"a\?", "ab"));
@@ -228,7 +234,7 @@ mod tests {
         let steps = |pattern: &str, length: usize| {
             let subject = format!("{}b", "a".repeat(length));
             STEPS.with(|steps| steps.set(0));
-            let pattern = Pattern::new(pattern, Case::Sensitive, Escapes::None);
+            let pattern = Pattern::new(pattern, Case::Sensitive);
             assert!(!pattern.matches(subject.as_bytes()) || STEPS.with(Cell::get) > 0);
             STEPS.with(Cell::get)
         };
@@ -243,14 +249,14 @@ mod tests {
         #[test]
         fn agrees_with_the_definition(pattern in "[ab*?]{0,8}", subject in "[abc]{0,10}") {
             let expected = reference(pattern.as_bytes(), subject.as_bytes());
-            prop_assert_eq!(Pattern::new(&pattern, Case::Sensitive, Escapes::None).matches(subject.as_bytes()), expected);
+            prop_assert_eq!(Pattern::new(&pattern, Case::Sensitive).matches(subject.as_bytes()), expected);
         }
 
         #[test]
         fn agrees_with_the_definition_whatever_the_case(pattern in "[aA*?]{0,8}", subject in "[aAb]{0,10}") {
             let lower = |text: &str| text.to_ascii_lowercase();
             let expected = reference(lower(&pattern).as_bytes(), lower(&subject).as_bytes());
-            let compiled = Pattern::new(&pattern, Case::Insensitive, Escapes::None);
+            let compiled = Pattern::new(&pattern, Case::Insensitive);
             prop_assert_eq!(compiled.matches(subject.as_bytes()), expected);
         }
 
@@ -258,14 +264,14 @@ mod tests {
         fn a_text_with_all_of_it_escaped_matches_itself_only(text in r"[a*?\\]{0,10}", other in r"[a*?\\]{0,10}") {
             let escaped: String =
                 text.chars().flat_map(|c| ['\\', c].into_iter().skip(usize::from(c == 'a'))).collect();
-            let pattern = Pattern::new(&escaped, Case::Sensitive, Escapes::Backslash);
+            let pattern = Pattern::with_escapes(&escaped, Case::Sensitive, Escapes::Backslash);
             prop_assert!(pattern.matches(text.as_bytes()));
             prop_assert_eq!(pattern.matches(other.as_bytes()), text == other);
         }
 
         #[test]
         fn no_bytes_make_it_panic(pattern in "\\PC{0,40}", subject in prop::collection::vec(any::<u8>(), 0..200)) {
-            std::hint::black_box(Pattern::new(&pattern, Case::Insensitive, Escapes::Backslash).matches(&subject));
+            std::hint::black_box(Pattern::with_escapes(&pattern, Case::Insensitive, Escapes::Backslash).matches(&subject));
         }
     }
 }

@@ -6,6 +6,7 @@
 
 mod logs;
 mod request;
+mod rules;
 mod settings;
 mod stickiness;
 
@@ -41,6 +42,22 @@ pub const TARGETS: &[Target] = &[
         name: "redirect",
         run: request::redirect,
         seeds: &[b"#{protocol}\n#{host}\n#{port}\n/#{path}\n#{query}\nexample.com:8080\n/a/b?c=d"],
+    },
+    Target {
+        name: "rule",
+        run: rules::rule,
+        seeds: &[
+            b"^/(a|b)*c$\nv\\*\n*1?\n/b/c?x&v*=11\nh.example.com:80\ngold, silver",
+            b"((a*)*b){1,9}\n*\n%20\n/%61/../b?a=%41%20&b\n[::1]:8080\n\xff",
+        ],
+    },
+    Target {
+        name: "transform",
+        run: rules::transform,
+        seeds: &[
+            b"^/api/(v[0-9])/(.*)$\n/$2?version=$1\na.test:80\n/api/v2/x?y",
+            b"^(.+)\\.example\\.(com|org)$\n$1$1.$2\nwww.Example.com\n/\xff",
+        ],
     },
     Target {
         name: "forwarded",
