@@ -11,6 +11,7 @@ pub mod balance;
 pub mod cli;
 pub mod client;
 pub mod config;
+pub mod desync;
 pub mod headers;
 pub mod health;
 pub mod listener;

@@ -31,7 +31,11 @@ pub fn alb(record: &Record<'_>, out: &mut Vec<u8>) {
     seconds(out, record.request_processing_time);
     seconds(out, record.target_processing_time);
     seconds(out, record.response_processing_time);
-    optional(out, record.elb_status_code);
+    match record.elb_status_code {
+        // A request caught by GOAWAY.
+        Some(0) => word(out, "000"),
+        status => optional(out, status),
+    }
     optional(out, last.and_then(|target| target.status_code));
     decimal(out, record.received_bytes);
     out.push(b' ');

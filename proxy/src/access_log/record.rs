@@ -29,7 +29,7 @@ pub struct Record<'a> {
     pub target_processing_time: Option<Duration>,
     /// 8 `response_processing_time`: headers received → sending to the client. `None` (`-1`): no answer.
     pub response_processing_time: Option<Duration>,
-    /// 9 `elb_status_code`: sent to the client, or what stands for it (460). `None`: nothing was.
+    /// 9 `elb_status_code`: sent to the client, or what stands for it (460; 0 is written as 000, a request caught by GOAWAY). `None`: nothing was.
     pub elb_status_code: Option<u16>,
     /// 11 `received_bytes`: from the client, headers and body; for a WebSocket the whole connection.
     pub received_bytes: u64,

@@ -48,6 +48,10 @@ pub struct Context {
     pub error_reason: Option<&'static str>,
     /// `classification` and `classification_reason`, unless the request is compliant.
     pub classification: Option<(Classification, &'static str)>,
+    /// Why the request is answered by the load balancer whatever the rules say.
+    pub refusal: Option<Cause>,
+    /// Whether the connections to client and target are closed after this request (desync mitigation).
+    pub closes_connections: bool,
     /// What transforms made of the request.
     pub transformed: Option<Box<Transformed>>,
     /// Location of a redirect.
@@ -106,6 +110,8 @@ impl Context {
             actions: ActionsExecuted::default(),
             error_reason: None,
             classification: None,
+            refusal: None,
+            closes_connections: false,
             transformed: None,
             redirect_url: None,
             trace_id: None,

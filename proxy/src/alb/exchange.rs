@@ -109,10 +109,15 @@ impl Exchange<'_> {
     pub fn must_close(&self) -> bool {
         let connection = &self.context.connection;
         let keep_alive = self.context.state.load_balancer.timers.client_keep_alive;
-        connection.closing.is_cancelled() || connection.meter.accepted().elapsed() >= keep_alive
+        self.context.closes_connections
+            || connection.closing.is_cancelled()
+            || connection.meter.accepted().elapsed() >= keep_alive
     }
 
     async fn act(&mut self) -> Result<Outcome, Cause> {
+        if let Some(cause) = self.context.refusal {
+            return Err(cause);
+        }
         let state = Arc::clone(&self.context.state);
         let request = self.session.req_header();
         let target = Target::of(request);

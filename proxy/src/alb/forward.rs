@@ -68,7 +68,7 @@ pub async fn forward(
     }
     let upload = transfer::relay_response(exchange, &mut target, upload, cookies).await?;
     // On a connection with half a request body the next request would be taken for the rest of it.
-    if upload == Upload::Done {
+    if upload == Upload::Done && !exchange.context.closes_connections {
         release(exchange, target).await;
     }
     Ok(Outcome::Done)

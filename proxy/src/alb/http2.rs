@@ -28,6 +28,7 @@ use super::{
     context::Context,
     error::Cause,
     exchange::{Exchange, Outcome},
+    inspect,
     state::{ListenerState, Shared},
 };
 use crate::client::{ClientStream, Connection, connection::last_moment};
@@ -82,8 +83,12 @@ pub async fn serve(
             biased;
             accepted = HttpSession::from_h2_conn(&mut h2, Arc::clone(&digest)) => match accepted {
                 Ok(Some(H2Accept::Session(session))) => {
-                    requests += 1;
                     let context = context(&listener, &connection);
+                    if requests >= MAX_REQUESTS {
+                        caught_by_goaway(session, context);
+                        continue;
+                    }
+                    requests += 1;
                     shared.tracker.spawn(run(Arc::clone(&shared), session, context, active.enter()));
                 }
                 Ok(Some(H2Accept::Rejected)) => {
@@ -114,6 +119,14 @@ pub async fn serve(
     }
 }
 
+/// Refuses a request that was on its way when the connection was told to go away: it has not been
+/// processed, so the client may send it again (RFC 9113 section 6.8).
+fn caught_by_goaway(mut session: HttpSession, mut context: Context) {
+    context.elb_status = Some(0);
+    context.finish(Some(session.req_header()), Instant::now());
+    session.shutdown_with_reason(h2::Reason::REFUSED_STREAM);
+}
+
 /// Logs a stream, or a connection, that was refused before it was a request.
 fn refused(listener: &ArcSwap<ListenerState>, connection: &Arc<Connection>) {
     let mut context = context(listener, connection);
@@ -135,7 +148,8 @@ fn context(listener: &ArcSwap<ListenerState>, connection: &Arc<Connection>) -> C
     Context::new(listener.load_full(), Arc::clone(connection), Instant::now(), mark).with_stream_bytes()
 }
 
-async fn run(shared: Arc<Shared>, session: HttpSession, context: Context, _active: ActiveStream) {
+async fn run(shared: Arc<Shared>, mut session: HttpSession, mut context: Context, _active: ActiveStream) {
+    inspect::http2(&mut context, session.req_header_mut());
     let mut session = Session::H2(session);
     let outcome = Exchange { shared: &shared, session: &mut session, context }.run().await;
     match outcome {

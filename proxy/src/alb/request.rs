@@ -15,10 +15,14 @@ use crate::{
         forwarded::{self, ClientEntry, XffOutcome},
         hop_by_hop,
         host::{self, HostRule},
+        raw_head::InvalidNames,
         validity::{self, Invalid, RequestHead},
         websocket::RequestKind,
     },
-    model::{ListenerProtocol, load_balancer::XffHeaderProcessing},
+    model::{
+        ListenerProtocol,
+        load_balancer::{DesyncMitigationMode, XffHeaderProcessing},
+    },
 };
 
 /// How one listener treats request headers; fixed at load.
@@ -32,6 +36,10 @@ pub struct HeaderSettings {
     pub host: HostRule,
     /// The listener's port, for X-Forwarded-Port.
     pub port: u16,
+    /// `routing.http.drop_invalid_header_fields.enabled`.
+    pub invalid_names: InvalidNames,
+    /// `routing.http.desync_mitigation_mode`.
+    pub desync_mitigation_mode: DesyncMitigationMode,
     /// Host of an HTTP/1.0 request that names none.
     pub dns_name: Box<str>,
 }
@@ -68,7 +76,7 @@ impl<'a> Target<'a> {
             // Authority form: there is no path. The request is refused; this is for its record.
             return Self { authority: std::str::from_utf8(raw).ok(), origin_form: b"" };
         }
-        match absolute_form(raw) {
+        match host::absolute_form(raw) {
             Some((authority, rest)) => Self { authority: Some(authority), origin_form: rest },
             None => Self { authority: None, origin_form: raw },
         }
@@ -94,24 +102,6 @@ impl Target<'_> {
             }
         }
         text
-    }
-}
-
-/// Authority and origin form of `http://authority/path?query`; the scheme's case does not matter.
-fn absolute_form(target: &[u8]) -> Option<(&str, &[u8])> {
-    let scheme = |scheme: &str| {
-        let (start, rest) = target.split_at_checked(scheme.len())?;
-        start.eq_ignore_ascii_case(scheme.as_bytes()).then_some(rest)
-    };
-    let rest = scheme("http://").or_else(|| scheme("https://"))?;
-    let end = memchr::memchr2(b'/', b'?', rest).unwrap_or(rest.len());
-    let (authority, origin_form) = rest.split_at_checked(end)?;
-    let authority = std::str::from_utf8(authority).ok()?;
-    // `http://host?query` has an empty path, which no target would understand.
-    match origin_form {
-        [] => Some((authority, b"/")),
-        [b'/', ..] => Some((authority, origin_form)),
-        _ => None,
     }
 }
 
@@ -205,6 +195,11 @@ pub fn for_target(
     head.insert_header("X-Forwarded-Proto", forwarded::x_forwarded_proto(made.protocol))?;
     head.insert_header("X-Forwarded-Port", forwarded::x_forwarded_port(settings.port))?;
     head.insert_header("Host", host_value(request, settings)?)?;
+    if settings.host == HostRule::Preserve && target.authority.is_none() {
+        for host in request.headers.get_all(header::HOST).iter().skip(1) {
+            head.append_header("Host", host)?;
+        }
+    }
     head.insert_header("X-Amzn-Trace-Id", made.trace_id)?;
     if kind == RequestKind::WebSocketUpgrade {
         // Written anew: a list of protocols to upgrade to would let the target choose another.
@@ -277,6 +272,8 @@ mod tests {
             client_entry: ClientEntry::Address,
             host: HostRule::for_listener(false, ListenerProtocol::Https, 8443),
             port: 8443,
+            invalid_names: InvalidNames::Forward,
+            desync_mitigation_mode: DesyncMitigationMode::Defensive,
             dns_name: "alb.local".into(),
         }
     }
@@ -409,9 +406,9 @@ mod tests {
         let request = request(Version::HTTP_11, "http://other.test/path?q", &[("Host", "h")]);
         let target = Target::of(&request);
         assert_eq!((target.authority, target.origin_form), (Some("other.test"), &b"/path?q"[..]));
-        assert_eq!(absolute_form(b"http://other.test"), Some(("other.test", &b"/"[..])));
-        assert_eq!(absolute_form(b"HTTP://other.test/x"), Some(("other.test", &b"/x"[..])));
-        assert_eq!(absolute_form(b"/http://x"), None);
-        assert_eq!(absolute_form(b"ws://x/"), None);
+        assert_eq!(host::absolute_form(b"http://other.test"), Some(("other.test", &b"/"[..])));
+        assert_eq!(host::absolute_form(b"HTTP://other.test/x"), Some(("other.test", &b"/x"[..])));
+        assert_eq!(host::absolute_form(b"/http://x"), None);
+        assert_eq!(host::absolute_form(b"ws://x/"), None);
     }
 }

@@ -9,7 +9,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use super::request::HeaderSettings;
 use crate::{
     access_log::Sink,
-    headers::{forwarded::ClientEntry, host::HostRule},
+    headers::{forwarded::ClientEntry, host::HostRule, raw_head::InvalidNames},
     metrics::{LoadBalancerMetrics, TargetGroupMetrics},
     model::{
         Listener, ListenerProtocol, LoadBalancer, TargetGroup, TargetGroupIndex,
@@ -177,6 +177,12 @@ impl ListenerState {
                 client_entry,
                 host: HostRule::for_listener(attributes.preserve_host_header, listener.protocol, port),
                 port,
+                invalid_names: if attributes.drop_invalid_header_fields {
+                    InvalidNames::Drop
+                } else {
+                    InvalidNames::Forward
+                },
+                desync_mitigation_mode: attributes.desync_mitigation_mode,
                 dns_name: model.dns_name.as_str().into(),
             },
             groups,

@@ -41,13 +41,14 @@ pub struct ClientStream {
     meter: Arc<Meter>,
     unsent: Vec<u8>,
     join_limit: usize,
+    omits_head: bool,
 }
 
 impl ClientStream {
     /// Wraps an accepted connection whose traffic `meter` counts.
     #[must_use]
     pub const fn new(transport: Transport, meter: Arc<Meter>) -> Self {
-        Self { transport, meter, unsent: Vec::new(), join_limit: JOIN_LIMIT }
+        Self { transport, meter, unsent: Vec::new(), join_limit: JOIN_LIMIT, omits_head: false }
     }
 
     /// The connection's byte counts.
@@ -62,6 +63,11 @@ impl ClientStream {
     pub const fn write_through(mut self) -> Self {
         self.join_limit = 0;
         self
+    }
+
+    /// Leaves the head of the next response out, as HTTP/0.9 wants it. A head is written in one piece.
+    pub const fn omit_head(&mut self) {
+        self.omits_head = true;
     }
 
     fn tcp(&self) -> &TcpStream {
@@ -140,6 +146,13 @@ impl AsyncRead for ClientStream {
 
 impl AsyncWrite for ClientStream {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        if self.omits_head {
+            self.omits_head = false;
+            if let Some(end) = memchr::memmem::find(buf, b"\r\n\r\n") {
+                self.unsent.extend_from_slice(buf.get(end + 4..).unwrap_or_default());
+            }
+            return Poll::Ready(Ok(buf.len()));
+        }
         if self.unsent.len() + buf.len() <= self.join_limit {
             self.unsent.extend_from_slice(buf);
             return Poll::Ready(Ok(buf.len()));

@@ -64,6 +64,25 @@ pub fn of_request<'a>(authority: Option<&'a str>, headers: &'a HeaderMap, dns_na
     authority.or_else(|| headers.get(header::HOST).and_then(|host| host.to_str().ok())).unwrap_or(dns_name)
 }
 
+/// Authority and origin form of `http://authority/path?query`; the scheme's case does not matter.
+#[must_use]
+pub fn absolute_form(target: &[u8]) -> Option<(&str, &[u8])> {
+    let scheme = |scheme: &str| {
+        let (start, rest) = target.split_at_checked(scheme.len())?;
+        start.eq_ignore_ascii_case(scheme.as_bytes()).then_some(rest)
+    };
+    let rest = scheme("http://").or_else(|| scheme("https://"))?;
+    let end = memchr::memchr2(b'/', b'?', rest).unwrap_or(rest.len());
+    let (authority, origin_form) = rest.split_at_checked(end)?;
+    let authority = std::str::from_utf8(authority).ok()?;
+    // `http://host?query` has an empty path, which no target would understand.
+    match origin_form {
+        [] => Some((authority, b"/")),
+        [b'/', ..] => Some((authority, origin_form)),
+        _ => None,
+    }
+}
+
 /// Name (IPv6 literals with brackets) and port, which is empty if there is none.
 fn split_port(host: &[u8]) -> (&[u8], &[u8]) {
     let end_of_literal = memchr::memrchr(b']', host).map_or(0, |bracket| bracket + 1);

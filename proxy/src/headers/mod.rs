@@ -8,6 +8,7 @@
 pub mod forwarded;
 pub mod hop_by_hop;
 pub mod host;
+pub mod raw_head;
 pub mod trace_id;
 pub mod validity;
 pub mod websocket;

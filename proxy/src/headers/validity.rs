@@ -64,9 +64,6 @@ pub enum BadRequest {
     /// HTTP/1.1 without Host, HTTP/2 without `:authority` and Host.
     #[error("no host")]
     MissingHost,
-    /// More than one Host line.
-    #[error("several hosts")]
-    MultipleHosts,
     /// Host or authority with characters that no authority has.
     #[error("malformed host")]
     MalformedHost,
@@ -179,20 +176,18 @@ fn parse_length(line: &HeaderValue) -> Option<u64> {
 }
 
 fn check_host(request: &RequestHead<'_>) -> Result<(), BadRequest> {
-    let mut lines = request.headers.get_all(header::HOST).iter();
-    let host = lines.next();
-    if lines.next().is_some() {
-        return Err(BadRequest::MultipleHosts);
-    }
+    // Whether there may be several is decided where they are read.
+    let hosts = request.headers.get_all(header::HOST);
     let is_required = match request.version {
         Version::HTTP_09 | Version::HTTP_10 => false,
         Version::HTTP_2 => request.authority.is_none(),
         _ => true,
     };
-    if is_required && host.is_none() {
+    if is_required && hosts.iter().next().is_none() {
         return Err(BadRequest::MissingHost);
     }
-    let names = request.authority.map(str::as_bytes).into_iter().chain(host.map(HeaderValue::as_bytes));
+    let names =
+        request.authority.map(str::as_bytes).into_iter().chain(hosts.iter().map(HeaderValue::as_bytes));
     let is_well_formed = names.into_iter().all(|name| name.iter().all(|&byte| is_authority_byte(byte)));
     if is_well_formed { Ok(()) } else { Err(BadRequest::MalformedHost) }
 }

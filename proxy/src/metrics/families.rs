@@ -155,6 +155,17 @@ metrics! {
         "Redirect actions not carried out because the Location would be longer than 8 KB.";
     rule_evaluations: Counter = "albeit_rule_evaluations_total", "evaluations",
         Some("RuleEvaluations"), "Rules evaluated while requests were processed.";
+    desync_mitigation_mode_non_compliant_request_count: Counter =
+        "albeit_desync_mitigation_mode_non_compliant_request_count_total", "requests",
+        Some("DesyncMitigationMode_NonCompliant_Request_Count"), "Requests that do not comply with RFC 7230.";
+    dropped_invalid_header_request_count: Counter =
+        "albeit_dropped_invalid_header_request_count_total", "requests",
+        Some("DroppedInvalidHeaderRequestCount"),
+        "Requests of which header fields with invalid names were removed.";
+    forwarded_invalid_header_request_count: Counter =
+        "albeit_forwarded_invalid_header_request_count_total", "requests",
+        Some("ForwardedInvalidHeaderRequestCount"),
+        "Requests that were accepted with header fields with invalid names.";
     open_websockets: Gauge = "albeit_open_websockets", "connections",
         None, "WebSocket connections that are open now.";
     websockets_closed_by_client: Counter = "albeit_websockets_closed_by_client_total", "connections",

@@ -51,7 +51,7 @@ fn malformed() -> Vec<(&'static str, Vec<u8>, &'static [u16])> {
     let many = (0..5000).map(|n| format!("X-{n}: 1\r\n")).collect::<String>();
     vec![
         ("binary garbage", garbage, &[400]),
-        ("no version", b"GET /\r\nHost: a\r\n\r\n".to_vec(), &[400]),
+        ("no version", b"POST /\r\nHost: a\r\n\r\n".to_vec(), &[400]),
         ("unknown version", b"GET / HTTP/9.9\r\nHost: a\r\n\r\n".to_vec(), &[400, 505]),
         ("no host", b"GET / HTTP/1.1\r\n\r\n".to_vec(), &[400]),
         ("two hosts", b"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n".to_vec(), &[400]),

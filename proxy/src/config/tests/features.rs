@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{default_action, http_listener, https_listener, load, load_balancer_attributes, target_group};
 use crate::model::{
     Action, Condition, HealthCheck, LogDestination, Model, TargetGroupIndex,
-    load_balancer::{LoadBalancerAttributes, XffHeaderProcessing},
+    load_balancer::{DesyncMitigationMode, LoadBalancerAttributes, XffHeaderProcessing},
     rule::{Actions, Forward, Patterns, QueryPattern, Rewrite},
     target_group::{Algorithm, Matcher, MinimumHealthyTargets, Stickiness, TargetGroupAttributes, TargetId},
 };
@@ -43,7 +43,8 @@ fn attributes_become_typed() {
         "idle_timeout.timeout_seconds: 3600, client_keep_alive.seconds: '60', access_logs.s3.enabled: true, \
          access_logs.s3.bucket: logs, access_logs.s3.prefix: /a/b/, routing.http.xff_client_port.enabled: true, \
          routing.http.xff_header_processing.mode: remove, routing.http.preserve_host_header.enabled: 'true', \
-         routing.http2.enabled: false, albeit.access_logs.stdout.enabled: true",
+         routing.http.desync_mitigation_mode: strictest, \
+         routing.http.drop_invalid_header_fields.enabled: true, routing.http2.enabled: false, albeit.access_logs.stdout.enabled: true",
     ));
     let attributes = &model.load_balancers[0].attributes;
     assert_eq!(attributes.idle_timeout, Duration::from_secs(3600));
@@ -54,7 +55,8 @@ fn attributes_become_typed() {
     );
     assert_eq!(attributes.xff_header_processing, XffHeaderProcessing::Remove);
     assert!(attributes.access_logs_stdout && attributes.xff_client_port && attributes.preserve_host_header);
-    assert!(!attributes.http2);
+    assert!(!attributes.http2 && attributes.drop_invalid_header_fields);
+    assert_eq!(attributes.desync_mitigation_mode, DesyncMitigationMode::Strictest);
 }
 
 #[test]

@@ -81,13 +81,6 @@ fn listener_and_load_balancer_settings() {
         &format!("{LISTENER}.attributes.{key}"),
         &format!("'{key}' with the value 'false'"),
     );
-    let key = "routing.http.desync_mitigation_mode";
-    check(&load_balancer_attributes(&format!("{key}: defensive")), &[]);
-    refused(
-        &load_balancer_attributes(&format!("{key}: strictest")),
-        &format!("load_balancers[0].attributes.{key}"),
-        &format!("'{key}' with the value 'strictest'"),
-    );
     let gateway = load_balancer_attributes("idle_timeout.timeout_seconds: 60")
         .replace("name: edge\n", "name: edge\n    type: gateway\n");
     refused(&gateway, "load_balancers[0].type", "load balancers of type gateway");

@@ -154,7 +154,7 @@ pub(super) const TABLE: &[Attribute] = &[
         Application,
         OneOf(&["monitor", "defensive", "strictest"]),
         Always("defensive"),
-        Support::NotYet,
+        Support::Acts,
         "How requests that could desynchronise HTTP parsers are handled.",
     ),
     row(
@@ -162,7 +162,7 @@ pub(super) const TABLE: &[Attribute] = &[
         Application,
         Boolean,
         Always("false"),
-        Support::NotYet,
+        Support::Acts,
         "Drops header fields whose name has other characters than letters, digits and hyphens.",
     ),
     row(

@@ -1,0 +1,86 @@
+//! What is found out about a request before rules see it: its desync class and
+//! the fields with invalid names.
+//!
+//! ELB page: "Edit attributes for your Application Load Balancer", Desync
+//! mitigation mode and `routing.http.drop_invalid_header_fields.enabled`.
+//! `routing.http2.enabled` subjects names to the same rule, says the API
+//! reference, but the metric `ForwardedInvalidHeaderRequestCount` counts what is
+//! forwarded while both attributes have their defaults: so it is dropping that
+//! only the one attribute switches on.
+
+use http::HeaderName;
+use pingora::http::RequestHeader;
+
+use super::{context::Context, error::Cause};
+use crate::{
+    access_log::record::Classification,
+    desync::{self, Action, Class, Finding},
+    headers::raw_head::{self, InvalidNames, Survey, Version},
+};
+
+/// Judges a head of HTTP/1 by its bytes, and notes the verdict.
+pub fn http1(context: &mut Context, head: &[u8]) -> Survey {
+    let head = raw_head::without_leading_lines(head);
+    let survey = Survey::of(head);
+    let finding = if survey.version == Version::Simple {
+        let (method, target) = raw_head::simple_request(head);
+        desync::classify_parts(method, target, b"", std::iter::empty())
+    } else {
+        desync::classify(head)
+    };
+    judge(context, finding);
+    if survey.version == Version::Unserved {
+        context.refusal = Some(Cause::VersionNotSupported);
+    }
+    if survey.has_invalid_names {
+        count_invalid_names(context);
+    }
+    survey
+}
+
+/// The same for a request of HTTP/2, whose fields with invalid names go here if they are to.
+///
+/// The stream's end is never in doubt, so the client's connection lives on; the target's may not.
+pub fn http2(context: &mut Context, request: &mut RequestHeader) {
+    let fields = request.headers.iter().map(|(name, value)| (name.as_str().as_bytes(), value.as_bytes()));
+    let method = request.method.as_str().as_bytes();
+    let finding = desync::classify_parts(method, request.raw_path(), b"HTTP/1.1", fields);
+    judge(context, finding);
+    let is_invalid = |name: &&HeaderName| !raw_head::is_valid_name(name.as_str().as_bytes());
+    if request.headers.keys().any(|name| is_invalid(&name)) {
+        count_invalid_names(context);
+        if context.state.headers.invalid_names == InvalidNames::Drop {
+            let names: Vec<HeaderName> = request.headers.keys().filter(is_invalid).cloned().collect();
+            for name in names {
+                request.remove_header(&name);
+            }
+        }
+    }
+}
+
+fn judge(context: &mut Context, finding: Option<Finding>) {
+    let Some(finding) = finding else { return };
+    let class = match finding.class {
+        Class::Acceptable => Classification::Acceptable,
+        Class::Ambiguous => Classification::Ambiguous,
+        Class::Severe => Classification::Severe,
+    };
+    context.classification = Some((class, finding.reason));
+    context.state.load_balancer.metrics.desync_mitigation_mode_non_compliant_request_count.inc();
+    match finding.action(context.state.headers.desync_mitigation_mode) {
+        Action::Pass => {}
+        Action::PassAndClose => context.closes_connections = true,
+        Action::Block => context.refusal = Some(Cause::BadRequest),
+    }
+}
+
+fn count_invalid_names(context: &Context) {
+    if context.refusal.is_some() {
+        return;
+    }
+    let metrics = &context.state.load_balancer.metrics;
+    match context.state.headers.invalid_names {
+        InvalidNames::Forward => metrics.forwarded_invalid_header_request_count.inc(),
+        InvalidNames::Drop => metrics.dropped_invalid_header_request_count.inc(),
+    }
+}

@@ -1,0 +1,351 @@
+//! An HTTP/1 request head as the client sent it: where it ends, and how it is
+//! made plain for the HTTP engine, which refuses some of what ELB takes.
+//!
+//! RFC 9112 sections 2 to 5; ELB pages "HTTP headers and Application Load
+//! Balancers" (host header preservation) and "Application Load Balancers"
+//! (`routing.http.drop_invalid_header_fields.enabled`). Most heads are plain
+//! and are only looked at; one that is not is written anew with the one
+//! meaning it has here. What has no single meaning (folded lines, lines without
+//! a colon, names that are no token) is left for the engine to refuse. Pure.
+
+use std::borrow::Cow;
+
+use super::host;
+
+/// Header lines that the HTTP engine reads; the others are handed to it later.
+const ENGINE_FIELDS: usize = 200;
+
+/// The first byte of a request line that is no head of HTTP at all, TLS for example.
+#[must_use]
+pub const fn begins_request(first: u8) -> bool {
+    is_token_byte(first) || matches!(first, b'\r' | b'\n')
+}
+
+/// Finds the end of a head in bytes that come piece by piece.
+///
+/// A head ends with its empty line. What has no version in its request line, as HTTP/0.9 has none, or
+/// is no request, ends with that line.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct EndOfHead {
+    /// Where the line begins that is not complete yet.
+    line: usize,
+    /// Bytes that have been searched for the end of that line.
+    searched: usize,
+    has_request_line: bool,
+}
+
+impl EndOfHead {
+    /// The end of the head in `bytes`, which must begin with what was given before; `None` if it is not there yet.
+    ///
+    /// Empty lines before the request line count as a part of the head (RFC 9112 section 2.2).
+    pub fn find(&mut self, bytes: &[u8]) -> Option<usize> {
+        loop {
+            let from = self.searched.max(self.line);
+            let Some(at) = memchr::memchr(b'\n', bytes.get(from..)?) else {
+                self.searched = bytes.len();
+                return None;
+            };
+            let end = from + at + 1;
+            let line = without_line_end(bytes.get(self.line..end)?);
+            self.line = end;
+            if self.has_request_line {
+                if line.is_empty() {
+                    return Some(end);
+                }
+            } else if !line.is_empty() {
+                self.has_request_line = true;
+                if !names_version(line) {
+                    return Some(end);
+                }
+            }
+        }
+    }
+}
+
+fn names_version(request_line: &[u8]) -> bool {
+    RequestLine::of(request_line).version.starts_with(b"HTTP/")
+}
+
+/// How a request's version stands to what is served.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Version {
+    /// HTTP/1.0 or 1.1, or something that the engine finds out to be none at all.
+    Usual,
+    /// HTTP/0.9: GET and a path, no version, no header fields, and a response without a head.
+    Simple,
+    /// HTTP/0.9 by name: served as HTTP/1.0.
+    Old,
+    /// Another version: 505.
+    Unserved,
+}
+
+/// What is to be done with names that have other characters than letters, digits and hyphens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum InvalidNames {
+    /// They are forwarded (the default).
+    Forward,
+    /// Their fields are removed (`routing.http.drop_invalid_header_fields.enabled`).
+    Drop,
+}
+
+/// A head that has been looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Survey {
+    /// Its version.
+    pub version: Version,
+    /// Whether a field's name has other characters than letters, digits and hyphens.
+    pub has_invalid_names: bool,
+    is_plain: bool,
+}
+
+impl Survey {
+    /// Looks at a head, given with or without the empty lines before it.
+    #[must_use]
+    pub fn of(head: &[u8]) -> Self {
+        let mut lines = lines(head);
+        let request_line = RequestLine::of(lines.next().unwrap_or_default());
+        let version = request_line.served();
+        let mut survey = Self {
+            version,
+            has_invalid_names: false,
+            is_plain: request_line.target.first() == Some(&b'/') && request_line.is_exact(),
+        };
+        let (mut fields, mut hosts) = (0, 0);
+        for line in lines {
+            fields += 1;
+            let Some((name, value)) = split_field(line) else { continue };
+            survey.has_invalid_names |= !is_valid_name(name);
+            if name.eq_ignore_ascii_case(b"host") {
+                hosts += 1;
+            } else if name.eq_ignore_ascii_case(b"transfer-encoding") {
+                survey.is_plain &= value.trim_ascii().eq_ignore_ascii_case(b"chunked");
+            }
+        }
+        survey.is_plain &= fields <= ENGINE_FIELDS && hosts <= 1;
+        survey
+    }
+
+    /// Whether the head must be written anew before the engine reads it.
+    #[must_use]
+    pub fn needs_rewriting(&self, names: InvalidNames) -> bool {
+        !self.is_plain || (self.has_invalid_names && names == InvalidNames::Drop)
+    }
+}
+
+/// A head written anew.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rewritten {
+    /// What the engine reads.
+    pub head: Vec<u8>,
+    /// Further fields, name and value, for which the engine has no room or no understanding: Host lines
+    /// after the first, and what follows the first hundreds of fields.
+    pub further: Vec<(Vec<u8>, Vec<u8>)>,
+}
+
+/// Writes a head anew.
+///
+/// - The authority of an absolute target takes the place of Host.
+/// - Further Host lines are set aside.
+/// - `identity` goes from Transfer-Encoding, unless it comes last of several.
+/// - Fields with invalid names go, if `names` says so.
+/// - HTTP/0.9 becomes HTTP/1.0; blanks after the version go.
+#[must_use]
+pub fn rewrite(head: &[u8], names: InvalidNames) -> Rewritten {
+    let mut lines = lines(head);
+    let request_line = RequestLine::of(lines.next().unwrap_or_default());
+    let mut out = Rewritten { head: Vec::with_capacity(head.len() + 64), further: Vec::new() };
+    out.push_line(&[request_line.method, b" ", request_line.target, b" ", request_line.version_for_engine()]);
+    let authority = host::absolute_form(request_line.target).map(|(authority, _)| authority);
+    if let Some(authority) = authority {
+        out.push_line(&[b"Host: ", authority.as_bytes()]);
+    }
+    let mut has_host = authority.is_some();
+    for (number, line) in lines.enumerate() {
+        let Some((name, value)) = split_field(line) else {
+            out.push_line(&[line]);
+            continue;
+        };
+        if names == InvalidNames::Drop && !is_valid_name(name) {
+            continue;
+        }
+        if name.eq_ignore_ascii_case(b"host") {
+            if authority.is_some() {
+                continue;
+            }
+            if has_host {
+                out.further.push((name.to_vec(), value.trim_ascii().to_vec()));
+                continue;
+            }
+            has_host = true;
+        }
+        if name.eq_ignore_ascii_case(b"transfer-encoding") {
+            if let Some(codings) = without_identity(value) {
+                out.push_line(&[name, b": ", &codings]);
+            }
+        } else if number < ENGINE_FIELDS || is_for_engine(name) {
+            out.push_line(&[line]);
+        } else {
+            out.further.push((name.to_vec(), value.trim_ascii().to_vec()));
+        }
+    }
+    out.push_line(&[]);
+    out
+}
+
+impl Rewritten {
+    fn push_line(&mut self, parts: &[&[u8]]) {
+        for part in parts {
+            self.head.extend_from_slice(part);
+        }
+        self.head.extend_from_slice(b"\r\n");
+    }
+}
+
+/// Codings without `identity`, which is none (RFC 7230 section 4 removed it); `None` if nothing is left.
+///
+/// As the last of several it stays: whether a body that ends with it is chunked is not agreed on.
+fn without_identity(codings: &[u8]) -> Option<Cow<'_, [u8]>> {
+    let is_identity = |coding: &[u8]| coding.trim_ascii().eq_ignore_ascii_case(b"identity");
+    let mut members = codings.split(|&byte| byte == b',');
+    if !members.clone().any(is_identity) {
+        return Some(Cow::Borrowed(codings));
+    }
+    if members.clone().all(is_identity) {
+        return None;
+    }
+    if members.next_back().is_some_and(is_identity) {
+        return Some(Cow::Borrowed(codings));
+    }
+    let kept: Vec<&[u8]> =
+        codings.split(|&byte| byte == b',').filter(|coding| !is_identity(coding)).collect();
+    Some(Cow::Owned(kept.join(&b',')))
+}
+
+/// Fields by which the engine frames the message and keeps the connection.
+fn is_for_engine(name: &[u8]) -> bool {
+    [&b"content-length"[..], b"host", b"connection", b"upgrade", b"expect"]
+        .iter()
+        .any(|known| name.eq_ignore_ascii_case(known))
+}
+
+/// Method, target and version of a request line.
+#[derive(Debug, Clone, Copy)]
+struct RequestLine<'a> {
+    method: &'a [u8],
+    target: &'a [u8],
+    version: &'a [u8],
+    trailing: usize,
+}
+
+impl<'a> RequestLine<'a> {
+    fn of(line: &'a [u8]) -> Self {
+        let trimmed = line.trim_ascii_end();
+        let trailing = line.len() - trimmed.len();
+        let first = memchr::memchr(b' ', trimmed).unwrap_or(trimmed.len());
+        let (method, rest) = trimmed.split_at(first);
+        let rest = rest.strip_prefix(b" ").unwrap_or_default();
+        let (target, version) = match memchr::memrchr(b' ', rest) {
+            Some(last) => (rest.get(..last).unwrap_or_default(), rest.get(last + 1..).unwrap_or_default()),
+            None => (rest, &b""[..]),
+        };
+        Self { method, target, version, trailing }
+    }
+
+    fn served(&self) -> Version {
+        match self.version {
+            b"HTTP/1.1" | b"HTTP/1.0" => Version::Usual,
+            b"HTTP/0.9" => Version::Old,
+            b"" if self.method == b"GET" && !self.target.is_empty() => Version::Simple,
+            [b'H', b'T', b'T', b'P', b'/', major, b'.', minor]
+                if major.is_ascii_digit() && minor.is_ascii_digit() =>
+            {
+                Version::Unserved
+            }
+            _ => Version::Usual,
+        }
+    }
+
+    /// Whether the engine reads the line as it is.
+    fn is_exact(&self) -> bool {
+        matches!(self.version, b"HTTP/1.1" | b"HTTP/1.0") && self.trailing == 0
+    }
+
+    fn version_for_engine(&self) -> &'a [u8] {
+        match self.served() {
+            Version::Simple | Version::Old => b"HTTP/1.0",
+            Version::Usual | Version::Unserved => self.version,
+        }
+    }
+}
+
+/// The lines of a head without their ends; the empty ones before it and at its end are left out.
+fn lines(head: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut rest = head;
+    std::iter::from_fn(move || {
+        let end = memchr::memchr(b'\n', rest).map_or(rest.len(), |at| at + 1);
+        let (line, after) = rest.split_at(end);
+        rest = after;
+        (!line.is_empty()).then(|| without_line_end(line))
+    })
+    .filter(|line| !line.is_empty())
+}
+
+/// A head from its request line on.
+#[must_use]
+pub fn without_leading_lines(head: &[u8]) -> &[u8] {
+    let is_line_end = |byte: &u8| matches!(byte, b'\r' | b'\n');
+    let begin = head.iter().position(|byte| !is_line_end(byte)).unwrap_or(head.len());
+    head.get(begin..).unwrap_or_default()
+}
+
+/// Method and target of a request of HTTP/0.9, which has nothing else.
+#[must_use]
+pub fn simple_request(head: &[u8]) -> (&[u8], &[u8]) {
+    let request_line = RequestLine::of(lines(head).next().unwrap_or_default());
+    (request_line.method, request_line.target)
+}
+
+fn without_line_end(line: &[u8]) -> &[u8] {
+    let line = line.strip_suffix(b"\n").unwrap_or(line);
+    line.strip_suffix(b"\r").unwrap_or(line)
+}
+
+/// Name and value of a header line; `None` for a folded line and one without a colon.
+fn split_field(line: &[u8]) -> Option<(&[u8], &[u8])> {
+    if matches!(line.first(), Some(b' ' | b'\t')) {
+        return None;
+    }
+    let colon = memchr::memchr(b':', line)?;
+    Some((line.get(..colon)?, line.get(colon + 1..)?))
+}
+
+/// Whether a field's name is `[-A-Za-z0-9]+`.
+#[must_use]
+pub fn is_valid_name(name: &[u8]) -> bool {
+    !name.is_empty() && name.iter().all(|byte| byte.is_ascii_alphanumeric() || *byte == b'-')
+}
+
+/// `tchar` of RFC 9110 section 5.6.2.
+const fn is_token_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric()
+        || matches!(
+            byte,
+            b'!' | b'#'
+                | b'$'
+                | b'%'
+                | b'&'
+                | b'\''
+                | b'*'
+                | b'+'
+                | b'-'
+                | b'.'
+                | b'^'
+                | b'_'
+                | b'`'
+                | b'|'
+                | b'~'
+        )
+}
+
+#[cfg(test)]
+mod tests;
