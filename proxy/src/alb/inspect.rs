@@ -34,6 +34,8 @@ pub fn http1(context: &mut Context, head: &[u8]) -> Survey {
     }
     if survey.has_invalid_names {
         count_invalid_names(context);
+        // Where such a field is dropped and not refused, somebody before us may have seen its meaning.
+        context.closes_connections |= survey.has_broken_names;
     }
     survey
 }

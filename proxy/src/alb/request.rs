@@ -219,9 +219,15 @@ pub fn for_target(
     } else {
         for (name, value) in request.case_header_iter() {
             let Ok(key) = HeaderName::from_bytes(name.as_slice()) else { continue };
-            // Lengths that are repeated say the same, or the request was refused: one is enough.
-            let is_repeated = key == header::CONTENT_LENGTH && head.headers.contains_key(&key);
-            if is_forwarded(&key) && !is_repeated {
+            // Lengths that are repeated say the same, or the request was refused: one is enough. The same
+            // holds for transfer codings, of which only chunked is taken, however it is written.
+            let frames = matches!(key, header::CONTENT_LENGTH | header::TRANSFER_ENCODING);
+            if !is_forwarded(&key) || (frames && head.headers.contains_key(&key)) {
+                continue;
+            }
+            if key == header::TRANSFER_ENCODING {
+                head.append_header(name.clone(), "chunked")?;
+            } else {
                 head.append_header(name.clone(), value)?;
             }
         }

@@ -95,6 +95,8 @@ pub struct Survey {
     pub version: Version,
     /// Whether a field's name has other characters than letters, digits and hyphens.
     pub has_invalid_names: bool,
+    /// Whether one of them is not even a token, so that servers may read another name into it.
+    pub has_broken_names: bool,
     is_plain: bool,
 }
 
@@ -108,13 +110,17 @@ impl Survey {
         let mut survey = Self {
             version,
             has_invalid_names: false,
+            has_broken_names: false,
             is_plain: request_line.target.first() == Some(&b'/') && request_line.is_exact(),
         };
         let (mut fields, mut hosts) = (0, 0);
         for line in lines {
             fields += 1;
             let Some((name, value)) = split_field(line) else { continue };
-            survey.has_invalid_names |= !is_valid_name(name);
+            if !is_valid_name(name) {
+                survey.has_invalid_names = true;
+                survey.has_broken_names |= name.is_empty() || !name.iter().copied().all(is_token_byte);
+            }
             if name.eq_ignore_ascii_case(b"host") {
                 hosts += 1;
             } else if name.eq_ignore_ascii_case(b"transfer-encoding") {

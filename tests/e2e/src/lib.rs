@@ -16,6 +16,7 @@ pub mod http2;
 pub mod metrics;
 pub mod ports;
 pub mod process;
+pub mod raw_http2;
 pub mod target;
 pub mod wait;
 pub mod websocket;

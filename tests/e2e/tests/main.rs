@@ -11,6 +11,8 @@ mod conditions;
 #[cfg(test)]
 mod config_cli;
 #[cfg(test)]
+mod desync;
+#[cfg(test)]
 mod dev;
 #[cfg(test)]
 mod drain;
@@ -30,6 +32,8 @@ mod metrics;
 mod reload;
 #[cfg(test)]
 mod rules;
+#[cfg(test)]
+mod smuggling;
 #[cfg(test)]
 mod stickiness;
 #[cfg(test)]

@@ -1,0 +1,114 @@
+//! HTTP/2 frames as a test wants them: header fields that no proper client sends.
+
+use std::{net::SocketAddr, sync::Arc};
+
+use anyhow::{Context as _, Result, ensure};
+use rustls::ClientConfig;
+
+use crate::client::Client;
+
+const HEADERS: u8 = 1;
+const RST_STREAM: u8 = 3;
+const SETTINGS: u8 = 4;
+const GOAWAY: u8 = 7;
+
+const END_STREAM: u8 = 1;
+const END_HEADERS: u8 = 4;
+
+/// What came of a stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Answer {
+    /// A response began; a static status of the HPACK table, or 0 for another one.
+    Response(u16),
+    /// The stream was reset with this error code.
+    Reset(u32),
+    /// The connection ended.
+    Closed,
+}
+
+/// An HTTP/2 connection that sends frames as they are given.
+pub struct RawHttp2 {
+    client: Client,
+}
+
+impl RawHttp2 {
+    /// Connects over TLS and sends preface and settings.
+    ///
+    /// # Errors
+    /// When the handshake fails.
+    pub async fn connect(addr: SocketAddr, name: &str, config: Arc<ClientConfig>) -> Result<Self> {
+        let mut client = Client::connect_tls(addr, name, config).await?;
+        client.send(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await?;
+        client.send(frame(SETTINGS, 0, 0, &[])).await?;
+        Ok(Self { client })
+    }
+
+    /// Sends a request on `stream`, its fields as literals, and what follows them in one DATA frame if it is not empty.
+    ///
+    /// # Errors
+    /// When a field is longer than 126 bytes or the connection is closed.
+    pub async fn send(&mut self, stream: u32, fields: &[(&[u8], &[u8])], body: &[u8]) -> Result<()> {
+        let mut block = Vec::new();
+        for (name, value) in fields {
+            // A literal without indexing and with a new name.
+            block.push(0);
+            for text in [name, value] {
+                ensure!(text.len() < 127, "a field is too long");
+                block.push(u8::try_from(text.len())?);
+                block.extend_from_slice(text);
+            }
+        }
+        let end = if body.is_empty() { END_STREAM } else { 0 };
+        let mut bytes = frame(HEADERS, END_HEADERS | end, stream, &block);
+        if !body.is_empty() {
+            bytes.extend(frame(0, END_STREAM, stream, body));
+        }
+        self.client.send(bytes).await
+    }
+
+    /// Reads until something has come of `stream`.
+    ///
+    /// # Errors
+    /// When nothing comes soon.
+    pub async fn answer(&mut self, stream: u32) -> Result<Answer> {
+        loop {
+            let Ok(head) = self.client.read_exactly(9).await else { return Ok(Answer::Closed) };
+            let [a, b, c, kind, _, s0, s1, s2, s3] = head[..] else { return Ok(Answer::Closed) };
+            let length = usize::try_from(u32::from_be_bytes([0, a, b, c]))?;
+            let Ok(payload) = self.client.read_exactly(length).await else { return Ok(Answer::Closed) };
+            let about = u32::from_be_bytes([s0 & 0x7f, s1, s2, s3]);
+            match kind {
+                HEADERS if about == stream => {
+                    return Ok(Answer::Response(status(payload.first().copied().unwrap_or_default())));
+                }
+                RST_STREAM if about == stream => {
+                    let code = payload.get(..4).and_then(|code| code.try_into().ok()).context("no code")?;
+                    return Ok(Answer::Reset(u32::from_be_bytes(code)));
+                }
+                GOAWAY => return Ok(Answer::Closed),
+                _ => {}
+            }
+        }
+    }
+}
+
+/// The status of an indexed field of HPACK's static table.
+const fn status(index: u8) -> u16 {
+    match index {
+        0x88 => 200,
+        0x8b => 304,
+        0x8c => 400,
+        0x8d => 404,
+        0x8e => 500,
+        _ => 0,
+    }
+}
+
+fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(payload.len()).unwrap_or(u32::MAX).to_be_bytes();
+    let mut bytes = length.get(1..).unwrap_or_default().to_vec();
+    bytes.extend([kind, flags]);
+    bytes.extend(stream.to_be_bytes());
+    bytes.extend_from_slice(payload);
+    bytes
+}
