@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, sync::Arc};
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
 use rustls::ClientConfig;
 
 use crate::client::Client;
@@ -11,6 +11,7 @@ const HEADERS: u8 = 1;
 const RST_STREAM: u8 = 3;
 const SETTINGS: u8 = 4;
 const GOAWAY: u8 = 7;
+const WINDOW_UPDATE: u8 = 8;
 
 const END_STREAM: u8 = 1;
 const END_HEADERS: u8 = 4;
@@ -24,6 +25,13 @@ pub enum Answer {
     Reset(u32),
     /// The connection ended.
     Closed,
+}
+
+/// What GOAWAY means to who waits for an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum GoAway {
+    Ends,
+    IsPassedOver,
 }
 
 /// An HTTP/2 connection that sends frames as they are given.
@@ -40,6 +48,8 @@ impl RawHttp2 {
         let mut client = Client::connect_tls(addr, name, config).await?;
         client.send(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await?;
         client.send(frame(SETTINGS, 0, 0, &[])).await?;
+        // Room for all the bodies that tests leave unread.
+        client.send(frame(WINDOW_UPDATE, 0, 0, &0x3fff_ffff_u32.to_be_bytes())).await?;
         Ok(Self { client })
     }
 
@@ -71,12 +81,32 @@ impl RawHttp2 {
     /// # Errors
     /// When nothing comes soon.
     pub async fn answer(&mut self, stream: u32) -> Result<Answer> {
+        self.read_answer(stream, GoAway::Ends).await
+    }
+
+    /// The same, where a GOAWAY is no answer: the connection may end later.
+    ///
+    /// # Errors
+    /// When nothing comes soon.
+    pub async fn answer_despite_goaway(&mut self, stream: u32) -> Result<Answer> {
+        self.read_answer(stream, GoAway::IsPassedOver).await
+    }
+
+    /// Reads until the heads of `count` responses have come, on whatever streams.
+    ///
+    /// # Errors
+    /// When they do not come soon.
+    pub async fn responses(&mut self, count: usize) -> Result<()> {
+        let mut seen = 0;
+        while seen < count {
+            seen += usize::from(self.frame().await?.0 == HEADERS);
+        }
+        Ok(())
+    }
+
+    async fn read_answer(&mut self, stream: u32, goaway: GoAway) -> Result<Answer> {
         loop {
-            let Ok(head) = self.client.read_exactly(9).await else { return Ok(Answer::Closed) };
-            let [a, b, c, kind, _, s0, s1, s2, s3] = head[..] else { return Ok(Answer::Closed) };
-            let length = usize::try_from(u32::from_be_bytes([0, a, b, c]))?;
-            let Ok(payload) = self.client.read_exactly(length).await else { return Ok(Answer::Closed) };
-            let about = u32::from_be_bytes([s0 & 0x7f, s1, s2, s3]);
+            let Ok((kind, about, payload)) = self.frame().await else { return Ok(Answer::Closed) };
             match kind {
                 HEADERS if about == stream => {
                     return Ok(Answer::Response(status(payload.first().copied().unwrap_or_default())));
@@ -85,10 +115,19 @@ impl RawHttp2 {
                     let code = payload.get(..4).and_then(|code| code.try_into().ok()).context("no code")?;
                     return Ok(Answer::Reset(u32::from_be_bytes(code)));
                 }
-                GOAWAY => return Ok(Answer::Closed),
+                GOAWAY if goaway == GoAway::Ends => return Ok(Answer::Closed),
                 _ => {}
             }
         }
+    }
+
+    /// Type, stream and payload of the next frame.
+    async fn frame(&mut self) -> Result<(u8, u32, Vec<u8>)> {
+        let head = self.client.read_exactly(9).await?;
+        let [a, b, c, kind, _, s0, s1, s2, s3] = head[..] else { bail!("no frame head") };
+        let length = usize::try_from(u32::from_be_bytes([0, a, b, c]))?;
+        let payload = self.client.read_exactly(length).await?;
+        Ok((kind, u32::from_be_bytes([s0 & 0x7f, s1, s2, s3]), payload))
     }
 }
 

@@ -27,6 +27,8 @@ mod hold;
 #[cfg(test)]
 mod keep_alive_race;
 #[cfg(test)]
+mod limits;
+#[cfg(test)]
 mod metrics;
 #[cfg(test)]
 mod reload;
