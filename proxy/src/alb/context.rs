@@ -15,6 +15,7 @@ use tokio::time::Instant;
 
 use super::{
     error::Cause,
+    grpc,
     request::Target,
     state::{GroupState, ListenerState},
 };
@@ -229,7 +230,9 @@ impl Context {
 
     fn kind(&self, request: Option<&RequestHeader>) -> Kind {
         let is_h2 = request.is_some_and(|request| request.version == Version::HTTP_2);
+        let is_grpc = request.is_some_and(|request| grpc::is_grpc(request.version, &request.headers));
         match (self.connection.tls.is_some(), self.websocket) {
+            (true, _) if is_grpc => Kind::Grpcs,
             (true, _) if is_h2 => Kind::H2,
             (true, true) => Kind::Wss,
             (true, false) => Kind::Https,

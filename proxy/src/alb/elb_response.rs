@@ -101,7 +101,7 @@ fn reason_phrase(status: StatusCode) -> &'static str {
         405 => "Not Allowed",
         408 => "Request Time-out",
         414 => "Request-URI Too Large",
-        463 => "Unknown",
+        463 | 464 => "Unknown",
         503 => "Service Temporarily Unavailable",
         504 => "Gateway Time-out",
         _ => status.canonical_reason().unwrap_or("Unknown"),

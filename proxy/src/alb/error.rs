@@ -23,6 +23,8 @@ pub enum Cause {
     ClientClosedBody,
     /// Client: more than 30 addresses in X-Forwarded-For.
     TooManyForwardedFor,
+    /// Client: the request's protocol does not go with the target group's protocol version.
+    ProtocolMismatch,
     /// Client: a transfer coding other than chunked and identity.
     NotImplemented,
     /// Client: an HTTP version that is not served.
@@ -31,6 +33,10 @@ pub enum Cause {
     ConnectFailed,
     /// Target: the connection was not established within 10 seconds.
     ConnectTimeout,
+    /// Target: TLS with it could not be agreed on.
+    TlsFailed,
+    /// Target: the TLS handshake took longer than 10 seconds.
+    TlsTimeout,
     /// Target: it closed the connection while the request was outstanding.
     TargetClosed,
     /// Target: its response breaks HTTP, or a limit of the response head.
@@ -60,12 +66,15 @@ impl Cause {
             Self::UriTooLong => StatusCode::URI_TOO_LONG,
             Self::ClientClosedRequest => elb_only(460),
             Self::TooManyForwardedFor => elb_only(463),
+            Self::ProtocolMismatch => elb_only(464),
             Self::NotImplemented => StatusCode::NOT_IMPLEMENTED,
             Self::VersionNotSupported => StatusCode::HTTP_VERSION_NOT_SUPPORTED,
-            Self::ConnectFailed | Self::TargetClosed | Self::BadResponse | Self::Deregistered => {
-                StatusCode::BAD_GATEWAY
-            }
-            Self::ConnectTimeout | Self::TargetTimeout => StatusCode::GATEWAY_TIMEOUT,
+            Self::ConnectFailed
+            | Self::TlsFailed
+            | Self::TargetClosed
+            | Self::BadResponse
+            | Self::Deregistered => StatusCode::BAD_GATEWAY,
+            Self::ConnectTimeout | Self::TlsTimeout | Self::TargetTimeout => StatusCode::GATEWAY_TIMEOUT,
             Self::NoTargets => StatusCode::SERVICE_UNAVAILABLE,
             Self::RedirectTooLong => StatusCode::INSUFFICIENT_STORAGE,
             Self::TransformFailed | Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
@@ -119,15 +128,18 @@ mod tests {
         check(Cause::UriTooLong, 414);
         check(Cause::ClientClosedRequest, 460);
         check(Cause::TooManyForwardedFor, 463);
+        check(Cause::ProtocolMismatch, 464);
         check(Cause::TransformFailed, 500);
         check(Cause::Internal, 500);
         check(Cause::NotImplemented, 501);
         check(Cause::ConnectFailed, 502);
+        check(Cause::TlsFailed, 502);
         check(Cause::TargetClosed, 502);
         check(Cause::BadResponse, 502);
         check(Cause::Deregistered, 502);
         check(Cause::NoTargets, 503);
         check(Cause::ConnectTimeout, 504);
+        check(Cause::TlsTimeout, 504);
         check(Cause::TargetTimeout, 504);
         check(Cause::VersionNotSupported, 505);
         check(Cause::RedirectTooLong, 507);

@@ -12,7 +12,7 @@ use super::{
     context::Context,
     elb_response::ElbResponse,
     error::Cause,
-    forward,
+    forward, grpc,
     request::{self, Target},
     state::Shared,
     transforms,
@@ -23,6 +23,7 @@ use crate::{
     model::{
         Action,
         rule::{FixedResponse, Redirect},
+        target_group::ProtocolVersion,
     },
     rules::{
         self,
@@ -194,7 +195,14 @@ impl Exchange<'_> {
         }
         let connection =
             if cause.keeps_client_connection() { Connection::KeepAlive } else { Connection::Close };
-        match ElbResponse::error(cause) {
+        let is_call =
+            self.context.group.as_ref().is_some_and(|group| group.protocol_version == ProtocolVersion::Grpc);
+        let response = if is_call && self.is_grpc() {
+            grpc::unavailable(cause.status())
+        } else {
+            ElbResponse::error(cause)
+        };
+        match response {
             Ok(response) => self.respond(response, connection).await,
             Err(_) => Outcome::Aborted,
         }
@@ -215,6 +223,11 @@ impl Exchange<'_> {
         let body = if self.request().method == Method::HEAD { Bytes::new() } else { body };
         self.context.count_stream(0, head_size(&head.headers) + body.len());
         let sent = self.within(async move |session: &mut Session| {
+            if let Session::H2(session) = session
+                && body.is_empty()
+            {
+                return session.write_response_header(head, true);
+            }
             session.write_response_header(head).await?;
             session.write_response_body(body, true).await
         });
@@ -228,6 +241,12 @@ impl Exchange<'_> {
     #[must_use]
     pub fn is_h2(&self) -> bool {
         self.request().version == Version::HTTP_2
+    }
+
+    /// Whether the request is a gRPC call.
+    #[must_use]
+    pub fn is_grpc(&self) -> bool {
+        grpc::is_grpc(self.request().version, &self.request().headers)
     }
 
     fn count_request_head(&mut self) {

@@ -4,16 +4,18 @@
 //! Balancing works". A request is sent to one target, once: a connection that
 //! fails is not tried again elsewhere, and the keep-alive race is a 502.
 
-use std::{io, sync::Arc};
+use std::sync::Arc;
 
 use http::HeaderValue;
-use pingora::protocols::http::v1::client::HttpSession;
+use pingora::{http::ResponseHeader, protocols::http::v1::client::HttpSession};
 use rand::Rng;
-use tokio::{net::TcpStream, time::Instant};
+use tokio::time::Instant;
 
 use super::{
+    connect,
     error::Cause,
     exchange::{Exchange, Outcome, head_size},
+    grpc, http2_target,
     request::{self, Body, Made},
     response,
     state::GroupState,
@@ -24,8 +26,7 @@ use super::{
 };
 use crate::{
     headers::{forwarded::XffOutcome, trace_id, websocket::RequestKind},
-    model::ListenerProtocol,
-    target_groups::{OutstandingGuard, pool::TargetConnection},
+    model::{ListenerProtocol, target_group::ProtocolVersion},
 };
 
 /// Carries a request to a target of `group` and its response back.
@@ -39,11 +40,16 @@ pub async fn forward(
     xff: XffOutcome,
 ) -> Result<Outcome, Cause> {
     exchange.context.group = Some(Arc::clone(group));
+    let request = exchange.request();
+    grpc::check(group.protocol_version, request.version, &request.method, &request.headers)?;
     let sticky = Sticky::decide(exchange, group);
     let selected = group.group.select(sticky.target()).map_err(|_| Cause::NoTargets)?;
     sticky.count(group, &selected);
     let guard = selected.target.begin();
     group.metrics.request_count.inc();
+    if exchange.is_grpc() {
+        group.metrics.grpc_request_count.inc();
+    }
     if selected.fail_open {
         group.metrics.unhealthy_routing_request_count.inc();
     }
@@ -51,14 +57,22 @@ pub async fn forward(
 
     let kind = kind_of(exchange);
     let head = request_head(exchange, kind, xff)?;
-    let connection = connect(exchange, group, &guard, kind).await?;
+    if group.protocol_version != ProtocolVersion::Http1 {
+        let answered = Box::pin(http2_target::request(exchange, group, &guard, &head)).await?;
+        note_response(exchange, group, &answered.head)?;
+        let cookies = sticky.set_cookies(exchange, group, guard.target().addr());
+        let cookies = cookies.into_iter().flatten();
+        Box::pin(http2_target::respond(exchange, &guard, answered, cookies)).await?;
+        return Ok(Outcome::Done);
+    }
+    let connection = connect::http1(exchange, group, &guard, kind).await?;
     let (stream, backlog) = TargetStream::new(connection);
     let mut target = TargetSide { session: HttpSession::new(Box::new(stream)), backlog, guard };
     target.session.write_request_header(head).await.map_err(|_| Cause::TargetClosed)?;
     exchange.context.dispatched = Some(Instant::now());
 
     let upload = transfer::await_response(exchange, &mut target).await?;
-    note_response(exchange, group, &target.session)?;
+    note_response(exchange, group, target.session.resp_header().ok_or(Cause::BadResponse)?)?;
     let cookies = sticky.set_cookies(exchange, group, target.guard.target().addr());
     if target.session.get_status() == Some(http::StatusCode::SWITCHING_PROTOCOLS) {
         return match kind {
@@ -107,56 +121,12 @@ fn request_head(
     Ok(head)
 }
 
-/// A connection to the target: an idle one, or a new one within 10 seconds.
-///
-/// An upgrade takes a new one, since it never comes back to the pool.
-async fn connect(
+fn note_response(
     exchange: &mut Exchange<'_>,
     group: &GroupState,
-    guard: &OutstandingGuard,
-    kind: RequestKind,
-) -> Result<TargetConnection, Cause> {
-    let target = guard.target();
-    if kind == RequestKind::Ordinary
-        && let Some(connection) = target.pool().take(Instant::now())
-    {
-        return Ok(connection);
-    }
-    let limit = exchange.context.state.load_balancer.timers.connect;
-    let waits = exchange.session.is_body_done();
-    let connected = tokio::select! {
-        biased;
-        connected = tokio::time::timeout(limit, TcpStream::connect(target.addr())) => connected,
-        // Without a body to come, all that the client can do now is leave.
-        _ = exchange.session.read_body_or_idle(true), if waits => return Err(Cause::ClientClosedRequest),
-        () = exchange.shared.cut(target) => return Err(Cause::Deregistered),
-    };
-    match connected {
-        Ok(Ok(tcp)) => {
-            let open = exchange.context.state.load_balancer.metrics.connection_established();
-            // Without it the target waits for bytes that Nagle holds back; a refusal costs only latency.
-            drop(tcp.set_nodelay(true));
-            Ok(TargetConnection { tcp, open })
-        }
-        Ok(Err(error)) => {
-            group.metrics.target_connection_error_count.inc();
-            tracing::debug!(%error, target = %target.addr(), "connecting to the target failed");
-            Err(if error.kind() == io::ErrorKind::TimedOut {
-                Cause::ConnectTimeout
-            } else {
-                Cause::ConnectFailed
-            })
-        }
-        Err(_) => {
-            group.metrics.target_connection_error_count.inc();
-            Err(Cause::ConnectTimeout)
-        }
-    }
-}
-
-fn note_response(exchange: &mut Exchange<'_>, group: &GroupState, target: &HttpSession) -> Result<(), Cause> {
+    head: &ResponseHeader,
+) -> Result<(), Cause> {
     let now = Instant::now();
-    let head = target.resp_header().ok_or(Cause::BadResponse)?;
     if head_size(&head.headers) > response::HEAD_LIMIT {
         return Err(Cause::BadResponse);
     }

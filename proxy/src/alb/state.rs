@@ -13,13 +13,16 @@ use crate::{
     metrics::{LoadBalancerMetrics, TargetGroupMetrics},
     model::{
         Listener, ListenerProtocol, LoadBalancer, TargetGroup, TargetGroupIndex,
-        target_group::{Stickiness, TargetGroupAttributes},
+        target_group::{ProtocolVersion, Stickiness, TargetGroupAttributes},
     },
     rules::RuleSet,
     stickiness::{lb_cookie::GroupId, seal::Keys},
     target_groups::{Group, Target},
     time_scale::TimeScale,
-    tls::accept::TlsListener,
+    tls::{
+        accept::TlsListener,
+        target::{self, TargetTls},
+    },
 };
 
 /// How long connecting to a target may take, before time scaling.
@@ -66,6 +69,8 @@ pub struct Timers {
     pub client_keep_alive: Duration,
     /// [`CONNECT_TIMEOUT`].
     pub connect: Duration,
+    /// [`tls::target::HANDSHAKE_TIMEOUT`](crate::tls::target::HANDSHAKE_TIMEOUT).
+    pub target_handshake: Duration,
 }
 
 impl Timers {
@@ -76,6 +81,7 @@ impl Timers {
             idle: scale.apply(load_balancer.attributes.idle_timeout),
             client_keep_alive: scale.apply(load_balancer.attributes.client_keep_alive),
             connect: scale.apply(CONNECT_TIMEOUT),
+            target_handshake: scale.apply(target::HANDSHAKE_TIMEOUT),
         }
     }
 }
@@ -102,6 +108,12 @@ pub struct GroupState {
     pub arn: String,
     /// Counters of this load balancer and group.
     pub metrics: Arc<TargetGroupMetrics>,
+    /// Counters of the load balancer.
+    pub load_balancer: Arc<LoadBalancerMetrics>,
+    /// How requests are spoken to the targets.
+    pub protocol_version: ProtocolVersion,
+    /// TLS towards the targets of a group with protocol HTTPS.
+    pub tls: Option<TargetTls>,
     /// `stickiness.lb_cookie.duration_seconds`, if stickiness is on.
     pub stickiness: Option<StickinessState>,
 }
@@ -116,9 +128,15 @@ pub struct StickinessState {
 }
 
 impl GroupState {
-    /// The state of `settings`, whose targets `group` holds.
+    /// The state of `settings`, whose targets `group` holds, for a load balancer that counts in `load_balancer`.
     #[must_use]
-    pub fn new(settings: &TargetGroup, group: Arc<Group>, metrics: Arc<TargetGroupMetrics>) -> Self {
+    pub fn new(
+        settings: &TargetGroup,
+        group: Arc<Group>,
+        metrics: Arc<TargetGroupMetrics>,
+        load_balancer: Arc<LoadBalancerMetrics>,
+        tls: Option<TargetTls>,
+    ) -> Self {
         let TargetGroupAttributes { stickiness, .. } = &settings.attributes;
         let stickiness = match stickiness {
             Some(Stickiness::LbCookie { duration }) => {
@@ -127,7 +145,15 @@ impl GroupState {
             // Refused by `config`.
             Some(Stickiness::AppCookie { .. }) | None => None,
         };
-        Self { group, arn: settings.arn.clone(), metrics, stickiness }
+        Self {
+            group,
+            arn: settings.arn.clone(),
+            metrics,
+            load_balancer,
+            protocol_version: settings.protocol_version,
+            tls,
+            stickiness,
+        }
     }
 }
 

@@ -64,6 +64,8 @@ pub struct TargetStream {
     connection: TargetConnection,
     unsent: Vec<u8>,
     backlog: Arc<Backlog>,
+    /// TLS keeps what the socket did not take.
+    unflushed: bool,
     broken: Option<io::ErrorKind>,
 }
 
@@ -72,7 +74,13 @@ impl TargetStream {
     #[must_use]
     pub fn new(connection: TargetConnection) -> (Self, Arc<Backlog>) {
         let backlog = Arc::new(Backlog::default());
-        let stream = Self { connection, unsent: Vec::new(), backlog: Arc::clone(&backlog), broken: None };
+        let stream = Self {
+            connection,
+            unsent: Vec::new(),
+            backlog: Arc::clone(&backlog),
+            unflushed: false,
+            broken: None,
+        };
         (stream, backlog)
     }
 
@@ -87,17 +95,22 @@ impl TargetStream {
     /// Sends as much as the target takes.
     fn send(&mut self, cx: &mut Context<'_>) {
         while !self.unsent.is_empty() {
-            match Pin::new(&mut self.connection.tcp).poll_write(cx, &self.unsent) {
+            match Pin::new(&mut self.connection.io).poll_write(cx, &self.unsent) {
                 Poll::Ready(Ok(n)) => {
                     self.unsent.drain(..n);
+                    self.unflushed = self.connection.io.is_tls();
                     self.backlog.sent.fetch_add(n as u64, Ordering::Relaxed);
                 }
                 // The target may have answered before it closed: reading tells.
-                Poll::Ready(Err(error)) => {
-                    self.broken = Some(error.kind());
-                    self.unsent = Vec::new();
-                }
+                Poll::Ready(Err(error)) => self.fail(&error),
                 Poll::Pending => break,
+            }
+        }
+        if self.unflushed {
+            match Pin::new(&mut self.connection.io).poll_flush(cx) {
+                Poll::Ready(Ok(())) => self.unflushed = false,
+                Poll::Ready(Err(error)) => self.fail(&error),
+                Poll::Pending => {}
             }
         }
         if self.backlog.unsent.swap(self.unsent.len(), Ordering::Relaxed) >= BACKLOG_LIMIT
@@ -105,6 +118,12 @@ impl TargetStream {
         {
             self.backlog.drained.notify_one();
         }
+    }
+
+    fn fail(&mut self, error: &io::Error) {
+        self.broken = Some(error.kind());
+        self.unsent = Vec::new();
+        self.unflushed = false;
     }
 }
 
@@ -114,10 +133,10 @@ impl AsyncRead for TargetStream {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        if !self.unsent.is_empty() {
+        if !self.unsent.is_empty() || self.unflushed {
             self.send(cx);
         }
-        Pin::new(&mut self.connection.tcp).poll_read(cx, buf)
+        Pin::new(&mut self.connection.io).poll_read(cx, buf)
     }
 }
 
@@ -128,9 +147,10 @@ impl AsyncWrite for TargetStream {
         }
         let mut taken = 0;
         if self.unsent.is_empty() {
-            match Pin::new(&mut self.connection.tcp).poll_write(cx, buf) {
+            match Pin::new(&mut self.connection.io).poll_write(cx, buf) {
                 Poll::Ready(Ok(n)) => {
                     taken = n;
+                    self.unflushed = self.connection.io.is_tls();
                     self.backlog.sent.fetch_add(n as u64, Ordering::Relaxed);
                 }
                 Poll::Ready(Err(error)) => {
@@ -154,7 +174,7 @@ impl AsyncWrite for TargetStream {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.send(cx);
-        Pin::new(&mut self.connection.tcp).poll_shutdown(cx)
+        Pin::new(&mut self.connection.io).poll_shutdown(cx)
     }
 }
 
@@ -162,13 +182,13 @@ impl AsyncWrite for TargetStream {
 impl Shutdown for TargetStream {
     async fn shutdown(&mut self) {
         // The connection is given up either way; an error only says that the target was faster.
-        drop(self.connection.tcp.shutdown().await);
+        drop(self.connection.io.shutdown().await);
     }
 }
 
 impl UniqueID for TargetStream {
     fn id(&self) -> UniqueIDType {
-        self.connection.tcp.as_raw_fd()
+        self.connection.io.as_raw_fd()
     }
 }
 
@@ -201,14 +221,17 @@ mod tests {
     };
 
     use super::*;
-    use crate::metrics::{Gauge, OpenConnection};
+    use crate::{
+        metrics::{Gauge, OpenConnection},
+        target_groups::pool::TargetIo,
+    };
 
     async fn pair() -> (TargetStream, Arc<Backlog>, TcpStream) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let tcp = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
         let (far, _) = listener.accept().await.unwrap();
         let open = OpenConnection::new(Gauge::new("open", "open").unwrap());
-        let (stream, backlog) = TargetStream::new(TargetConnection { tcp, open });
+        let (stream, backlog) = TargetStream::new(TargetConnection { io: TargetIo::Plain(tcp), open });
         (stream, backlog, far)
     }
 

@@ -25,7 +25,10 @@ use crate::{
     client::ClientStream,
     headers::websocket::RequestKind,
     metrics::{LoadBalancerMetrics, OpenConnection},
-    target_groups::{OutstandingGuard, pool::TargetConnection},
+    target_groups::{
+        OutstandingGuard,
+        pool::{TargetConnection, TargetIo},
+    },
     tunnel::{self, CloseReason, EarlyBytes, Side},
 };
 
@@ -129,8 +132,11 @@ impl Upgrade {
         let early = EarlyBytes { from_client, from_target: std::mem::take(&mut self.from_target) };
         let deregistered = self.guard.target().terminated().clone();
         let ended = shared.cut(self.guard.target());
-        let reason =
-            tunnel::relay(&mut client, &mut self.target.tcp, early, load_balancer.timers.idle, ended).await;
+        let idle = load_balancer.timers.idle;
+        let reason = match &mut self.target.io {
+            TargetIo::Plain(tcp) => tunnel::relay(&mut client, tcp, early, idle, ended).await,
+            TargetIo::Tls(tls) => tunnel::relay(&mut client, tls, early, idle, ended).await,
+        };
         tracing::debug!(
             reason = reason.as_str(),
             client = %self.context.connection.client,

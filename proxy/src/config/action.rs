@@ -16,6 +16,7 @@ use super::{
 use crate::model::{
     Action, LoadBalancerType, TargetGroupIndex,
     rule::{Actions, FixedResponse, Forward},
+    target_group::ProtocolVersion,
 };
 
 /// Target groups in one forward action.
@@ -63,6 +64,7 @@ pub(super) fn convert(
         cx.report.mistake(at, "at least one action is needed");
     }
     let mut terminal = None;
+    let kinds: Vec<_> = raw.iter().map(|raw| raw.as_ref().and_then(kind)).collect();
     for (index, raw) in raw.into_iter().enumerate() {
         let at = at.index(index);
         match raw {
@@ -70,13 +72,33 @@ pub(super) fn convert(
             None => cx.report.missing(&at),
         }
     }
+    only_forward(&kinds, terminal.as_ref(), at, cx);
     terminal.map(Actions::from)
+}
+
+/// Groups of protocol version HTTP2 and GRPC take nothing but a forward action.
+fn only_forward(kinds: &[Option<&'static str>], terminal: Option<&Action>, at: &Path, cx: &mut Context<'_>) {
+    let versions = terminal.into_iter().flat_map(Action::target_groups).filter_map(|index| cx.version(index));
+    let Some(version) = versions.into_iter().find(|version| *version != ProtocolVersion::Http1) else {
+        return;
+    };
+    for (index, kind) in kinds.iter().enumerate() {
+        if let Some(kind) = kind.filter(|kind| *kind != "forward") {
+            let message = format!(
+                "Action type '{}' is not supported with a target group with the protocol-version '{}'",
+                kind.replace('_', "-"),
+                version.as_str()
+            );
+            cx.report.mistake(&at.index(index).key(kind), message);
+        }
+    }
 }
 
 const KINDS: [&str; 6] =
     ["forward", "redirect", "fixed_response", "authenticate_oidc", "authenticate_cognito", "jwt_validation"];
 
-fn one(raw: RawAction, owner: Owner<'_>, last: bool, at: &Path, cx: &mut Context<'_>) -> Option<Action> {
+/// What an action does, if it is one action.
+fn kind(raw: &RawAction) -> Option<&'static str> {
     let given = [
         raw.forward.is_some(),
         raw.redirect.is_some(),
@@ -86,7 +108,11 @@ fn one(raw: RawAction, owner: Owner<'_>, last: bool, at: &Path, cx: &mut Context
         raw.jwt_validation.is_some(),
     ];
     let mut kinds = KINDS.iter().zip(given).filter(|(_, given)| *given).map(|(kind, _)| *kind);
-    let (Some(kind), None) = (kinds.next(), kinds.next()) else {
+    kinds.next().filter(|_| kinds.next().is_none())
+}
+
+fn one(raw: RawAction, owner: Owner<'_>, last: bool, at: &Path, cx: &mut Context<'_>) -> Option<Action> {
+    let Some(kind) = kind(&raw) else {
         if !cx.report.is_reported_within(at) {
             cx.report.mistake(at, format!("must have exactly one of {}", KINDS.join(", ")));
         }

@@ -16,6 +16,7 @@ use crate::model::{
     CertificateIndex, TargetGroupIndex,
     arn::Scope,
     attributes::{AttributeValues, Support},
+    target_group::ProtocolVersion,
 };
 
 /// A target group that rules can refer to.
@@ -25,6 +26,8 @@ pub(super) struct KnownGroup {
     pub(super) name: Option<String>,
     /// Its protocol, if that is valid.
     pub(super) protocol: Option<Protocol>,
+    /// Its protocol version, if that is valid.
+    pub(super) version: Option<ProtocolVersion>,
     /// The load balancer that uses it.
     pub(super) used_by: Option<String>,
 }
@@ -170,12 +173,30 @@ impl Context<'_> {
             );
             return None;
         }
+        if let (Some(listener), Some(version)) = (protocol, group.version)
+            && version != ProtocolVersion::Http1
+            && listener != Protocol::Https
+        {
+            let (listener, version) = (listener.as_str(), version.as_str());
+            self.report.mistake(
+                at,
+                format!(
+                    "Listener protocol '{listener}' is not supported with a target group with the protocol-version '{version}'"
+                ),
+            );
+            return None;
+        }
         Some(TargetGroupIndex(index))
     }
 
     /// How many target groups `load_balancer` uses.
     pub(super) fn groups_of(&self, load_balancer: &str) -> usize {
         self.groups.iter().filter(|group| group.used_by.as_deref() == Some(load_balancer)).count()
+    }
+
+    /// The protocol version of a target group, if that is valid.
+    pub(super) fn version(&self, TargetGroupIndex(index): TargetGroupIndex) -> Option<ProtocolVersion> {
+        self.groups.get(index).and_then(|group| group.version)
     }
 
     /// Notes that the setting at `at` wants a socket; no other may want it too.

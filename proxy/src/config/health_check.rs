@@ -48,7 +48,7 @@ pub(super) fn convert(
         cx.report.mistake(&at.key("enabled"), "health checks are always enabled for targets of type ip");
     }
     let protocol = protocol(raw.protocol, setting, at, cx);
-    let default = HealthCheck::default();
+    let default = HealthCheck::for_version(setting.version);
     let path = raw.path.map_or(Some(default.path), |path| self::path(path, at, cx));
     let port = raw.port.map_or(Some(None), |port| self::port(port, at, cx));
     let interval = seconds(raw.interval, default.interval, INTERVAL, &at.key("interval"), cx);
@@ -77,6 +77,7 @@ pub(super) fn convert(
         healthy_threshold: healthy?,
         unhealthy_threshold: unhealthy?,
         matcher: matcher?,
+        ..default
     })
 }
 
@@ -91,7 +92,7 @@ fn protocol(raw: Option<Text>, setting: Setting, at: &Path, cx: &mut Context<'_>
     let at = at.key("protocol");
     let table: &[_] = if network { &[TCP, HTTP, HTTPS] } else { &[HTTP, HTTPS] };
     let protocol = cx.one_of(&text, &at, "Health check protocol", table)?;
-    if protocol != Protocol::Http {
+    if protocol == Protocol::Tcp {
         cx.report.not_yet(&at, &format!("health checks with protocol {text}"));
     }
     Some(protocol)

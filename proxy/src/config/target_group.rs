@@ -21,6 +21,10 @@ const DEFAULT_PROTOCOL_VERSION: &str = "HTTP1";
 /// `target_type` of groups that name none: targets are addresses or host names.
 const DEFAULT_TARGET_TYPE: &str = "ip";
 
+/// Every protocol version with its name.
+pub(super) const PROTOCOL_VERSIONS: &[(&str, ProtocolVersion)] =
+    &[("HTTP1", ProtocolVersion::Http1), ("HTTP2", ProtocolVersion::Http2), ("GRPC", ProtocolVersion::Grpc)];
+
 /// Converts one target group.
 pub(super) fn convert(
     raw: RawTargetGroup,
@@ -67,7 +71,7 @@ fn protocol(raw: Option<Text>, at: &Path, cx: &mut Context<'_>) -> Option<Protoc
     let at = at.key("protocol");
     let text = cx.required(raw, &at)?;
     let protocol = cx.one_of(&text, &at, "Target group protocol", Protocol::ALL)?;
-    if protocol != Protocol::Http {
+    if protocol.kind() == LoadBalancerType::Network {
         cx.report.not_yet(&at, &format!("target groups with protocol {text}"));
     }
     Some(protocol)
@@ -79,11 +83,6 @@ fn protocol_version(
     at: &Path,
     cx: &mut Context<'_>,
 ) -> ProtocolVersion {
-    const VERSIONS: &[(&str, ProtocolVersion)] = &[
-        ("HTTP1", ProtocolVersion::Http1),
-        ("HTTP2", ProtocolVersion::Http2),
-        ("GRPC", ProtocolVersion::Grpc),
-    ];
     let at = at.key("protocol_version");
     if let (Some(_), Some(protocol)) = (&raw, protocol)
         && protocol.kind() == LoadBalancerType::Network
@@ -92,11 +91,7 @@ fn protocol_version(
         return ProtocolVersion::Http1;
     }
     let text = raw.map_or_else(|| DEFAULT_PROTOCOL_VERSION.to_owned(), |Text(text)| text);
-    let version = cx.one_of(&text, &at, "Protocol version", VERSIONS).unwrap_or(ProtocolVersion::Http1);
-    if version != ProtocolVersion::Http1 {
-        cx.report.not_yet(&at, &format!("protocol version {text}"));
-    }
-    version
+    cx.one_of(&text, &at, "Protocol version", PROTOCOL_VERSIONS).unwrap_or(ProtocolVersion::Http1)
 }
 
 fn target_type(raw: Option<Text>, at: &Path, cx: &mut Context<'_>) {

@@ -16,7 +16,10 @@ use super::{
     scalar::Text,
     target_group,
 };
-use crate::model::{Admin, Certificate, LoadBalancer, Model, TargetGroup, TrustStore, arn::Scope};
+use crate::model::{
+    Admin, Certificate, LoadBalancer, Model, SecurityPolicy, TargetGroup, TargetGroupIndex, TrustStore,
+    arn::Scope,
+};
 
 /// Digits of an account id.
 const ACCOUNT_ID_DIGITS: usize = 12;
@@ -38,7 +41,7 @@ pub(super) fn convert(raw: RawConfig, base: &FilePath, report: &mut Report) -> O
     scope(raw.account_id, raw.region, &mut cx);
     let certificates = certificates(raw.certificates, &mut cx);
     let trust_stores = trust_stores(raw.trust_stores, &mut cx);
-    let target_groups = target_groups(raw.target_groups, &mut cx);
+    let mut target_groups = target_groups(raw.target_groups, &mut cx);
     let mut load_balancers: Vec<LoadBalancer> = Vec::new();
     let mut names = HashMap::new();
     let at = root.key("load_balancers");
@@ -59,6 +62,7 @@ pub(super) fn convert(raw: RawConfig, base: &FilePath, report: &mut Report) -> O
         Some(_) => cx.report.mistake(&at, "at least one load balancer is needed"),
         None => cx.report.missing(&at),
     }
+    choose_target_policies(&load_balancers, &mut target_groups);
     let admin = admin(raw.admin, &mut cx);
     let stickiness_keys = stickiness_keys(raw.stickiness_keys, &mut cx);
     if let Some(bind) = admin.bind {
@@ -175,7 +179,7 @@ fn target_groups(raw: List<RawTargetGroup>, cx: &mut Context<'_>) -> Vec<TargetG
         let at = at.index(index);
         let Some(mut raw) = raw else {
             cx.report.missing(&at);
-            cx.groups.push(KnownGroup { name: None, protocol: None, used_by: None });
+            cx.groups.push(KnownGroup { name: None, protocol: None, version: None, used_by: None });
             continue;
         };
         let name_at = at.key("name");
@@ -185,10 +189,26 @@ fn target_groups(raw: List<RawTargetGroup>, cx: &mut Context<'_>) -> Vec<TargetG
         let protocol = raw.protocol.as_ref().and_then(|Text(text)| {
             Protocol::ALL.iter().find(|(name, _)| name == text).map(|(_, protocol)| *protocol)
         });
-        cx.groups.push(KnownGroup { name: spelled, protocol, used_by: None });
+        let version = raw.protocol_version.as_ref().and_then(|Text(text)| {
+            target_group::PROTOCOL_VERSIONS.iter().find(|(name, _)| name == text).map(|(_, version)| *version)
+        });
+        cx.groups.push(KnownGroup { name: spelled, protocol, version, used_by: None });
         groups.extend(target_group::convert(raw, name, &at, cx));
     }
     groups
+}
+
+/// TLS towards targets goes by the listeners of the load balancer that uses the group.
+fn choose_target_policies(load_balancers: &[LoadBalancer], groups: &mut [TargetGroup]) {
+    for load_balancer in load_balancers {
+        let tls = load_balancer.listeners.iter().filter_map(|listener| listener.tls.as_ref());
+        let policy = SecurityPolicy::towards_targets(tls.map(|tls| tls.policy));
+        for TargetGroupIndex(index) in load_balancer.target_groups() {
+            if let Some(group) = groups.get_mut(index) {
+                group.health_check.tls_policy = policy;
+            }
+        }
+    }
 }
 
 fn admin(raw: Option<RawAdmin>, cx: &mut Context<'_>) -> Admin {

@@ -196,6 +196,11 @@ metrics! {
     target_connection_error_count: Counter = "albeit_target_connection_error_count_total", "connections",
         Some("TargetConnectionErrorCount"),
         "Connections to targets that could not be established, health checks not counted.";
+    target_tls_negotiation_error_count: Counter = "albeit_target_tls_negotiation_error_count_total",
+        "handshakes", Some("TargetTLSNegotiationErrorCount"),
+        "TLS handshakes with targets that did not end in a session, health checks not counted.";
+    grpc_request_count: Counter = "albeit_grpc_request_count_total", "requests",
+        Some("GrpcRequestCount"), "gRPC requests for which a target could be chosen.";
     target_response_time: Histogram = "albeit_target_response_time_seconds", "seconds",
         Some("TargetResponseTime"),
         "Time from a request leaving the load balancer until the target began to send response headers.";

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use super::{Listener, LogDestination};
+use super::{Listener, LogDestination, TargetGroupIndex};
 
 /// The kind of a load balancer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,6 +44,16 @@ pub struct LoadBalancer {
     pub attributes: LoadBalancerAttributes,
     /// Listeners, in the order of the file.
     pub listeners: Vec<Listener>,
+}
+
+impl LoadBalancer {
+    /// The target groups that its rules forward to, some more than once.
+    pub fn target_groups(&self) -> impl Iterator<Item = TargetGroupIndex> {
+        self.listeners.iter().flat_map(|listener| {
+            let rules = listener.rules.iter().map(|rule| &rule.actions);
+            rules.chain([&listener.default_actions]).flat_map(|actions| actions.action.target_groups())
+        })
+    }
 }
 
 /// The load balancer attributes that steer the data plane, typed.

@@ -62,6 +62,29 @@ impl SecurityPolicy {
         POLICIES.iter().find(|policy| policy.name == name)
     }
 
+    /// The policy of connections to targets, which depends on the listeners' policies.
+    ///
+    /// The first of these that any listener has decides: FIPS with post-quantum groups, FIPS,
+    /// post-quantum groups, TLS 1.3, anything else. A load balancer without TLS listeners counts as the last.
+    #[must_use]
+    pub fn towards_targets<'a>(listeners: impl Iterator<Item = &'a Self>) -> &'static Self {
+        let rank = |policy: &Self| match (policy.fips, policy.post_quantum, policy.versions.tls13()) {
+            (true, true, _) => 4,
+            (true, false, _) => 3,
+            (false, true, _) => 2,
+            (false, false, true) => 1,
+            (false, false, false) => 0,
+        };
+        let name = match listeners.map(rank).max().unwrap_or(0) {
+            4 => "ELBSecurityPolicy-TLS13-1-0-FIPS-PQ-2025-09",
+            3 => "ELBSecurityPolicy-TLS13-1-0-FIPS-2023-04",
+            2 => "ELBSecurityPolicy-TLS13-1-0-PQ-2025-09",
+            1 => "ELBSecurityPolicy-TLS13-1-0-2021-06",
+            _ => DEFAULT,
+        };
+        Self::by_name(name).unwrap_or(&OLDEST)
+    }
+
     /// Protocol versions and cipher suites (OpenSSL names) that ELB serves with this policy and we do not.
     pub fn left_out(&self) -> impl Iterator<Item = &'static str> {
         self.left_out.iter().copied().flatten().copied()
@@ -121,6 +144,9 @@ const FS_FROM_1_1: &[&[&str]] = &[TLS_1_1, ECDHE_SHA2, ECDHE_SHA1];
 const FS_FROM_1_0: &[&[&str]] = &[TLS_1_0, ECDHE_SHA2, ECDHE_SHA1];
 
 use Versions::{Tls12, Tls12AndTls13, Tls13};
+
+/// [`DEFAULT`], for what needs a policy before there are listeners.
+pub static OLDEST: SecurityPolicy = SecurityPolicy::new(DEFAULT, Tls12, EXT2_FROM_1_0);
 
 const POLICIES: &[SecurityPolicy] = &[
     SecurityPolicy::new("ELBSecurityPolicy-TLS13-1-3-2021-06", Tls13, NOTHING),
@@ -213,6 +239,26 @@ mod tests {
         check("FS-2018-06", Tls12, (2, 8));
         check("TLS13-1-2-Ext0-FIPS-PQ-2025-09", Tls12AndTls13, (0, 8));
         check("TLS13-1-3-FIPS-2023-04", Tls13, (0, 0));
+    }
+
+    #[track_caller]
+    fn check_towards_targets(listeners: &[&str], expected: &str) {
+        let full = |name: &str| format!("ELBSecurityPolicy-{name}");
+        let policies = listeners.iter().map(|name| SecurityPolicy::by_name(&full(name)).unwrap());
+        assert_eq!(SecurityPolicy::towards_targets(policies).name, full(expected), "{listeners:?}");
+    }
+
+    #[test]
+    fn targets_get_the_policy_that_goes_with_the_listeners() {
+        check_towards_targets(&[], "2016-08");
+        check_towards_targets(&["TLS-1-2-2017-01", "FS-1-2-Res-2020-10"], "2016-08");
+        check_towards_targets(&["2016-08", "TLS13-1-2-Res-2021-06"], "TLS13-1-0-2021-06");
+        check_towards_targets(&["TLS13-1-2-Res-PQ-2025-09", "TLS13-1-3-2021-06"], "TLS13-1-0-PQ-2025-09");
+        check_towards_targets(
+            &["TLS13-1-2-FIPS-2023-04", "TLS13-1-2-Res-PQ-2025-09"],
+            "TLS13-1-0-FIPS-2023-04",
+        );
+        check_towards_targets(&["2016-08", "TLS13-1-3-FIPS-PQ-2025-09"], "TLS13-1-0-FIPS-PQ-2025-09");
     }
 
     #[test]

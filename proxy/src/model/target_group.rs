@@ -7,6 +7,8 @@ use std::{net::IpAddr, time::Duration};
 
 use http::StatusCode;
 
+use super::security_policy::{self, SecurityPolicy};
+
 /// The protocol spoken with targets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TargetGroupProtocol {
@@ -113,6 +115,8 @@ pub struct HealthCheck {
     pub unhealthy_threshold: u8,
     /// `Matcher.HttpCode`, default `200`; or `Matcher.GrpcCode`, default `12`.
     pub matcher: Matcher,
+    /// TLS of checks with protocol HTTPS: that of the load balancer's connections to targets.
+    pub tls_policy: &'static SecurityPolicy,
 }
 
 impl Default for HealthCheck {
@@ -127,6 +131,21 @@ impl Default for HealthCheck {
             healthy_threshold: 5,
             unhealthy_threshold: 2,
             matcher: Matcher::default(),
+            tls_policy: &security_policy::OLDEST,
+        }
+    }
+}
+
+impl HealthCheck {
+    /// The defaults for a group of this protocol version.
+    #[must_use]
+    pub fn for_version(version: ProtocolVersion) -> Self {
+        let common = Self { protocol_version: version, ..Self::default() };
+        match version {
+            ProtocolVersion::Http1 | ProtocolVersion::Http2 => common,
+            ProtocolVersion::Grpc => {
+                Self { path: "/AWS.ALB/healthcheck".to_owned(), matcher: Matcher(vec![(12, 12)]), ..common }
+            }
         }
     }
 }

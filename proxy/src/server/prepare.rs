@@ -8,11 +8,12 @@ use rustls::server::ProducesTickets;
 use super::chain;
 use crate::{
     config::{self, ConfigErrors, Mistake, Places},
-    model::{CertificateIndex, ListenerProtocol, LoadBalancer, Model},
+    model::{CertificateIndex, ListenerProtocol, LoadBalancer, Model, TargetGroup, TargetGroupProtocol},
     stickiness::seal::Keys,
     tls::{
         accept::{Http2, TlsListener},
         certificates::LoadedCertificate,
+        target::TargetTls,
     },
 };
 
@@ -30,6 +31,14 @@ pub enum PrepareError {
         /// What the TLS library said.
         source: rustls::Error,
     },
+    /// A TLS policy cannot be spoken with targets.
+    #[error("TLS of target group \"{target_group}\"")]
+    TargetPolicy {
+        /// The target group's name.
+        target_group: String,
+        /// What the TLS library said.
+        source: rustls::Error,
+    },
 }
 
 /// A configuration with everything it names read.
@@ -43,6 +52,8 @@ pub struct Prepared {
     pub warnings: Vec<Mistake>,
     /// TLS side of each listener, by load balancer and listener; `None` in clear text.
     pub tls: Vec<Vec<Option<Arc<TlsListener>>>>,
+    /// TLS towards the targets of each group; `None` in clear text.
+    pub target_tls: Vec<Option<TargetTls>>,
     /// Keys of the stickiness cookies; `None` if the configuration names none.
     pub keys: Option<Keys>,
 }
@@ -66,8 +77,9 @@ pub fn prepare(path: &Path, tickets: &Arc<dyn ProducesTickets>) -> Result<Prepar
         .iter()
         .map(|load_balancer| tls_listeners(load_balancer, &certificates, tickets))
         .collect::<Result<_, _>>()?;
+    let target_tls = model.target_groups.iter().map(target_tls).collect::<Result<_, _>>()?;
     let file = loaded.places.file().to_owned();
-    Ok(Prepared { model, file, warnings: loaded.warnings, tls, keys })
+    Ok(Prepared { model, file, warnings: loaded.warnings, tls, target_tls, keys })
 }
 
 fn certificates(model: &Model, places: &Places, mistakes: &mut Vec<Mistake>) -> Vec<Arc<LoadedCertificate>> {
@@ -120,6 +132,16 @@ fn tls_listeners(
         listeners.push(Some(Arc::new(built)));
     }
     Ok(listeners)
+}
+
+fn target_tls(group: &TargetGroup) -> Result<Option<TargetTls>, PrepareError> {
+    if group.protocol != TargetGroupProtocol::Https {
+        return Ok(None);
+    }
+    let made = TargetTls::try_new(group.health_check.tls_policy, group.protocol_version);
+    let made =
+        made.map_err(|source| PrepareError::TargetPolicy { target_group: group.name.clone(), source })?;
+    Ok(Some(made))
 }
 
 /// A maker of session tickets that any listener can use and that outlives reloads.

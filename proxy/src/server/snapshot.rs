@@ -38,7 +38,7 @@ pub(super) fn listeners(
             access_log: sinks.get(&load_balancer.name).cloned(),
             timers: Timers::new(load_balancer, scale),
         });
-        let groups = group_states(&prepared.model, load_balancer, groups, metrics);
+        let groups = group_states(prepared, load_balancer, groups, metrics);
         for (listener, tls) in load_balancer.listeners.iter().zip(tls) {
             let state = ListenerState::new(
                 load_balancer,
@@ -55,14 +55,16 @@ pub(super) fn listeners(
 }
 
 fn group_states(
-    model: &Model,
+    prepared: &Prepared,
     load_balancer: &LoadBalancer,
     groups: &[Arc<Group>],
     metrics: &Metrics,
 ) -> Arc<[Arc<GroupState>]> {
-    let states = model.target_groups.iter().zip(groups).map(|(settings, group)| {
+    let own = metrics.load_balancer(&load_balancer.log_name);
+    let settings = prepared.model.target_groups.iter().zip(&prepared.target_tls);
+    let states = settings.zip(groups).map(|((settings, tls), group)| {
         let metrics = metrics.target_group(&load_balancer.log_name, &settings.metric_name);
-        Arc::new(GroupState::new(settings, Arc::clone(group), metrics))
+        Arc::new(GroupState::new(settings, Arc::clone(group), metrics, Arc::clone(&own), tls.clone()))
     });
     states.collect()
 }

@@ -78,6 +78,17 @@ impl Group {
         self.selection.load().select(&self.cursor, sticky)
     }
 
+    /// Runs what drives a connection to a target, until it ends or the last request of the process has.
+    pub fn spawn_connection(&self, connection: impl Future<Output = ()> + Send + 'static) {
+        let shutdown = self.environment.shutdown.clone();
+        self.environment.tracker.spawn(async move {
+            tokio::select! {
+                () = shutdown.cancelled() => {}
+                () = connection => {}
+            }
+        });
+    }
+
     /// All registered targets by address, then the draining ones in the order they began to drain.
     #[must_use]
     pub fn describe(&self) -> Vec<TargetDescription> {
@@ -88,8 +99,8 @@ impl Group {
     /// targets that drain, which get no new requests.
     pub(super) fn sweep_idle_connections(&self, now: Instant) {
         let members = self.members.lock();
-        members.registered.iter().for_each(|registered| registered.target.pool().sweep(now));
-        members.draining.iter().for_each(|target| target.pool().clear());
+        members.registered.iter().for_each(|registered| registered.target.sweep_idle_connections(now));
+        members.draining.iter().for_each(|target| target.close_idle_connections());
     }
 
     /// Whether every host name of the group was looked up at least once.

@@ -13,12 +13,14 @@
 
 mod checks;
 mod group;
+pub mod http2_pool;
 mod members;
 pub mod pool;
 mod registry;
 mod resolve;
 mod select;
 mod target;
+mod target_io;
 
 pub use self::{
     group::{Group, TargetDescription},

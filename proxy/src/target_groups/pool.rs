@@ -7,11 +7,10 @@
 //! close that is still on the wire when a request is sent: that request gets
 //! 502, the keep-alive race.
 
-use std::io;
-
 use parking_lot::Mutex;
-use tokio::{net::TcpStream, time::Instant};
+use tokio::time::Instant;
 
+pub use super::target_io::TargetIo;
 use crate::metrics::OpenConnection;
 
 /// Idle connections kept for one target at most; one more is closed.
@@ -20,8 +19,8 @@ pub const MAX_IDLE: usize = 512;
 /// An established connection to a target.
 #[derive(Debug)]
 pub struct TargetConnection {
-    /// The socket.
-    pub tcp: TcpStream,
+    /// The stream, in clear text or TLS.
+    pub io: TargetIo,
     /// Counts it as open until it is dropped.
     pub open: OpenConnection,
 }
@@ -40,11 +39,13 @@ struct Idle {
 
 impl ConnectionPool {
     /// Takes the connection that was used last and still looks open.
+    ///
+    /// One in clear text is of no use to a group that speaks TLS since a reload, nor the other way round.
     #[must_use]
-    pub fn take(&self, now: Instant) -> Option<TargetConnection> {
+    pub fn take(&self, is_tls: bool, now: Instant) -> Option<TargetConnection> {
         loop {
-            let Idle { connection, expires } = self.idle.lock().pop()?;
-            if now < expires && is_open(&connection.tcp) {
+            let Idle { mut connection, expires } = self.idle.lock().pop()?;
+            if now < expires && connection.io.is_tls() == is_tls && connection.io.is_open() {
                 return Some(connection);
             }
         }
@@ -60,7 +61,7 @@ impl ConnectionPool {
 
     /// Closes connections that have expired or that the target has closed.
     pub fn sweep(&self, now: Instant) {
-        self.idle.lock().retain(|idle| now < idle.expires && is_open(&idle.connection.tcp));
+        self.idle.lock().retain_mut(|idle| now < idle.expires && idle.connection.io.is_open());
     }
 
     /// Closes all connections.
@@ -69,17 +70,14 @@ impl ConnectionPool {
     }
 }
 
-/// Whether the target has neither closed the connection nor sent anything unasked.
-fn is_open(tcp: &TcpStream) -> bool {
-    let mut probe = [0; 1];
-    matches!(tcp.try_read(&mut probe), Err(error) if error.kind() == io::ErrorKind::WouldBlock)
-}
-
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
+    use std::{io, os::fd::AsRawFd, time::Duration};
 
-    use tokio::{io::AsyncWriteExt, net::TcpListener};
+    use tokio::{
+        io::AsyncWriteExt,
+        net::{TcpListener, TcpStream},
+    };
 
     use super::*;
 
@@ -88,7 +86,14 @@ mod tests {
         let tcp = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
         let (far, _) = listener.accept().await.unwrap();
         let gauge = crate::metrics::Gauge::new("open", "open").unwrap();
-        (TargetConnection { tcp, open: OpenConnection::new(gauge) }, far)
+        (TargetConnection { io: TargetIo::Plain(tcp), open: OpenConnection::new(gauge) }, far)
+    }
+
+    async fn readable(connection: &TargetConnection) -> io::Result<()> {
+        match &connection.io {
+            TargetIo::Plain(tcp) => tcp.readable().await,
+            TargetIo::Tls(tls) => tls.get_ref().0.readable().await,
+        }
     }
 
     #[tokio::test]
@@ -98,12 +103,23 @@ mod tests {
         let now = Instant::now();
         let (first, _far_first) = pair(&listener).await;
         let (second, _far_second) = pair(&listener).await;
-        let second_port = second.tcp.local_addr().unwrap();
+        let second_socket = second.io.as_raw_fd();
         pool.put(first, now + Duration::from_secs(60));
         pool.put(second, now + Duration::from_secs(60));
-        assert_eq!(pool.take(now).unwrap().tcp.local_addr().unwrap(), second_port);
-        assert!(pool.take(now).is_some());
-        assert!(pool.take(now).is_none());
+        assert_eq!(pool.take(false, now).unwrap().io.as_raw_fd(), second_socket);
+        assert!(pool.take(false, now).is_some());
+        assert!(pool.take(false, now).is_none());
+    }
+
+    #[tokio::test]
+    async fn a_connection_of_the_other_protocol_is_of_no_use() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let pool = ConnectionPool::default();
+        let now = Instant::now();
+        let (plain, _far) = pair(&listener).await;
+        pool.put(plain, now + Duration::from_secs(60));
+        assert!(pool.take(true, now).is_none());
+        assert!(pool.take(false, now).is_none(), "closed, and not put back");
     }
 
     #[tokio::test]
@@ -113,19 +129,19 @@ mod tests {
         let now = Instant::now();
         let (expired, _far) = pair(&listener).await;
         pool.put(expired, now);
-        assert!(pool.take(now).is_none());
+        assert!(pool.take(false, now).is_none());
 
         let (closed, far) = pair(&listener).await;
         drop(far);
-        closed.tcp.readable().await.unwrap();
+        readable(&closed).await.unwrap();
         pool.put(closed, now + Duration::from_secs(60));
-        assert!(pool.take(now).is_none());
+        assert!(pool.take(false, now).is_none());
 
         let (talking, mut far) = pair(&listener).await;
         far.write_all(b"HTTP/1.1 408").await.unwrap();
-        talking.tcp.readable().await.unwrap();
+        readable(&talking).await.unwrap();
         pool.put(talking, now + Duration::from_secs(60));
         pool.sweep(now);
-        assert!(pool.take(now).is_none());
+        assert!(pool.take(false, now).is_none());
     }
 }

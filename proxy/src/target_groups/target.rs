@@ -9,9 +9,10 @@ use std::{
 };
 
 use parking_lot::Mutex;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::pool::ConnectionPool;
+use super::{http2_pool::Http2Pool, pool::ConnectionPool};
 use crate::health::{Health, Tracker};
 
 /// A target with its health and the work it has in flight.
@@ -25,6 +26,7 @@ pub struct Target {
     outstanding: AtomicU32,
     terminated: CancellationToken,
     pool: ConnectionPool,
+    http2_pool: Http2Pool,
 }
 
 impl Target {
@@ -35,6 +37,7 @@ impl Target {
             outstanding: AtomicU32::new(0),
             terminated: CancellationToken::new(),
             pool: ConnectionPool::default(),
+            http2_pool: Http2Pool::default(),
         })
     }
 
@@ -73,6 +76,24 @@ impl Target {
     #[must_use]
     pub const fn pool(&self) -> &ConnectionPool {
         &self.pool
+    }
+
+    /// Its HTTP/2 connections.
+    #[must_use]
+    pub const fn http2_pool(&self) -> &Http2Pool {
+        &self.http2_pool
+    }
+
+    /// Closes idle connections that have expired or that the target has closed.
+    pub(super) fn sweep_idle_connections(&self, now: Instant) {
+        self.pool.sweep(now);
+        self.http2_pool.sweep(now);
+    }
+
+    /// Closes all idle connections; those in use take no more requests.
+    pub(super) fn close_idle_connections(&self) {
+        self.pool.clear();
+        self.http2_pool.clear();
     }
 
     /// Lets `step` change the health; says whether it did.

@@ -1,6 +1,7 @@
-//! TLS: security policies, certificates and the handshake with clients.
+//! TLS: security policies, certificates the handshakes with clients and targets.
 
 pub mod accept;
 pub mod certificates;
 pub mod development;
 pub mod policy;
+pub mod target;

@@ -1,0 +1,403 @@
+//! Requests to targets that speak HTTP/2: target groups of protocol version
+//! HTTP2 and GRPC.
+//!
+//! ELB page: "Target groups for your Application Load Balancers", protocol
+//! version. Only requests in HTTP/2 come here, so a request is a stream on
+//! either side: bodies go both ways at the same time, each held back by the
+//! window of who receives it, the response's trailers are passed on, and a
+//! reset of one stream resets the other. Trailers of requests are not passed
+//! on, since the HTTP engine does not show them.
+
+use std::{
+    future::poll_fn,
+    pin::pin,
+    sync::atomic::{AtomicU64, AtomicUsize, Ordering},
+    task::Poll,
+    time::Duration,
+};
+
+use bytes::Bytes;
+use h2::{RecvStream, SendStream, client::ResponseFuture};
+use http::{
+    HeaderValue, Request, Uri, Version, header,
+    uri::{Authority, PathAndQuery, Scheme},
+};
+use pingora::{
+    http::{RequestHeader, ResponseHeader},
+    protocols::http::{server::Session, v2::server::HttpSession},
+};
+use tokio::time::Instant;
+
+use super::{
+    connect,
+    error::Cause,
+    exchange::{Exchange, head_size},
+    response,
+    state::GroupState,
+};
+use crate::{
+    headers::websocket::RequestKind,
+    model::target_group::ProtocolVersion,
+    target_groups::{OutstandingGuard, http2_pool::Http2Stream},
+};
+
+/// A request that the target has begun to answer.
+pub struct Answered {
+    /// The response's head.
+    pub head: ResponseHeader,
+    body: RecvStream,
+    upload: Upload,
+    /// Its place on the connection.
+    _place: Http2Stream,
+}
+
+/// Sends a request and its body until the response's head has come.
+///
+/// # Errors
+///
+/// What ends the request before there is a response.
+pub async fn request(
+    exchange: &mut Exchange<'_>,
+    group: &GroupState,
+    guard: &OutstandingGuard,
+    head: &RequestHeader,
+) -> Result<Answered, Cause> {
+    let request = for_target(head, group.tls.is_some())?;
+    let mut place = connect::http2(exchange, group, guard).await?;
+    let has_body = !exchange.session.is_body_done();
+    let sent = place.sender.send_request(request, !has_body);
+    let (mut response, target) = sent.map_err(|error| failure(&error))?;
+    exchange.context.dispatched = Some(Instant::now());
+    let mut upload = Upload::new(target, has_body);
+    let (parts, body) = await_head(exchange, group, guard, &mut upload, &mut response).await?.into_parts();
+    Ok(Answered { head: parts.into(), body, upload, _place: place })
+}
+
+async fn await_head(
+    exchange: &mut Exchange<'_>,
+    group: &GroupState,
+    guard: &OutstandingGuard,
+    upload: &mut Upload,
+    response: &mut ResponseFuture,
+) -> Result<http::Response<RecvStream>, Cause> {
+    let limit = exchange.idle_timeout();
+    let Session::H2(session) = &mut *exchange.session else {
+        return Err(Cause::ProtocolMismatch);
+    };
+    let activity = Activity::new();
+    let ended = tokio::select! {
+        biased;
+        head = response => head.map_err(|error| failure(&error)),
+        left = upload.run_and_watch(session, &activity) => Err(left),
+        () = activity.idle(limit) => Err(Cause::TargetTimeout),
+        () = exchange.shared.cut(guard.target()) => Err(Cause::Deregistered),
+    };
+    activity.count(&mut exchange.context);
+    // A gRPC call may keep its request open for as long as it lasts: silence is the target's.
+    let is_call = group.protocol_version == ProtocolVersion::Grpc;
+    match ended {
+        Err(Cause::TargetTimeout) if upload.waits_for_client() && !is_call => Err(Cause::RequestTimeout),
+        other => other,
+    }
+}
+
+/// Sends the response, and what is left of the request body, until the response has ended.
+///
+/// # Errors
+///
+/// What ends the response early.
+pub async fn respond(
+    exchange: &mut Exchange<'_>,
+    guard: &OutstandingGuard,
+    answered: Answered,
+    cookies: impl IntoIterator<Item = HeaderValue>,
+) -> Result<(), Cause> {
+    let limit = exchange.idle_timeout();
+    let Answered { head, mut body, mut upload, _place } = answered;
+    let head = response::for_client(&head, RequestKind::Ordinary, Version::HTTP_2, cookies)
+        .map_err(|_| Cause::BadResponse)?;
+    let Session::H2(session) = &mut *exchange.session else {
+        return Err(Cause::ProtocolMismatch);
+    };
+    exchange.context.elb_status = Some(head.status.as_u16());
+    exchange.context.responding = Some(Instant::now());
+    exchange.context.count_stream(0, head_size(&head.headers));
+    // A gRPC client takes a head with a status for the whole answer only if it ends the stream.
+    let is_whole = body.is_end_stream();
+    session.write_response_header(head, is_whole).map_err(|_| Cause::ClientClosedRequest)?;
+    if is_whole {
+        return Ok(());
+    }
+    let mut client = session.take_response_body_writer().ok_or(Cause::ClientClosedRequest)?;
+    let activity = Activity::new();
+    let ended = {
+        let mut download = pin!(download(&mut body, &mut client, &activity));
+        let mut uploading = pin!(upload.run(session, &activity));
+        let mut idle = pin!(activity.idle(limit));
+        let mut cut = pin!(exchange.shared.cut(guard.target()));
+        let mut has_uploaded = false;
+        loop {
+            tokio::select! {
+                biased;
+                ended = &mut download => break ended,
+                uploaded = &mut uploading, if !has_uploaded => match uploaded {
+                    Ok(()) => has_uploaded = true,
+                    Err(cause) => break Err(cause),
+                },
+                () = &mut idle => break Err(Cause::TargetTimeout),
+                () = &mut cut => break Err(Cause::Deregistered),
+            }
+        }
+    };
+    activity.count(&mut exchange.context);
+    ended
+}
+
+/// Carries the response's body and trailers to the client.
+async fn download(
+    target: &mut RecvStream,
+    client: &mut SendStream<Bytes>,
+    activity: &Activity,
+) -> Result<(), Cause> {
+    loop {
+        let data = poll_fn(|cx| match client.poll_reset(cx) {
+            Poll::Ready(_) => Poll::Ready(Err(Cause::ClientClosedRequest)),
+            Poll::Pending => target.poll_data(cx).map(Ok),
+        });
+        match data.await? {
+            Some(Ok(mut bytes)) => {
+                let length = bytes.len();
+                let is_last = target.is_end_stream();
+                let sent = send(client, &mut bytes, is_last, activity).await;
+                sent.map_err(|()| Cause::ClientClosedRequest)?;
+                activity.sent.fetch_add(length, Ordering::Relaxed);
+                if is_last {
+                    return Ok(());
+                }
+                // The window opens again as the client takes what came: an error means a stream that ended.
+                drop(target.flow_control().release_capacity(length));
+            }
+            Some(Err(error)) => return Err(pass_on(&error, client)),
+            None => break,
+        }
+    }
+    let trailers = target.trailers().await.map_err(|error| pass_on(&error, client))?;
+    let sent = match trailers {
+        Some(trailers) => {
+            activity.sent.fetch_add(head_size(&trailers), Ordering::Relaxed);
+            client.send_trailers(trailers)
+        }
+        None => client.send_data(Bytes::new(), true),
+    };
+    sent.map_err(|_| Cause::ClientClosedRequest)
+}
+
+/// Resets the client's stream for the reason that the target gave.
+fn pass_on(error: &h2::Error, client: &mut SendStream<Bytes>) -> Cause {
+    if let Some(reason) = error.reason().filter(|_| error.is_reset() && error.is_remote()) {
+        client.send_reset(reason);
+    }
+    failure(error)
+}
+
+/// The request's body on its way to the target. What it has in hand outlives a dropped [`Self::run`].
+struct Upload {
+    target: SendStream<Bytes>,
+    pending: Bytes,
+    state: State,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// Bytes may still come from the client.
+    Running,
+    /// What is pending is the last of it.
+    Last,
+    /// All of it has been sent, or the target takes no more.
+    Over,
+}
+
+impl Upload {
+    fn new(target: SendStream<Bytes>, has_body: bool) -> Self {
+        Self { target, pending: Bytes::new(), state: if has_body { State::Running } else { State::Over } }
+    }
+
+    /// Whether nothing moves because the client sends nothing.
+    fn waits_for_client(&self) -> bool {
+        self.state == State::Running && self.pending.is_empty()
+    }
+
+    /// Sends the body to its end, then waits for the client to leave, which is what ends this.
+    async fn run_and_watch(&mut self, session: &mut HttpSession, activity: &Activity) -> Cause {
+        if let Err(cause) = self.run(session, activity).await {
+            return cause;
+        }
+        // However it leaves: the stream is gone.
+        drop(session.idle().await);
+        Cause::ClientClosedRequest
+    }
+
+    /// Sends the body to its end. Cancel safe.
+    async fn run(&mut self, session: &mut HttpSession, activity: &Activity) -> Result<(), Cause> {
+        while self.state != State::Over {
+            if self.waits_for_client() {
+                let body = session.read_body_bytes().await.map_err(|_| Cause::ClientClosedBody)?;
+                if body.is_none() || session.is_body_done() {
+                    self.state = State::Last;
+                }
+                self.pending = body.unwrap_or_default();
+                activity.received.fetch_add(self.pending.len(), Ordering::Relaxed);
+                activity.note();
+            }
+            let is_last = self.state == State::Last;
+            // The target may have answered before it refused the rest: its response tells.
+            if send(&mut self.target, &mut self.pending, is_last, activity).await.is_err() || is_last {
+                self.state = State::Over;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Sends `pending` as the stream's window opens, and with the last of it the stream's end if `is_last`.
+/// Cancel safe: what has not been sent stays in `pending`.
+async fn send(
+    stream: &mut SendStream<Bytes>,
+    pending: &mut Bytes,
+    is_last: bool,
+    activity: &Activity,
+) -> Result<(), ()> {
+    while !pending.is_empty() {
+        stream.reserve_capacity(pending.len());
+        if stream.capacity() == 0 {
+            match poll_fn(|cx| stream.poll_capacity(cx)).await {
+                Some(Ok(_)) => {}
+                Some(Err(_)) | None => return Err(()),
+            }
+        }
+        let piece = pending.split_to(stream.capacity().min(pending.len()));
+        if piece.is_empty() {
+            continue;
+        }
+        activity.note();
+        let ends = is_last && pending.is_empty();
+        stream.send_data(piece, ends).map_err(|_| ())?;
+        if ends {
+            return Ok(());
+        }
+    }
+    if is_last { stream.send_data(Bytes::new(), true).map_err(|_| ()) } else { Ok(()) }
+}
+
+/// What moved, and when something did last.
+struct Activity {
+    began: Instant,
+    /// Milliseconds after `began`.
+    last: AtomicU64,
+    received: AtomicUsize,
+    sent: AtomicUsize,
+}
+
+impl Activity {
+    fn new() -> Self {
+        Self {
+            began: Instant::now(),
+            last: AtomicU64::new(0),
+            received: AtomicUsize::new(0),
+            sent: AtomicUsize::new(0),
+        }
+    }
+
+    /// Something moved just now.
+    fn note(&self) {
+        let passed = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.last.store(passed, Ordering::Relaxed);
+    }
+
+    /// Completes when nothing has moved for `limit`.
+    async fn idle(&self, limit: Duration) {
+        loop {
+            let expires = self.began + Duration::from_millis(self.last.load(Ordering::Relaxed)) + limit;
+            if Instant::now() >= expires {
+                return;
+            }
+            tokio::time::sleep_until(expires).await;
+        }
+    }
+
+    /// Adds the bytes to the request's record.
+    fn count(&self, context: &mut super::context::Context) {
+        context.count_stream(self.received.load(Ordering::Relaxed), self.sent.load(Ordering::Relaxed));
+    }
+}
+
+/// The request in HTTP/2: Host becomes `:authority`, and nothing frames the body.
+fn for_target(head: &RequestHeader, is_tls: bool) -> Result<Request<()>, Cause> {
+    let host = head.headers.get(header::HOST).map(HeaderValue::as_bytes).unwrap_or_default();
+    let authority = Authority::try_from(host).map_err(|_| Cause::BadRequest)?;
+    let path = PathAndQuery::try_from(head.raw_path()).map_err(|_| Cause::BadRequest)?;
+    let scheme = if is_tls { Scheme::HTTPS } else { Scheme::HTTP };
+    let uri = Uri::builder().scheme(scheme).authority(authority).path_and_query(path);
+    let mut request = Request::new(());
+    *request.method_mut() = head.method.clone();
+    *request.uri_mut() = uri.build().map_err(|_| Cause::BadRequest)?;
+    *request.version_mut() = Version::HTTP_2;
+    *request.headers_mut() = head.headers.clone();
+    for name in [header::HOST, header::TRANSFER_ENCODING, header::CONNECTION, header::UPGRADE] {
+        request.headers_mut().remove(name);
+    }
+    Ok(request)
+}
+
+/// What a failure of the stream to the target means.
+#[must_use]
+pub fn failure(error: &h2::Error) -> Cause {
+    if error.is_io() || error.is_remote() { Cause::TargetClosed } else { Cause::BadResponse }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn head(fields: &[(&'static str, &str)]) -> RequestHeader {
+        let mut head = RequestHeader::build("POST", b"/pkg.Service/Method?x=1", None).unwrap();
+        for (name, value) in fields {
+            head.append_header(*name, *value).unwrap();
+        }
+        head
+    }
+
+    #[test]
+    fn host_becomes_the_authority_and_framing_goes() {
+        let fields =
+            [("Host", "a.test:8443"), ("Transfer-Encoding", "chunked"), ("te", "trailers"), ("X-A", "1")];
+        let request = for_target(&head(&fields), true).unwrap();
+        assert_eq!(request.uri().to_string(), "https://a.test:8443/pkg.Service/Method?x=1");
+        let names: Vec<&str> = request.headers().keys().map(header::HeaderName::as_str).collect();
+        assert_eq!(names, ["te", "x-a"]);
+        let plain = for_target(&head(&[("Host", "h")]), false).unwrap();
+        assert_eq!(plain.uri().scheme(), Some(&Scheme::HTTP));
+    }
+
+    #[test]
+    fn a_host_that_is_no_authority_is_refused() {
+        assert_eq!(for_target(&head(&[]), true).unwrap_err(), Cause::BadRequest);
+        assert_eq!(for_target(&head(&[("Host", "a b")]), true).unwrap_err(), Cause::BadRequest);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn activity_puts_the_idle_timeout_off() {
+        let limit = Duration::from_secs(60);
+        let activity = Activity::new();
+        let moving = async {
+            tokio::time::sleep(Duration::from_secs(50)).await;
+            activity.note();
+            std::future::pending::<()>().await;
+        };
+        tokio::select! {
+            () = activity.idle(limit) => {}
+            () = moving => {}
+        }
+        assert_eq!(activity.began.elapsed(), Duration::from_secs(110));
+    }
+}
