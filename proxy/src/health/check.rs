@@ -1,10 +1,13 @@
-//! One HTTP health check over a connection of its own.
+//! One health check over a connection of its own.
 //!
 //! ELB page: "Health checks for Application Load Balancer target groups".
 //! `GET` with `User-Agent: ELB-HealthChecker/2.0`, `Host` the target's IP (with
-//! its port unless 80) and `Connection: close`; only the status line and
-//! headers are read, up to [`MAX_HEAD`] bytes. Never part of metrics or access
-//! logs, never on the connections that carry traffic.
+//! its port unless it is the protocol's default) and `Connection: close`; only
+//! the status line and headers are read, up to [`MAX_HEAD`] bytes. Groups of
+//! protocol version HTTP2 are asked in HTTP/2, by prior knowledge if in clear
+//! text; those of GRPC by a call with an empty message, whose `grpc-status`
+//! counts. Certificates are not validated. Never part of metrics or access logs,
+//! never on the connections that carry traffic.
 
 use std::{
     io,
@@ -14,14 +17,26 @@ use std::{
 
 use async_trait::async_trait;
 use http::StatusCode;
+use parking_lot::Mutex;
 use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _},
     net::TcpStream,
     time::timeout,
 };
 
 use super::Outcome;
-use crate::model::HealthCheck;
+use crate::{
+    model::{
+        HealthCheck, TargetGroupProtocol,
+        target_group::{Matcher, ProtocolVersion},
+    },
+    tls::target::{HandshakeError, TargetTls},
+};
+
+mod http2;
+
+/// How a check names itself.
+const USER_AGENT: &str = "ELB-HealthChecker/2.0";
 
 /// Largest response head a check reads: 16 KiB, as much as fits any sane health page's headers.
 pub const MAX_HEAD: usize = 16 * 1024;
@@ -36,30 +51,99 @@ pub trait Checker: Send + Sync + 'static {
     async fn check(&self, addr: SocketAddr, settings: &HealthCheck, limit: Duration) -> Outcome;
 }
 
-/// Checks over HTTP/1.1 in clear text.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct HttpChecker;
+/// Checks over HTTP/1.1 and HTTP/2, in clear text and TLS.
+#[derive(Debug, Default)]
+pub struct HttpChecker {
+    /// TLS settings by policy and version, made when they are first needed.
+    tls: Mutex<Vec<(&'static str, ProtocolVersion, TargetTls)>>,
+}
 
 #[async_trait]
 impl Checker for HttpChecker {
     async fn check(&self, addr: SocketAddr, settings: &HealthCheck, limit: Duration) -> Outcome {
-        match timeout(limit, probe(addr, &settings.path)).await {
+        match timeout(limit, self.probe(addr, settings, limit)).await {
             Err(_elapsed) => Outcome::Timeout,
             Ok(Err(error)) => {
                 tracing::debug!(%addr, %error, "health check failed");
-                Outcome::Failed
+                failure(error.kind())
             }
-            Ok(Ok(status)) if settings.matcher.matches(status) => Outcome::Passed,
-            Ok(Ok(status)) => Outcome::ResponseCodeMismatch(status.as_u16()),
+            Ok(Ok(answer)) => judge(answer, &settings.matcher),
         }
     }
 }
 
-/// Sends the request and reads the final status.
-async fn probe(addr: SocketAddr, path: &str) -> io::Result<StatusCode> {
-    let mut stream = TcpStream::connect(addr).await?;
-    stream.set_nodelay(true)?;
-    stream.write_all(request(addr, path).as_bytes()).await?;
+/// What a target's answer says about its health.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Answer {
+    /// The status of a response.
+    Http(StatusCode),
+    /// `grpc-status`, if there was one.
+    Grpc(Option<u16>),
+}
+
+fn judge(answer: Answer, matcher: &Matcher) -> Outcome {
+    match answer {
+        Answer::Http(status) if matcher.matches(status) => Outcome::Passed(status.as_u16()),
+        Answer::Http(status) => Outcome::ResponseCodeMismatch(status.as_u16()),
+        Answer::Grpc(Some(code)) if matcher.matches_code(code) => Outcome::Passed(code),
+        Answer::Grpc(Some(code)) => Outcome::GrpcUnexpectedStatus(code),
+        Answer::Grpc(None) => Outcome::GrpcStatusHeaderEmpty,
+    }
+}
+
+fn failure(kind: io::ErrorKind) -> Outcome {
+    match kind {
+        io::ErrorKind::ConnectionRefused
+        | io::ErrorKind::ConnectionReset
+        | io::ErrorKind::ConnectionAborted
+        | io::ErrorKind::BrokenPipe
+        | io::ErrorKind::UnexpectedEof => Outcome::ConnectionReset,
+        io::ErrorKind::TimedOut => Outcome::Timeout,
+        _ => Outcome::TargetError,
+    }
+}
+
+/// A connection to a target, in clear text or TLS.
+trait Io: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Io for T {}
+
+impl HttpChecker {
+    /// Connects, asks and reads the answer.
+    async fn probe(&self, addr: SocketAddr, settings: &HealthCheck, limit: Duration) -> io::Result<Answer> {
+        let tcp = TcpStream::connect(addr).await?;
+        tcp.set_nodelay(true)?;
+        let stream: Box<dyn Io> = match settings.protocol {
+            TargetGroupProtocol::Https => {
+                self.tls(settings)?.connect(addr.ip(), tcp, limit).await.map_err(|error| match error {
+                    HandshakeError::TimedOut => io::ErrorKind::TimedOut.into(),
+                    HandshakeError::Failed(error) => error,
+                })?
+            }
+            _ => Box::new(tcp),
+        };
+        match settings.protocol_version {
+            ProtocolVersion::Http1 => http1(stream, addr, settings).await.map(Answer::Http),
+            ProtocolVersion::Http2 | ProtocolVersion::Grpc => http2::probe(stream, addr, settings).await,
+        }
+    }
+
+    fn tls(&self, settings: &HealthCheck) -> io::Result<TargetTls> {
+        let (policy, version) = (settings.tls_policy, settings.protocol_version);
+        let mut made = self.tls.lock();
+        if let Some((_, _, tls)) = made.iter().find(|it| (it.0, it.1) == (policy.name, version)) {
+            return Ok(tls.clone());
+        }
+        let tls = TargetTls::try_new(policy, version).map_err(io::Error::other)?;
+        made.push((policy.name, version, tls.clone()));
+        Ok(tls)
+    }
+}
+
+/// Sends the request in HTTP/1.1 and reads the final status.
+async fn http1(mut stream: Box<dyn Io>, addr: SocketAddr, settings: &HealthCheck) -> io::Result<StatusCode> {
+    stream.write_all(request(addr, settings).as_bytes()).await?;
+    stream.flush().await?;
     let mut head = Vec::with_capacity(1024);
     loop {
         if let Some(status) = final_status(&mut head)? {
@@ -74,20 +158,22 @@ async fn probe(addr: SocketAddr, path: &str) -> io::Result<StatusCode> {
     }
 }
 
-fn request(addr: SocketAddr, path: &str) -> String {
+fn request(addr: SocketAddr, settings: &HealthCheck) -> String {
     format!(
-        "GET {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\nUser-Agent: ELB-HealthChecker/2.0\r\n\
+        "GET {} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\nUser-Agent: {USER_AGENT}\r\n\
          Accept-Encoding: gzip, compressed\r\n\r\n",
-        host(addr)
+        settings.path,
+        host(addr, settings.protocol)
     )
 }
 
-/// The Host header: the port only when it is not HTTP's default.
-fn host(addr: SocketAddr) -> String {
-    match (addr.ip(), addr.port()) {
-        (IpAddr::V4(ip), 80) => ip.to_string(),
-        (IpAddr::V6(ip), 80) => format!("[{ip}]"),
-        _ => addr.to_string(),
+/// The Host header: the port only when it is not the protocol's default.
+fn host(addr: SocketAddr, protocol: TargetGroupProtocol) -> String {
+    let default = if protocol == TargetGroupProtocol::Https { 443 } else { 80 };
+    match addr.ip() {
+        _ if addr.port() != default => addr.to_string(),
+        IpAddr::V4(ip) => ip.to_string(),
+        IpAddr::V6(ip) => format!("[{ip}]"),
     }
 }
 

@@ -11,14 +11,53 @@ use crate::model::HealthCheck;
 /// What one health check found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
-    /// The matcher accepted the target's status code.
-    Passed,
-    /// The target answered with this code, which the matcher does not accept.
+    /// The matcher accepted this code of the target's: an HTTP status, or with gRPC a `grpc-status`.
+    Passed(u16),
+    /// The target answered with this status code, which the matcher does not accept.
     ResponseCodeMismatch(u16),
+    /// The target answered with this `grpc-status`, which the matcher does not accept.
+    GrpcUnexpectedStatus(u16),
+    /// The target answered without a `grpc-status`.
+    GrpcStatusHeaderEmpty,
     /// No answer within the health check timeout, connecting included.
     Timeout,
-    /// No usable answer: connection refused or reset, or not HTTP.
-    Failed,
+    /// The connection was refused, reset or closed before there was an answer.
+    ConnectionReset,
+    /// No usable answer: not HTTP, or no TLS could be agreed on.
+    TargetError,
+}
+
+impl Outcome {
+    /// Whether this counts as a passed check.
+    #[must_use]
+    pub const fn is_passed(self) -> bool {
+        matches!(self, Self::Passed(_))
+    }
+
+    /// `status_code` of the health check log: what the target answered, if it did.
+    #[must_use]
+    pub const fn code(self) -> Option<u16> {
+        match self {
+            Self::Passed(code) | Self::ResponseCodeMismatch(code) | Self::GrpcUnexpectedStatus(code) => {
+                Some(code)
+            }
+            Self::GrpcStatusHeaderEmpty | Self::Timeout | Self::ConnectionReset | Self::TargetError => None,
+        }
+    }
+
+    /// `reason_code` of the health check log; `None` for a passed check.
+    #[must_use]
+    pub const fn reason_code(self) -> Option<&'static str> {
+        Some(match self {
+            Self::Passed(_) => return None,
+            Self::ResponseCodeMismatch(_) => "ResponseCodeMismatch",
+            Self::GrpcUnexpectedStatus(_) => "GRPCUnexpectedStatus",
+            Self::GrpcStatusHeaderEmpty => "GRPCStatusHeaderEmpty",
+            Self::Timeout => "TimedOut",
+            Self::ConnectionReset => "ConnectionReset",
+            Self::TargetError => "TargetError",
+        })
+    }
 }
 
 /// `TargetHealth.State`.
@@ -193,10 +232,14 @@ impl Tracker {
     /// Takes in the outcome of a check. Draining and unused targets ignore it.
     pub fn handle_outcome(&mut self, outcome: Outcome, thresholds: Thresholds) {
         let failure = match outcome {
-            Outcome::Passed => None,
-            Outcome::ResponseCodeMismatch(code) => Some(Reason::ResponseCodeMismatch(code)),
+            Outcome::Passed(_) => None,
+            Outcome::ResponseCodeMismatch(code) | Outcome::GrpcUnexpectedStatus(code) => {
+                Some(Reason::ResponseCodeMismatch(code))
+            }
             Outcome::Timeout => Some(Reason::Timeout),
-            Outcome::Failed => Some(Reason::FailedHealthChecks),
+            Outcome::GrpcStatusHeaderEmpty | Outcome::ConnectionReset | Outcome::TargetError => {
+                Some(Reason::FailedHealthChecks)
+            }
         };
         match (self.health.state, failure) {
             (State::Draining | State::Unused, _) => {}

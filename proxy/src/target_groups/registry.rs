@@ -33,7 +33,7 @@ pub struct Environment {
 }
 
 impl Environment {
-    /// Health checks over HTTP and the operating system's resolver.
+    /// Health checks over HTTP, HTTPS and gRPC, and the operating system's resolver.
     #[must_use]
     pub fn new(
         tracker: TaskTracker,
@@ -46,7 +46,7 @@ impl Environment {
             scale,
             metrics,
             shutdown,
-            checker: Box::new(HttpChecker),
+            checker: Box::<HttpChecker>::default(),
             resolver: Box::new(SystemResolver),
             changes: watch::Sender::new(()),
         }

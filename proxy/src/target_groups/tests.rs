@@ -58,7 +58,7 @@ struct Scripted(Arc<Script>);
 impl Checker for Scripted {
     async fn check(&self, addr: SocketAddr, _settings: &HealthCheck, _limit: Duration) -> CheckOutcome {
         self.0.checked.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-        self.0.checks.lock().get(&addr).copied().unwrap_or(CheckOutcome::Passed)
+        self.0.checks.lock().get(&addr).copied().unwrap_or(CheckOutcome::Passed(200))
     }
 }
 

@@ -59,7 +59,8 @@ const PROXY: Layers = Layers {
         ("stickiness", &["model"]),
         ("headers", &["model"]),
         ("desync", &["model"]),
-        ("health", &["model", "time_scale"]),
+        // HTTPS checks.
+        ("health", &["model", "time_scale", "tls"]),
         ("target_groups", &["model", "balance", "health", "metrics", "time_scale"]),
         // Development certificates come with a stickiness key.
         ("tls", &["model", "stickiness"]),

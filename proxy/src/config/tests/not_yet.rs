@@ -91,16 +91,10 @@ fn target_group_settings() {
     let refused = |settings: &str, key: &str, what: &str| {
         refused(&target_group(settings), &format!("target_groups[0].{key}"), what);
     };
-    refused("protocol: HTTPS", "protocol", "target groups with protocol HTTPS");
-    refused("protocol: HTTP\nprotocol_version: HTTP2", "protocol_version", "protocol version HTTP2");
-    let grpc = "protocol: HTTP\nprotocol_version: GRPC\nhealth_check: { matcher: 0-99 }";
-    refused(grpc, "protocol_version", "protocol version GRPC");
     for kind in ["instance", "lambda", "alb"] {
         let settings = format!("protocol: HTTP\ntarget_type: {kind}");
         refused(&settings, "target_type", &format!("targets of type {kind}"));
     }
-    let https_check = "protocol: HTTP\nhealth_check: { protocol: HTTPS }";
-    refused(https_check, "health_check.protocol", "health checks with protocol HTTPS");
     let zone = "protocol: HTTP\nport: 80\ntargets: [{ id: 10.0.0.1, availability_zone: eu-central-1a }]";
     refused(zone, "targets[0].availability_zone", "availability zones");
     let quic = "protocol: HTTP\nport: 80\ntargets: [{ id: 10.0.0.1, quic_server_id: '0x0011223344556677' }]";

@@ -45,15 +45,15 @@ fn assert_outcome(outcome: Outcome, expected: Outcome, script: &str) {
 async fn check(script: &str, expected: Outcome) {
     for piece in [1, 7, 100_000] {
         let (addr, _serving) = target(script.as_bytes().to_vec(), piece).await;
-        let outcome = HttpChecker.check(addr, &settings(&[(200, 200), (204, 299)]), LONG).await;
+        let outcome = HttpChecker::default().check(addr, &settings(&[(200, 200), (204, 299)]), LONG).await;
         assert_outcome(outcome, expected, script);
     }
 }
 
 #[tokio::test]
 async fn the_matcher_decides_on_the_status() {
-    check("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", Outcome::Passed).await;
-    check("HTTP/1.0 204 No Content\r\n\r\n", Outcome::Passed).await;
+    check("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", Outcome::Passed(200)).await;
+    check("HTTP/1.0 204 No Content\r\n\r\n", Outcome::Passed(204)).await;
     check("HTTP/1.1 201 Created\r\n\r\n", Outcome::ResponseCodeMismatch(201)).await;
     check("HTTP/1.1 503 Down\r\nContent-Length: 100\r\n\r\n", Outcome::ResponseCodeMismatch(503)).await;
 }
@@ -62,21 +62,24 @@ async fn the_matcher_decides_on_the_status() {
 async fn interim_responses_are_passed_over() {
     let script =
         "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\n\r\n";
-    check(script, Outcome::Passed).await;
+    check(script, Outcome::Passed(200)).await;
 }
 
 #[tokio::test]
 async fn what_is_not_http_fails() {
-    check("SSH-2.0-OpenSSH_9.6\r\n\r\n", Outcome::Failed).await;
-    check("HTTP/1.1 200 OK\r\nhalf: a head", Outcome::Failed).await;
-    check("", Outcome::Failed).await;
+    check("SSH-2.0-OpenSSH_9.6\r\n\r\n", Outcome::TargetError).await;
+    check("HTTP/1.1 200 OK\r\nhalf: a head", Outcome::ConnectionReset).await;
+    check("", Outcome::ConnectionReset).await;
 }
 
 #[tokio::test]
 async fn an_endless_head_fails_within_its_bound() {
     let head = format!("HTTP/1.1 200 OK\r\nX-Long: {}", "a".repeat(4 * MAX_HEAD));
     let (addr, _serving) = target(head.into_bytes(), 4096).await;
-    assert_eq!(HttpChecker.check(addr, &settings(&[(200, 200)]), LONG).await, Outcome::Failed);
+    assert_eq!(
+        HttpChecker::default().check(addr, &settings(&[(200, 200)]), LONG).await,
+        Outcome::TargetError
+    );
 }
 
 #[tokio::test]
@@ -85,7 +88,10 @@ async fn a_refused_connection_fails() {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
     let addr = listener.local_addr().unwrap();
     drop(listener);
-    assert_eq!(HttpChecker.check(addr, &settings(&[(200, 200)]), LONG).await, Outcome::Failed);
+    assert_eq!(
+        HttpChecker::default().check(addr, &settings(&[(200, 200)]), LONG).await,
+        Outcome::ConnectionReset
+    );
 }
 
 #[tokio::test]
@@ -93,13 +99,16 @@ async fn a_silent_target_times_out() {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
     let addr = listener.local_addr().unwrap();
     let limit = Duration::from_millis(50);
-    assert_eq!(HttpChecker.check(addr, &settings(&[(200, 200)]), limit).await, Outcome::Timeout);
+    assert_eq!(HttpChecker::default().check(addr, &settings(&[(200, 200)]), limit).await, Outcome::Timeout);
 }
 
 #[tokio::test]
 async fn the_request_is_elbs() {
     let (addr, serving) = target(b"HTTP/1.1 200 OK\r\n\r\n".to_vec(), 100).await;
-    assert_eq!(HttpChecker.check(addr, &settings(&[(200, 200)]), LONG).await, Outcome::Passed);
+    assert_eq!(
+        HttpChecker::default().check(addr, &settings(&[(200, 200)]), LONG).await,
+        Outcome::Passed(200)
+    );
     let asked = serving.await.unwrap();
     assert!(asked.starts_with("GET /health?deep=1 HTTP/1.1\r\n"), "{asked}");
     for line in
@@ -111,12 +120,15 @@ async fn the_request_is_elbs() {
 
 #[test]
 fn host_names_the_port_unless_it_is_the_default() {
-    for (addr, expected) in [
-        ("10.0.0.1:80", "10.0.0.1"),
-        ("10.0.0.1:8080", "10.0.0.1:8080"),
-        ("[2001:db8::1]:80", "[2001:db8::1]"),
-        ("[2001:db8::1]:443", "[2001:db8::1]:443"),
+    use TargetGroupProtocol::{Http, Https};
+    for (addr, protocol, expected) in [
+        ("10.0.0.1:80", Http, "10.0.0.1"),
+        ("10.0.0.1:8080", Http, "10.0.0.1:8080"),
+        ("10.0.0.1:80", Https, "10.0.0.1:80"),
+        ("10.0.0.1:443", Https, "10.0.0.1"),
+        ("[2001:db8::1]:80", Http, "[2001:db8::1]"),
+        ("[2001:db8::1]:443", Http, "[2001:db8::1]:443"),
     ] {
-        assert_eq!(host(addr.parse().unwrap()), expected);
+        assert_eq!(host(addr.parse().unwrap(), protocol), expected);
     }
 }

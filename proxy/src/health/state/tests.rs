@@ -8,8 +8,8 @@ fn check(mut tracker: Tracker, outcomes: &str, expected: &[&str]) {
     let mut states = Vec::new();
     for outcome in outcomes.chars() {
         let outcome = match outcome {
-            '+' => Outcome::Passed,
-            '-' => Outcome::Failed,
+            '+' => Outcome::Passed(200),
+            '-' => Outcome::ConnectionReset,
             't' => Outcome::Timeout,
             '5' => Outcome::ResponseCodeMismatch(503),
             other => panic!("no outcome {other}"),
@@ -85,15 +85,15 @@ fn reasons_tell_what_the_last_failed_check_found() {
     reason(&tracker, "Elb.RegistrationInProgress", "Target registration is in progress");
     tracker.handle_checks_started();
     reason(&tracker, "Elb.InitialHealthChecking", "Initial health checks in progress");
-    tracker.handle_outcome(Outcome::Failed, THRESHOLDS);
+    tracker.handle_outcome(Outcome::ConnectionReset, THRESHOLDS);
     reason(&tracker, "Elb.InitialHealthChecking", "Initial health checks in progress");
     tracker.handle_outcome(Outcome::ResponseCodeMismatch(503), THRESHOLDS);
     reason(&tracker, "Target.ResponseCodeMismatch", "Health checks failed with these codes: [503]");
     tracker.handle_outcome(Outcome::Timeout, THRESHOLDS);
     reason(&tracker, "Target.Timeout", "Request timed out");
-    tracker.handle_outcome(Outcome::Passed, THRESHOLDS);
+    tracker.handle_outcome(Outcome::Passed(200), THRESHOLDS);
     reason(&tracker, "Target.Timeout", "Request timed out");
-    tracker.handle_outcome(Outcome::Failed, THRESHOLDS);
+    tracker.handle_outcome(Outcome::ConnectionReset, THRESHOLDS);
     reason(&tracker, "Target.FailedHealthChecks", "Health checks failed");
     tracker.handle_deregistered();
     reason(&tracker, "Target.DeregistrationInProgress", "Target deregistration is in progress");
@@ -104,12 +104,12 @@ fn reasons_tell_what_the_last_failed_check_found() {
 
 #[test]
 fn a_healthy_target_has_no_reason() {
-    assert_eq!(after(&[Outcome::Passed]).health(), Health { state: State::Healthy, reason: None });
+    assert_eq!(after(&[Outcome::Passed(200)]).health(), Health { state: State::Healthy, reason: None });
 }
 
 #[test]
 fn a_group_out_of_use_forgets_health_and_begins_anew() {
-    let mut tracker = after(&[Outcome::Passed]);
+    let mut tracker = after(&[Outcome::Passed(200)]);
     tracker.handle_not_in_use();
     reason(
         &tracker,
@@ -123,7 +123,9 @@ fn a_group_out_of_use_forgets_health_and_begins_anew() {
 
 #[test]
 fn restarted_checks_keep_the_health_known_so_far() {
-    for mut tracker in [after(&[Outcome::Passed]), after(&[Outcome::Failed, Outcome::Failed])] {
+    for mut tracker in
+        [after(&[Outcome::Passed(200)]), after(&[Outcome::ConnectionReset, Outcome::ConnectionReset])]
+    {
         let before = tracker.health();
         tracker.handle_checks_started();
         assert_eq!(tracker.health(), before);

@@ -28,7 +28,7 @@ async fn a_failing_target_turns_unhealthy_and_recovers_by_thresholds() {
     assert_eq!(failing.elapsed().as_secs(), 60, "two failures, 30 s apart");
     let reason = group.describe()[0].health.reason.unwrap();
     assert_eq!(reason.to_string(), "Health checks failed with these codes: [503]");
-    world.script.answer(A, CheckOutcome::Passed);
+    world.script.answer(A, CheckOutcome::Passed(200));
     let passing = Instant::now();
     world.reach(&group, &[(A, State::Healthy)]).await;
     assert_eq!(passing.elapsed().as_secs(), 150, "five passes, 30 s apart");
@@ -65,7 +65,7 @@ async fn a_group_no_rule_uses_is_unused_and_not_checked() {
 #[tokio::test(start_paused = true)]
 async fn host_counts_follow_health_and_leave_with_the_group() {
     let world = World::new();
-    world.script.answer(B, CheckOutcome::Failed);
+    world.script.answer(B, CheckOutcome::ConnectionReset);
     let group = world.apply_one(group("web", &[A, B]));
     world.reach(&group, &[(A, State::Healthy), (B, State::Unhealthy)]).await;
     let text = world.metrics.render().unwrap();

@@ -28,11 +28,11 @@ fn target(at: &str, outcome: Option<CheckOutcome>) -> Arc<RunningTarget> {
 }
 
 fn healthy(at: &str) -> Arc<RunningTarget> {
-    target(at, Some(CheckOutcome::Passed))
+    target(at, Some(CheckOutcome::Passed(200)))
 }
 
 fn unhealthy(at: &str) -> Arc<RunningTarget> {
-    target(at, Some(CheckOutcome::Failed))
+    target(at, Some(CheckOutcome::ConnectionReset))
 }
 
 fn attributes(algorithm: Algorithm) -> TargetGroupAttributes {
