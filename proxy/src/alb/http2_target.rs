@@ -342,9 +342,11 @@ fn for_target(head: &RequestHeader, is_tls: bool) -> Result<Request<()>, Cause> 
     *request.method_mut() = head.method.clone();
     *request.uri_mut() = uri.build().map_err(|_| Cause::BadRequest)?;
     *request.version_mut() = Version::HTTP_2;
-    *request.headers_mut() = head.headers.clone();
-    for name in [header::HOST, header::TRANSFER_ENCODING, header::CONNECTION, header::UPGRADE] {
-        request.headers_mut().remove(name);
+    request.headers_mut().reserve(head.headers.len());
+    for (name, value) in &head.headers {
+        if ![header::HOST, header::TRANSFER_ENCODING, header::CONNECTION, header::UPGRADE].contains(name) {
+            request.headers_mut().append(name.clone(), value.clone());
+        }
     }
     Ok(request)
 }

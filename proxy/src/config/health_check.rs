@@ -195,9 +195,10 @@ fn matcher(text: &str, (min, max): (u16, u16), at: &Path, cx: &mut Context<'_>) 
     };
     let ranges: Option<Vec<_>> = text.split(',').map(range).collect();
     if ranges.is_none() {
+        let examples = if min == 0 { "'0', '0,12' or '0-99'" } else { "'200', '200,202' or '200-299'" };
         cx.report.mistake(
             at,
-            format!("Health check matcher '{text}' must be codes from '{min}-{max}', such as '200', '200,202' or '200-299'"),
+            format!("Health check matcher '{text}' must be codes from '{min}-{max}', such as {examples}"),
         );
     }
     ranges.map(Matcher)

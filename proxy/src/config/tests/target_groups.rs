@@ -1,6 +1,81 @@
 //! What people get wrong in target groups and attributes, and what they are told.
 
-use super::{check, load_balancer_attributes, target_group};
+use super::{check, https_listener, load, load_balancer_attributes, target_group};
+use crate::model::{
+    Model, TargetGroupProtocol,
+    target_group::{Matcher, ProtocolVersion},
+};
+
+/// A configuration whose HTTPS listener forwards to the group `web` with `settings`.
+fn behind_https(settings: &str) -> String {
+    https_listener("certificates: [main]\ndefault_actions: [{ forward: { target_group: web } }]")
+        .replace("protocol: HTTP, port: 8080", &format!("{settings}, port: 8080"))
+}
+
+fn model(yaml: &str) -> Model {
+    load(yaml).unwrap_or_else(|error| panic!("{error} in\n{yaml}")).model
+}
+
+#[test]
+fn protocols_and_the_health_checks_that_go_with_them() {
+    #[track_caller]
+    fn check(settings: &str, protocol: TargetGroupProtocol, version: ProtocolVersion, check: (&str, u16)) {
+        let model = model(&behind_https(settings));
+        let group = &model.target_groups[0];
+        assert_eq!((group.protocol, group.protocol_version), (protocol, version));
+        let (path, code) = check;
+        assert_eq!(group.health_check.path, path);
+        assert_eq!(group.health_check.protocol_version, version);
+        assert_eq!(group.health_check.matcher, Matcher(vec![(code, code)]));
+        assert_eq!(group.health_check.protocol, TargetGroupProtocol::Http, "the default");
+    }
+    use ProtocolVersion::{Grpc, Http1, Http2};
+    use TargetGroupProtocol::{Http, Https};
+    check("protocol: HTTPS", Https, Http1, ("/", 200));
+    check("protocol: HTTPS, protocol_version: HTTP1", Https, Http1, ("/", 200));
+    check("protocol: HTTP, protocol_version: HTTP2", Http, Http2, ("/", 200));
+    check("protocol: HTTPS, protocol_version: GRPC", Https, Grpc, ("/AWS.ALB/healthcheck", 12));
+    let own = "protocol: HTTP, protocol_version: GRPC, health_check: { path: /a.B/c, matcher: 0 }";
+    check(own, Http, Grpc, ("/a.B/c", 0));
+}
+
+#[test]
+fn health_checks_over_tls_use_the_policy_towards_targets() {
+    let model = model(&behind_https("protocol: HTTPS, health_check: { protocol: HTTPS }"));
+    let check = &model.target_groups[0].health_check;
+    assert_eq!(check.protocol, TargetGroupProtocol::Https);
+    assert_eq!(check.tls_policy.name, "ELBSecurityPolicy-TLS13-1-0-PQ-2025-09");
+}
+
+#[test]
+fn http2_and_grpc_groups_need_https_listeners_and_nothing_but_forward() {
+    let forward = "load_balancers[0].listeners[0].default_actions";
+    for version in ["HTTP2", "GRPC"] {
+        check(
+            &target_group(&format!("protocol: HTTP\nprotocol_version: {version}")),
+            &[&format!(
+                "{forward}[0].forward.target_group: Listener protocol 'HTTP' is not supported with a target group with the protocol-version '{version}'"
+            )],
+        );
+        let settings = format!("protocol: HTTP, protocol_version: {version}");
+        check(&behind_https(&settings), &[]);
+        let with_jwt = behind_https(&settings).replace(
+            "default_actions: [",
+            "default_actions: [{ jwt_validation: { issuer: 'https://i', jwks_endpoint: 'https://i/k' } }, ",
+        );
+        let expected = format!(
+            "{forward}[0].jwt_validation: Action type 'jwt-validation' is not supported with a target group with the protocol-version '{version}'"
+        );
+        assert!(super::errors(&with_jwt).contains(&expected), "{:?}", super::errors(&with_jwt));
+    }
+    let at = "target_groups[0].health_check.matcher";
+    check(
+        &behind_https("protocol: HTTP, protocol_version: GRPC, health_check: { matcher: 200 }"),
+        &[&format!(
+            "{at}: Health check matcher '200' must be codes from '0-99', such as '0', '0,12' or '0-99'"
+        )],
+    );
+}
 
 #[test]
 fn health_checks() {
