@@ -50,6 +50,12 @@ impl Ca {
         Ok(Self { issuer: Issuer::new(params, key), pem })
     }
 
+    /// The authority's own certificate.
+    #[must_use]
+    pub fn pem(&self) -> &str {
+        &self.pem
+    }
+
     /// Writes a new certificate for `dns_names` into `dir`, replacing one of the same name.
     ///
     /// # Errors

@@ -252,7 +252,7 @@ impl Listener {
     }
 }
 
-/// A target group of protocol HTTP.
+/// A target group, of protocol HTTP and version HTTP1 unless a test says otherwise.
 ///
 /// Unless a test says otherwise, checks come every 30 s and ten failures make
 /// a target unhealthy, so that a busy machine does not change the routing.
@@ -262,6 +262,7 @@ pub struct Group {
     targets: Vec<SocketAddr>,
     health_check: Map<String, Value>,
     attributes: Map<String, Value>,
+    settings: Map<String, Value>,
 }
 
 impl Group {
@@ -273,6 +274,7 @@ impl Group {
             targets: targets.to_vec(),
             health_check: Map::new(),
             attributes: Map::new(),
+            settings: Map::new(),
         };
         group
             .with_health("path", "/health")
@@ -292,6 +294,21 @@ impl Group {
     #[must_use]
     pub fn with_health(mut self, key: &str, value: impl Into<Value>) -> Self {
         self.health_check.insert(key.to_owned(), value.into());
+        self
+    }
+
+    /// Sets protocol and protocol version; health checks are spoken with the same protocol.
+    #[must_use]
+    pub fn speaking(mut self, protocol: &str, version: &str) -> Self {
+        self.settings.insert("protocol".into(), json!(protocol));
+        self.settings.insert("protocol_version".into(), json!(version));
+        self.with_health("protocol", protocol)
+    }
+
+    /// Removes a health check parameter, so that the default applies.
+    #[must_use]
+    pub fn without_health(mut self, key: &str) -> Self {
+        self.health_check.remove(key);
         self
     }
 
@@ -316,13 +333,17 @@ impl Group {
             .iter()
             .map(|t| json!({ "id": IpAddr::to_string(&t.ip()), "port": t.port() }))
             .collect();
-        json!({
+        let mut group = json!({
             "name": self.name,
             "protocol": "HTTP",
             "port": 80,
             "health_check": self.health_check,
             "attributes": self.attributes,
             "targets": targets,
-        })
+        });
+        if let Value::Object(group) = &mut group {
+            group.extend(self.settings.clone());
+        }
+        group
     }
 }

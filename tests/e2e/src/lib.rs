@@ -12,12 +12,14 @@ pub mod backend;
 pub mod ca;
 pub mod client;
 pub mod config;
+pub mod h2_target;
 pub mod http2;
 pub mod metrics;
 pub mod ports;
 pub mod process;
 pub mod raw_http2;
 pub mod target;
+pub mod tls_front;
 pub mod wait;
 pub mod websocket;
 
@@ -27,6 +29,8 @@ pub use self::{
     ca::Ca,
     client::{Client, Response},
     config::{Config, Group, Listener, forward},
+    h2_target::H2Target,
     target::{Step, Target},
+    tls_front::TlsFront,
     wait::{eventually, within},
 };
