@@ -27,7 +27,7 @@ fn protocols_and_the_health_checks_that_go_with_them() {
         assert_eq!(group.health_check.path, path);
         assert_eq!(group.health_check.protocol_version, version);
         assert_eq!(group.health_check.matcher, Matcher(vec![(code, code)]));
-        assert_eq!(group.health_check.protocol, TargetGroupProtocol::Http, "the default");
+        assert_eq!(group.health_check.protocol, Http, "the default");
     }
     use ProtocolVersion::{Grpc, Http1, Http2};
     use TargetGroupProtocol::{Http, Https};
