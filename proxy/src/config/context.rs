@@ -13,7 +13,7 @@ use super::{
     scalar::{Number, Text},
 };
 use crate::model::{
-    CertificateIndex, TargetGroupIndex,
+    CertificateIndex, TargetGroupIndex, TrustStoreIndex,
     arn::Scope,
     attributes::{AttributeValues, Support},
     target_group::ProtocolVersion,
@@ -39,7 +39,7 @@ pub(super) struct Context<'a> {
     pub(super) base: &'a FilePath,
     pub(super) scope: Scope,
     pub(super) certificates: Vec<Option<String>>,
-    pub(super) trust_stores: Vec<String>,
+    pub(super) trust_stores: Vec<Option<String>>,
     pub(super) groups: Vec<KnownGroup>,
     /// Sockets wanted so far, with the paths of the settings that want them.
     pub(super) sockets: Vec<(SocketAddr, String)>,
@@ -138,6 +138,17 @@ impl Context<'_> {
             self.report.mistake(at, format!("no certificate \"{name}\" ({have})"));
         }
         found.map(CertificateIndex)
+    }
+
+    /// The trust store with this name.
+    pub(super) fn trust_store(&mut self, name: &str, at: &Path) -> Option<TrustStoreIndex> {
+        let known = &self.trust_stores;
+        let found = known.iter().position(|known| known.as_deref() == Some(name));
+        if found.is_none() {
+            let have = have(known.iter().flatten());
+            self.report.mistake(at, format!("no trust store \"{name}\" ({have})"));
+        }
+        found.map(TrustStoreIndex)
     }
 
     /// The target group with this name, for a listener of `load_balancer` that speaks `protocol`.

@@ -10,10 +10,11 @@ use std::{
 use super::{
     action::{self, Owner},
     condition,
-    context::{Context, have},
+    context::Context,
+    mutual_authentication,
     path::Path,
     protocol::Protocol,
-    raw::{List, RawListener, RawMutualAuthentication, RawRule},
+    raw::{List, RawListener, RawRule},
     scalar::Text,
     transform,
 };
@@ -58,10 +59,11 @@ pub(super) fn convert(
     if let (Some(address), Some(port)) = (address, port) {
         cx.claim(SocketAddr::new(address, port), &port_at);
     }
-    let tls = tls(raw.ssl_policy, raw.certificates, protocol, at, cx);
+    let mut tls = tls(raw.ssl_policy, raw.certificates, protocol, at, cx);
     alpn_policy(raw.alpn_policy, protocol, at, cx);
     if let Some(raw) = raw.mutual_authentication {
-        mutual_authentication(raw, protocol, &at.key("mutual_authentication"), cx);
+        let at = at.key("mutual_authentication");
+        mutual_authentication::convert(raw, protocol, tls.as_mut(), &at, cx);
     }
     let mut values = AttributeValues::new(Resource::Listener, load_balancer.kind);
     cx.attributes(raw.attributes, &at.key("attributes"), &mut values);
@@ -176,43 +178,6 @@ fn alpn_policy(raw: Option<Text>, protocol: Option<Protocol>, at: &Path, cx: &mu
     cx.one_of(&text, &at, "ALPN policy", POLICIES);
     if protocol.is_some_and(|protocol| protocol != Protocol::Tls) {
         cx.report.mistake(&at, "is for TLS listeners of network load balancers only");
-    }
-}
-
-fn mutual_authentication(
-    raw: RawMutualAuthentication,
-    protocol: Option<Protocol>,
-    at: &Path,
-    cx: &mut Context<'_>,
-) {
-    const MODES: &[(&str, &str)] = &[("off", "off"), ("passthrough", "passthrough"), ("verify", "verify")];
-    const ON_OFF: &[(&str, ())] = &[("on", ()), ("off", ())];
-    let mode_at = at.key("mode");
-    let mode = cx.required(raw.mode, &mode_at).and_then(|text| cx.one_of(&text, &mode_at, "mode", MODES));
-    if let Some(Text(name)) = &raw.trust_store
-        && !cx.trust_stores.contains(name)
-    {
-        let have = have(cx.trust_stores.iter());
-        cx.report.mistake(&at.key("trust_store"), format!("no trust store \"{name}\" ({have})"));
-    }
-    let verify_only =
-        raw.ignore_client_certificate_expiry.is_some() || raw.advertise_trust_store_ca_names.is_some();
-    if let Some(Text(text)) = raw.advertise_trust_store_ca_names {
-        let at = at.key("advertise_trust_store_ca_names");
-        cx.one_of(&text, &at, "advertise_trust_store_ca_names", ON_OFF);
-    }
-    match mode {
-        Some("verify") if raw.trust_store.is_none() => cx.report.missing(&at.key("trust_store")),
-        Some("off" | "passthrough") if raw.trust_store.is_some() || verify_only => {
-            cx.report.mistake(at, "settings of the trust store are for the mode verify only");
-        }
-        _ => {}
-    }
-    if protocol.is_some_and(|protocol| protocol != Protocol::Https) {
-        cx.report.mistake(at, "is for HTTPS listeners only");
-    }
-    if mode.is_some_and(|mode| mode != "off") {
-        cx.report.not_yet(at, "mutual TLS");
     }
 }
 

@@ -6,6 +6,7 @@
 use super::{
     context::Context,
     listener::{self, LoadBalancerRef},
+    mutual_authentication,
     path::Path,
     raw::{RawAttributes, RawLoadBalancer},
     scalar::Text,
@@ -61,6 +62,7 @@ pub(super) fn convert(raw: RawLoadBalancer, at: &Path, cx: &mut Context<'_>) -> 
     }
     let groups = cx.groups_of(load_balancer.name);
     at_most(MOST_TARGET_GROUPS, groups, "target groups", &listeners_at, cx);
+    mutual_authentication::check_count(&listeners, &listeners_at, cx);
     let name = name?;
     Some(LoadBalancer {
         arn: cx.scope.load_balancer(kind, &name),

@@ -22,6 +22,7 @@ mod error;
 mod health_check;
 mod listener;
 mod load_balancer;
+mod mutual_authentication;
 mod path;
 mod protocol;
 mod raw;

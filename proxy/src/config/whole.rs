@@ -23,6 +23,10 @@ use crate::model::{
 
 /// Digits of an account id.
 const ACCOUNT_ID_DIGITS: usize = 12;
+/// Trust stores of an account.
+const MOST_TRUST_STORES: usize = 20;
+/// Revocation lists of a trust store.
+const MOST_REVOCATION_LISTS: usize = 30;
 /// Longest name of a region or certificate.
 const LONGEST_NAME: usize = 64;
 
@@ -148,21 +152,35 @@ fn trust_stores(raw: List<RawTrustStore>, cx: &mut Context<'_>) -> Vec<TrustStor
     let mut stores = Vec::new();
     let at = Path::root().key("trust_stores");
     let mut names = HashMap::new();
-    for (index, raw) in raw.unwrap_or_default().into_iter().enumerate() {
+    let raw = raw.unwrap_or_default();
+    if raw.len() > MOST_TRUST_STORES {
+        let message =
+            format!("an account can have up to {MOST_TRUST_STORES} trust stores, not {}", raw.len());
+        cx.report.mistake(&at, message);
+    }
+    for (index, raw) in raw.into_iter().enumerate() {
         let at = at.index(index);
         let Some(raw) = raw else {
             cx.report.missing(&at);
+            cx.trust_stores.push(None);
             continue;
         };
         let name = cx.name(raw.name, &at.key("name"), "Trust store");
         unique(name.clone(), &at.key("name"), &mut names, cx);
-        cx.trust_stores.extend(name.clone());
+        cx.trust_stores.push(name.clone());
         let bundle = cx.file(raw.ca_certificates_bundle, &at.key("ca_certificates_bundle"));
-        let mut revocation_lists = Vec::new();
-        for (index, file) in raw.revocation_lists.unwrap_or_default().into_iter().enumerate() {
-            revocation_lists.extend(cx.file(file, &at.key("revocation_lists").index(index)));
+        let lists_at = at.key("revocation_lists");
+        let lists = raw.revocation_lists.unwrap_or_default();
+        if lists.len() > MOST_REVOCATION_LISTS {
+            let count = lists.len();
+            let message =
+                format!("a trust store can have up to {MOST_REVOCATION_LISTS} revocation lists, not {count}");
+            cx.report.mistake(&lists_at, message);
         }
-        cx.report.not_yet(&at, "trust stores");
+        let mut revocation_lists = Vec::new();
+        for (index, file) in lists.into_iter().enumerate() {
+            revocation_lists.extend(cx.file(file, &lists_at.index(index)));
+        }
         if let (Some(name), Some(ca_certificates_bundle)) = (name, bundle) {
             let arn = cx.scope.trust_store(&name);
             stores.push(TrustStore { name, arn, ca_certificates_bundle, revocation_lists });

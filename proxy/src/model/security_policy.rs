@@ -4,8 +4,11 @@
 //! policies for your Network Load Balancer". The TLS library serves TLS 1.2 and
 //! 1.3 with authenticated ciphers and forward secrecy only; each policy says
 //! what ELB serves beyond that. Of the hybrid groups of the PQ policies,
-//! `SecP384r1MLKEM1024` is not offered. The RFC 9151 (CNSA) policies are not
-//! listed: what they demand of certificates cannot be held to here.
+//! `SecP384r1MLKEM1024` is not offered.
+//!
+//! The RFC 9151 (CNSA 1.0) policies: ELB's page lists their ciphers, not their
+//! groups and signature schemes. The strict ones are held to what the RFC allows
+//! of both, the INTEROP ones prefer it.
 
 /// The policy of a listener that names none, as in the API and the CLI.
 pub const DEFAULT: &str = "ELBSecurityPolicy-2016-08";
@@ -21,7 +24,18 @@ pub struct SecurityPolicy {
     pub post_quantum: bool,
     /// Whether only FIPS-approved algorithms are offered. The implementation is not a validated module.
     pub fips: bool,
+    /// How far RFC 9151 is followed; `None` for policies without it in their name.
+    pub rfc9151: Option<Rfc9151>,
     left_out: &'static [&'static [&'static str]],
+}
+
+/// How a policy follows RFC 9151, the TLS profile of the CNSA 1.0 suite.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rfc9151 {
+    /// Nothing else is agreed on: AES-256, P-384, signatures with SHA-384 by P-384 or RSA keys of 3072 bits and more.
+    Strict,
+    /// The same is preferred, but AES-128 and P-256 are served too.
+    Interop,
 }
 
 /// Protocol versions that a policy serves here.
@@ -105,7 +119,7 @@ impl SecurityPolicy {
         versions: Versions,
         left_out: &'static [&'static [&'static str]],
     ) -> Self {
-        Self { name, versions, post_quantum: false, fips: false, left_out }
+        Self { name, versions, post_quantum: false, fips: false, rfc9151: None, left_out }
     }
 
     const fn pq(self) -> Self {
@@ -114,6 +128,11 @@ impl SecurityPolicy {
 
     const fn fips(self) -> Self {
         Self { fips: true, ..self }
+    }
+
+    /// All RFC 9151 policies are FIPS policies.
+    const fn rfc9151(self, how: Rfc9151) -> Self {
+        Self { fips: true, rfc9151: Some(how), ..self }
     }
 }
 
@@ -140,6 +159,7 @@ const EXT2: &[&[&str]] = &[ECDHE_SHA2, ECDHE_SHA1, RSA_SHA2, RSA_SHA1];
 const EXT2_FROM_1_1: &[&[&str]] = &[TLS_1_1, ECDHE_SHA2, ECDHE_SHA1, RSA_SHA2, RSA_SHA1];
 const EXT2_FROM_1_0: &[&[&str]] = &[TLS_1_0, ECDHE_SHA2, ECDHE_SHA1, RSA_SHA2, RSA_SHA1];
 const EXT2_AND_TRIPLE_DES: &[&[&str]] = &[TLS_1_0, ECDHE_SHA2, ECDHE_SHA1, RSA_SHA2, RSA_SHA1, TRIPLE_DES];
+const RSA_AES256_GCM: &[&[&str]] = &[&["AES256-GCM-SHA384"]];
 const FS_FROM_1_1: &[&[&str]] = &[TLS_1_1, ECDHE_SHA2, ECDHE_SHA1];
 const FS_FROM_1_0: &[&[&str]] = &[TLS_1_0, ECDHE_SHA2, ECDHE_SHA1];
 
@@ -187,6 +207,24 @@ const POLICIES: &[SecurityPolicy] = &[
     SecurityPolicy::new("ELBSecurityPolicy-TLS13-1-0-FIPS-PQ-2025-09", Tls12AndTls13, EXT2_FROM_1_0)
         .fips()
         .pq(),
+    SecurityPolicy::new("ELBSecurityPolicy-TLS13-1-3-RFC9151-FIPS-2023-07", Tls13, NOTHING)
+        .rfc9151(Rfc9151::Strict),
+    SecurityPolicy::new("ELBSecurityPolicy-TLS13-1-2-RFC9151-FIPS-2023-07", Tls12AndTls13, NOTHING)
+        .rfc9151(Rfc9151::Strict),
+    SecurityPolicy::new(
+        "ELBSecurityPolicy-TLS13-1-2-Ext0-RFC9151-FIPS-2023-07",
+        Tls12AndTls13,
+        RSA_AES256_GCM,
+    )
+    .rfc9151(Rfc9151::Strict),
+    SecurityPolicy::new("ELBSecurityPolicy-TLS13-1-2-RFC9151-INTEROP1-FIPS-2023-07", Tls12AndTls13, NOTHING)
+        .rfc9151(Rfc9151::Interop),
+    SecurityPolicy::new("ELBSecurityPolicy-TLS13-1-2-RFC9151-INTEROP2-FIPS-2023-07", Tls12AndTls13, SHA2)
+        .rfc9151(Rfc9151::Interop),
+    SecurityPolicy::new("ELBSecurityPolicy-TLS13-1-2-RFC9151-INTEROP3-FIPS-2023-07", Tls12AndTls13, EXT0)
+        .rfc9151(Rfc9151::Interop),
+    SecurityPolicy::new("ELBSecurityPolicy-TLS13-1-2-RFC9151-INTEROP4-FIPS-2023-07", Tls12AndTls13, EXT2)
+        .rfc9151(Rfc9151::Interop),
     SecurityPolicy::new("ELBSecurityPolicy-FS-1-2-Res-2020-10", Tls12, NOTHING),
     SecurityPolicy::new("ELBSecurityPolicy-FS-1-2-Res-2019-08", Tls12, SHA2),
     SecurityPolicy::new("ELBSecurityPolicy-FS-1-2-2019-08", Tls12, EXT0),
@@ -210,6 +248,8 @@ mod tests {
         assert_eq!((left_versions.len(), ciphers.len()), left_out);
         assert_eq!(policy.post_quantum, name.contains("-PQ-"));
         assert_eq!(policy.fips, name.contains("-FIPS-"));
+        assert_eq!(policy.rfc9151.is_some(), name.contains("-RFC9151-"));
+        assert_eq!(policy.rfc9151 == Some(Rfc9151::Interop), name.contains("-INTEROP"));
         let is_exact = left_out == (0, 0) && !policy.fips;
         assert_eq!(policy.left_out_warning().is_none(), is_exact);
     }
@@ -239,6 +279,10 @@ mod tests {
         check("FS-2018-06", Tls12, (2, 8));
         check("TLS13-1-2-Ext0-FIPS-PQ-2025-09", Tls12AndTls13, (0, 8));
         check("TLS13-1-3-FIPS-2023-04", Tls13, (0, 0));
+        check("TLS13-1-2-RFC9151-FIPS-2023-07", Tls12AndTls13, (0, 0));
+        check("TLS13-1-2-Ext0-RFC9151-FIPS-2023-07", Tls12AndTls13, (0, 1));
+        check("TLS13-1-2-RFC9151-INTEROP1-FIPS-2023-07", Tls12AndTls13, (0, 0));
+        check("TLS13-1-2-RFC9151-INTEROP4-FIPS-2023-07", Tls12AndTls13, (0, 14));
     }
 
     #[track_caller]

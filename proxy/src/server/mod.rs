@@ -7,6 +7,7 @@
 
 pub mod prepare;
 mod snapshot;
+mod watch;
 
 use std::{
     error::Error,
@@ -17,6 +18,7 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
+use parking_lot::Mutex;
 use rustls::server::ProducesTickets;
 use tokio::{net::TcpListener, time::Instant};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -24,10 +26,12 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use self::{
     prepare::{PrepareError, Prepared, prepare},
     snapshot::Sinks,
+    watch::Fingerprints,
 };
 use crate::{
     admin::{self, AdminState, Phase, Readiness},
     alb::state::Shared,
+    config::Loaded,
     listener::{BindError, Listeners, PortSharing},
     metrics::Metrics,
     model::Model,
@@ -113,6 +117,10 @@ pub struct Server {
     listeners: Listeners,
     sinks: Sinks,
     admin: Option<SocketAddr>,
+    /// The configuration in force, without its warnings.
+    in_force: Mutex<Option<Loaded>>,
+    /// The files of the TLS side, as they looked before they were read last.
+    tls_files: Mutex<Fingerprints>,
     /// Health checks, the admin API and the sweeper: what outlives the last request.
     background: TaskTracker,
     stopped: CancellationToken,
@@ -151,6 +159,8 @@ impl Server {
             sinks: Sinks::default(),
             admin: prepared.model.admin.bind,
             readiness: Arc::new(Readiness::new()),
+            in_force: Mutex::new(None),
+            tls_files: Mutex::new(Fingerprints::default()),
             options,
             tickets,
             metrics,
@@ -173,13 +183,48 @@ impl Server {
 
     /// Reads the configuration again and makes it the one in force, or changes nothing.
     pub fn reload(&self) {
-        let reloaded = prepare(&self.options.config, &self.tickets)
-            .map_err(ReloadError::from)
-            .and_then(|prepared| self.apply(prepared));
+        let what = self.options.config.display().to_string();
+        self.take(&what, || prepare(&self.options.config, &self.tickets));
+    }
+
+    /// Completes when a certificate, private key, trust store or revocation list in use was replaced or
+    /// written to, and lay still for a second.
+    ///
+    /// # Cancel safety
+    ///
+    /// Nothing is lost by dropping the future, but the second is counted anew.
+    pub async fn tls_files_changed(&self) {
+        let mut before = self.tls_files.lock().again();
+        loop {
+            tokio::time::sleep(watch::INTERVAL).await;
+            let seen = self.tls_files.lock().clone();
+            let now = seen.again();
+            if now != seen && now == before {
+                return;
+            }
+            before = now;
+        }
+    }
+
+    /// Reads the files of the TLS side again and makes them the ones in force, or changes nothing. The
+    /// configuration file is not looked at.
+    pub fn reload_tls_files(&self) {
+        let Some(loaded) = self.in_force.lock().clone() else {
+            return;
+        };
+        self.take("certificates and trust stores", || prepare::read(loaded, &self.tickets));
+    }
+
+    /// Makes what `prepare` reads the configuration in force, or says why that cannot be.
+    fn take(&self, what: &str, prepare: impl FnOnce() -> Result<Prepared, PrepareError>) {
+        // A file that is broken is not tried again before it changes again.
+        let tls_files = self.tls_files.lock().again();
+        *self.tls_files.lock() = tls_files;
+        let reloaded = prepare().map_err(ReloadError::from).and_then(|prepared| self.apply(prepared));
         match reloaded {
             Ok(()) => {
                 self.metrics.process().config_reloads.inc();
-                tracing::info!(config = %self.options.config.display(), "configuration reloaded");
+                tracing::info!(config = what, "configuration reloaded");
             }
             Err(error) => {
                 self.metrics.process().config_reload_failures.inc();
@@ -210,6 +255,9 @@ impl Server {
             self.shared.stickiness_keys.store(Arc::new(keys));
         }
         self.listeners.apply(bound, states);
+        *self.tls_files.lock() = prepared.tls_files;
+        *self.in_force.lock() =
+            Some(Loaded { model: prepared.model, warnings: Vec::new(), places: prepared.places });
         Ok(())
     }
 

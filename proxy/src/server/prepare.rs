@@ -1,19 +1,25 @@
-//! Reading what a configuration names: certificates, keys. All of it is read
-//! and checked before any socket opens or anything running is changed.
+//! Reading what a configuration names: certificates, trust stores, keys. All of
+//! it is read and checked before any socket opens or anything running is changed.
 
 use std::{path::Path, sync::Arc};
 
 use rustls::server::ProducesTickets;
 
-use super::chain;
+use super::{chain, watch::Fingerprints};
 use crate::{
-    config::{self, ConfigErrors, Mistake, Places},
-    model::{CertificateIndex, ListenerProtocol, LoadBalancer, Model, TargetGroup, TargetGroupProtocol},
+    config::{self, ConfigErrors, Loaded, Mistake, Places},
+    model::{
+        CertificateIndex, ListenerProtocol, LoadBalancer, Model, TargetGroup, TargetGroupProtocol,
+        TrustStoreIndex,
+        listener::{ListenerTls, MutualAuthentication},
+    },
     stickiness::seal::Keys,
     tls::{
-        accept::{Http2, TlsListener},
+        accept::{Http2, TlsListener, TlsSettings},
         certificates::LoadedCertificate,
+        client_verifier::{ClientAuthentication, Verification},
         target::TargetTls,
+        trust_store::LoadedTrustStore,
     },
 };
 
@@ -48,6 +54,10 @@ pub struct Prepared {
     pub model: Model,
     /// The file's name, as it stands in messages.
     pub file: String,
+    /// Where its settings stand, for mistakes in files that change later.
+    pub places: Places,
+    /// What the files of the TLS side looked like before they were read.
+    pub tls_files: Fingerprints,
     /// What is accepted but probably not meant.
     pub warnings: Vec<Mistake>,
     /// TLS side of each listener, by load balancer and listener; `None` in clear text.
@@ -64,22 +74,32 @@ pub struct Prepared {
 ///
 /// Everything that is wrong with it.
 pub fn prepare(path: &Path, tickets: &Arc<dyn ProducesTickets>) -> Result<Prepared, PrepareError> {
-    let loaded = config::load(path, &|name| std::env::var(name).ok())?;
-    let model = loaded.model;
+    read(config::load(path, &|name| std::env::var(name).ok())?, tickets)
+}
+
+/// Reads what a configuration names.
+///
+/// # Errors
+///
+/// Everything that is wrong with it.
+pub fn read(loaded: Loaded, tickets: &Arc<dyn ProducesTickets>) -> Result<Prepared, PrepareError> {
+    let Loaded { model, warnings, places } = loaded;
+    let tls_files = Fingerprints::of(&model);
     let mut mistakes = Vec::new();
-    let certificates = certificates(&model, &loaded.places, &mut mistakes);
-    let keys = stickiness_keys(&model, &loaded.places, &mut mistakes);
+    let certificates = certificates(&model, &places, &mut mistakes);
+    let trust_stores = trust_stores(&model, &places, &mut mistakes);
+    let keys = stickiness_keys(&model, &places, &mut mistakes);
     if !mistakes.is_empty() {
-        return Err(ConfigErrors::new(loaded.places.file(), mistakes).into());
+        return Err(ConfigErrors::new(places.file(), mistakes).into());
     }
     let tls = model
         .load_balancers
         .iter()
-        .map(|load_balancer| tls_listeners(load_balancer, &certificates, tickets))
+        .map(|load_balancer| tls_listeners(load_balancer, &certificates, &trust_stores, tickets))
         .collect::<Result<_, _>>()?;
     let target_tls = model.target_groups.iter().map(target_tls).collect::<Result<_, _>>()?;
-    let file = loaded.places.file().to_owned();
-    Ok(Prepared { model, file, warnings: loaded.warnings, tls, target_tls, keys })
+    let file = places.file().to_owned();
+    Ok(Prepared { model, file, places, tls_files, warnings, tls, target_tls, keys })
 }
 
 fn certificates(model: &Model, places: &Places, mistakes: &mut Vec<Mistake>) -> Vec<Arc<LoadedCertificate>> {
@@ -90,6 +110,20 @@ fn certificates(model: &Model, places: &Places, mistakes: &mut Vec<Mistake>) -> 
             Ok(certificate) => loaded.push(Arc::new(certificate)),
             Err(error) => {
                 let path = format!("certificates[{index}].{}", error.setting(certificate));
+                mistakes.push(places.mistake(path, chain(&error)));
+            }
+        }
+    }
+    loaded
+}
+
+fn trust_stores(model: &Model, places: &Places, mistakes: &mut Vec<Mistake>) -> Vec<Arc<LoadedTrustStore>> {
+    let mut loaded = Vec::with_capacity(model.trust_stores.len());
+    for (index, store) in model.trust_stores.iter().enumerate() {
+        match LoadedTrustStore::read(store) {
+            Ok(store) => loaded.push(Arc::new(store)),
+            Err(error) => {
+                let path = format!("trust_stores[{index}].{}", error.setting(store));
                 mistakes.push(places.mistake(path, chain(&error)));
             }
         }
@@ -110,6 +144,7 @@ fn stickiness_keys(model: &Model, places: &Places, mistakes: &mut Vec<Mistake>) 
 fn tls_listeners(
     load_balancer: &LoadBalancer,
     certificates: &[Arc<LoadedCertificate>],
+    trust_stores: &[Arc<LoadedTrustStore>],
     tickets: &Arc<dyn ProducesTickets>,
 ) -> Result<Vec<Option<Arc<TlsListener>>>, PrepareError> {
     let mut listeners = Vec::with_capacity(load_balancer.listeners.len());
@@ -126,7 +161,18 @@ fn tls_listeners(
             listeners.push(None);
             continue;
         };
-        let built = TlsListener::try_new(tls.policy, Arc::clone(default), others, tickets, http2);
+        let Some(client_authentication) = client_authentication(tls, trust_stores) else {
+            listeners.push(None);
+            continue;
+        };
+        let built = TlsListener::try_new(TlsSettings {
+            policy: tls.policy,
+            default: Arc::clone(default),
+            others: others.to_vec(),
+            client_authentication,
+            tickets,
+            http2,
+        });
         let built = built
             .map_err(|source| PrepareError::Policy { load_balancer: load_balancer.name.clone(), source })?;
         listeners.push(Some(Arc::new(built)));
@@ -142,6 +188,26 @@ fn target_tls(group: &TargetGroup) -> Result<Option<TargetTls>, PrepareError> {
     let made =
         made.map_err(|source| PrepareError::TargetPolicy { target_group: group.name.clone(), source })?;
     Ok(Some(made))
+}
+
+/// What `mutual_authentication` asks of clients; `None` if the trust store is not there, which the model rules out.
+fn client_authentication(
+    tls: &ListenerTls,
+    trust_stores: &[Arc<LoadedTrustStore>],
+) -> Option<ClientAuthentication> {
+    Some(match tls.mutual_authentication {
+        MutualAuthentication::Off => ClientAuthentication::Off,
+        MutualAuthentication::Passthrough => ClientAuthentication::Passthrough,
+        MutualAuthentication::Verify {
+            trust_store: TrustStoreIndex(index),
+            ignore_client_certificate_expiry,
+            advertise_trust_store_ca_names,
+        } => ClientAuthentication::Verify(Verification {
+            trust_store: Arc::clone(trust_stores.get(index)?),
+            ignore_expiry: ignore_client_certificate_expiry,
+            advertise_ca_names: advertise_trust_store_ca_names,
+        }),
+    })
 }
 
 /// A maker of session tickets that any listener can use and that outlives reloads.

@@ -2,13 +2,20 @@
 
 use std::{io, sync::Arc, time::Duration};
 
-use rustls::{HandshakeKind, ServerConfig, server::ProducesTickets};
+use rustls::{
+    HandshakeKind, InvalidMessage, ServerConfig,
+    server::{NoServerSessionStorage, ProducesTickets, WebPkiClientVerifier},
+};
 use tokio::net::TcpStream;
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
 use super::{
     certificates::{CertificateStore, LoadedCertificate},
+    client_certificate::ClientCertificate,
+    client_verifier::{ClientAuthentication, ClientVerifier},
+    negotiation::{self, Notes},
     policy,
+    verify_status::VerifyStatus,
 };
 use crate::model::SecurityPolicy;
 
@@ -19,6 +26,23 @@ pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 pub struct TlsListener {
     acceptor: TlsAcceptor,
     certificates: Arc<CertificateStore>,
+}
+
+/// What makes the TLS side of a listener.
+#[derive(Debug)]
+pub struct TlsSettings<'a> {
+    /// `ssl_policy`.
+    pub policy: &'a SecurityPolicy,
+    /// The certificate for clients without a matching SNI.
+    pub default: Arc<LoadedCertificate>,
+    /// The certificates that are chosen by SNI only.
+    pub others: Vec<Arc<LoadedCertificate>>,
+    /// `mutual_authentication`.
+    pub client_authentication: ClientAuthentication,
+    /// Makes session tickets that outlive reloads.
+    pub tickets: &'a Arc<dyn ProducesTickets>,
+    /// Whether `h2` is offered.
+    pub http2: Http2,
 }
 
 impl std::fmt::Debug for TlsListener {
@@ -40,6 +64,8 @@ pub struct TlsInfo {
     pub chosen_certificate: Option<Box<str>>,
     /// Whether ALPN chose HTTP/2.
     pub http2: bool,
+    /// The client's certificate, if the listener asked for one and the client had one.
+    pub client_certificate: Option<Arc<ClientCertificate>>,
 }
 
 /// Why a handshake came to nothing.
@@ -50,31 +76,82 @@ pub enum HandshakeError {
     TimedOut,
     /// The client spoke no TLS, or nothing that the policy allows.
     #[error("TLS handshake failed")]
-    Failed(#[source] io::Error),
+    Failed {
+        /// What the TLS library said.
+        source: io::Error,
+        /// Why, in the words of the connection log.
+        status: VerifyStatus,
+        /// The client's certificate, if one came that could be read.
+        client_certificate: Option<Arc<ClientCertificate>>,
+    },
+}
+
+impl HandshakeError {
+    /// `tls_verify_status` of the connection log.
+    #[must_use]
+    pub const fn verify_status(&self) -> VerifyStatus {
+        match self {
+            Self::TimedOut => VerifyStatus::UnmappedConnectionError,
+            Self::Failed { status, .. } => *status,
+        }
+    }
+
+    /// The client's certificate, if one came that could be read.
+    #[must_use]
+    pub const fn client_certificate(&self) -> Option<&Arc<ClientCertificate>> {
+        match self {
+            Self::TimedOut => None,
+            Self::Failed { client_certificate, .. } => client_certificate.as_ref(),
+        }
+    }
+
+    fn failed(source: io::Error, notes: &Notes) -> Self {
+        let status = notes.refused.take().unwrap_or_else(|| status_of(&source));
+        Self::Failed { source, status, client_certificate: notes.client_certificate.take() }
+    }
+}
+
+/// What a failure means that came before the client's certificate was looked at.
+fn status_of(error: &io::Error) -> VerifyStatus {
+    match error.get_ref().and_then(|error| error.downcast_ref::<rustls::Error>()) {
+        Some(rustls::Error::InvalidMessage(
+            InvalidMessage::CertificatePayloadTooLarge | InvalidMessage::HandshakePayloadTooLarge,
+        )) => VerifyStatus::ClientCertMaxSizeExceeded,
+        _ => VerifyStatus::UnmappedConnectionError,
+    }
 }
 
 impl TlsListener {
-    /// Settings for a listener with `policy`, `default` certificate and `others` by SNI.
+    /// The TLS side of a listener.
     ///
-    /// `tickets` makes session tickets that outlive reloads; `http2` offers `h2` by ALPN.
+    /// Sessions are resumed by tickets and, in TLS 1.2, by session ids, but never with mutual TLS. 0-RTT
+    /// data are not taken.
     ///
     /// # Errors
     ///
     /// When the cryptography library refuses the policy's combination of versions and suites.
-    pub fn try_new(
-        policy: &SecurityPolicy,
-        default: Arc<LoadedCertificate>,
-        others: &[Arc<LoadedCertificate>],
-        tickets: &Arc<dyn ProducesTickets>,
-        http2: Http2,
-    ) -> Result<Self, rustls::Error> {
-        let certificates = Arc::new(CertificateStore::new(default, others));
+    pub fn try_new(settings: TlsSettings<'_>) -> Result<Self, rustls::Error> {
+        let TlsSettings { policy, default, others, client_authentication, tickets, http2 } = settings;
+        let others: Vec<_> = others.iter().map(|certificate| certificate.under(policy)).collect();
+        let certificates = Arc::new(CertificateStore::new(default.under(policy), &others));
+        let client_verifier = ClientVerifier::new(client_authentication, policy);
+        let is_mutual = client_verifier.is_some();
+        let client_verifier = match client_verifier {
+            Some(verifier) => Arc::new(verifier) as _,
+            None => WebPkiClientVerifier::no_client_auth(),
+        };
         let mut config = ServerConfig::builder_with_provider(Arc::new(policy::crypto_provider(policy)))
             .with_protocol_versions(policy::protocol_versions(policy))?
-            .with_no_client_auth()
+            .with_client_cert_verifier(client_verifier)
             .with_cert_resolver(Arc::clone(&certificates) as _);
         config.ignore_client_order = true;
-        config.ticketer = Arc::clone(tickets);
+        if is_mutual {
+            // The ticketer of the builder makes none and takes none.
+            config.session_storage = Arc::new(NoServerSessionStorage {});
+            config.send_tls13_tickets = 0;
+        } else {
+            config.ticketer = Arc::clone(tickets);
+        }
         config.alpn_protocols = match http2 {
             Http2::Offered => vec![b"h2".to_vec(), b"http/1.1".to_vec()],
             Http2::Off => vec![b"http/1.1".to_vec()],
@@ -96,29 +173,27 @@ impl TlsListener {
         tcp: TcpStream,
         limit: Duration,
     ) -> Result<(Box<TlsStream<TcpStream>>, TlsInfo), HandshakeError> {
-        let handshake = tokio::time::timeout(limit, self.acceptor.accept(tcp));
-        let stream = match handshake.await {
+        let handshake = negotiation::noting(self.acceptor.accept(tcp));
+        let (stream, notes) = match tokio::time::timeout(limit, handshake).await {
             Err(_) => return Err(HandshakeError::TimedOut),
-            Ok(Err(error)) => return Err(HandshakeError::Failed(error)),
-            Ok(Ok(stream)) => stream,
+            Ok((Err(error), notes)) => return Err(HandshakeError::failed(error, &notes)),
+            Ok((Ok(stream), notes)) => (stream, notes),
         };
-        let info = self.describe(stream.get_ref().1);
+        let info = describe(stream.get_ref().1, &notes);
         Ok((Box::new(stream), info))
     }
+}
 
-    fn describe(&self, connection: &rustls::ServerConnection) -> TlsInfo {
-        let server_name = connection.server_name();
-        let resumed = connection.handshake_kind() == Some(HandshakeKind::Resumed);
-        let shown = || Box::from(self.certificates.choose(server_name).arn.as_str());
-        TlsInfo {
-            protocol: connection.protocol_version().map_or("-", policy::protocol_name),
-            cipher: connection
-                .negotiated_cipher_suite()
-                .map_or("-", |suite| policy::openssl_name(suite.suite())),
-            server_name: server_name.map(Box::from),
-            chosen_certificate: (!resumed).then(shown),
-            http2: connection.alpn_protocol() == Some(b"h2"),
-        }
+fn describe(connection: &rustls::ServerConnection, notes: &Notes) -> TlsInfo {
+    let resumed = connection.handshake_kind() == Some(HandshakeKind::Resumed);
+    let shown = notes.certificate.take().filter(|_| !resumed);
+    TlsInfo {
+        protocol: connection.protocol_version().map_or("-", policy::protocol_name),
+        cipher: connection.negotiated_cipher_suite().map_or("-", |suite| policy::openssl_name(suite.suite())),
+        server_name: connection.server_name().map(Box::from),
+        chosen_certificate: shown.map(|certificate| Box::from(certificate.arn.as_str())),
+        http2: connection.alpn_protocol() == Some(b"h2"),
+        client_certificate: notes.client_certificate.take(),
     }
 }
 

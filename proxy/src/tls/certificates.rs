@@ -1,8 +1,11 @@
 //! Server certificates and the choice between them by SNI.
 //!
 //! ELB page: "SSL certificates for your Application Load Balancer". A host
-//! name that several certificates carry is served by the first of the
-//! listener's list; no match, or no SNI, by the default certificate.
+//! name that several certificates carry, exactly or by a wildcard, is served by
+//! the best one that the client can use (see [`certificate_choice`]). No match,
+//! none that the client can use, or no SNI: the default certificate. The default
+//! certificate counts among those that match, as if it were in the certificate
+//! list too, which is how ELB's console makes a listener.
 
 use std::{
     collections::HashMap,
@@ -12,14 +15,20 @@ use std::{
 };
 
 use rustls::{
+    SignatureScheme,
     crypto::CryptoProvider,
     pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
     server::{ClientHello, ResolvesServerCert},
     sign::CertifiedKey,
+    time_provider::{DefaultTimeProvider, TimeProvider},
 };
-use x509_parser::{extensions::GeneralName, prelude::FromDer};
+use x509_parser::{certificate::X509Certificate, extensions::GeneralName};
 
-use crate::model::Certificate;
+use super::{
+    certificate_choice::{self, Qualities},
+    negotiation, policy,
+};
+use crate::model::{Certificate, SecurityPolicy};
 
 /// Why a certificate could not be loaded. Every variant is the operator's to mend.
 #[derive(Debug, thiserror::Error)]
@@ -50,6 +59,17 @@ pub enum CertificateError {
         /// The file.
         path: PathBuf,
     },
+    /// The certificate's key is of a kind that ELB takes no certificates with.
+    #[error(
+        "certificate \"{name}\": the key of {} is neither RSA nor ECDSA; ELB takes no others, Ed25519 included",
+        path.display()
+    )]
+    UnsupportedKey {
+        /// The certificate's name in the configuration.
+        name: String,
+        /// The file.
+        path: PathBuf,
+    },
     /// Certificate and key are not a pair.
     #[error(
         "certificate \"{name}\": the private key {} does not fit the certificate {}",
@@ -73,7 +93,7 @@ impl CertificateError {
         match self {
             Self::Read { path, .. } if *path == certificate.private_key => "private_key",
             Self::NoPrivateKey { .. } | Self::KeyMismatch { .. } => "private_key",
-            Self::Read { .. } | Self::NoCertificate { .. } => "certificate",
+            Self::Read { .. } | Self::NoCertificate { .. } | Self::UnsupportedKey { .. } => "certificate",
         }
     }
 }
@@ -87,6 +107,8 @@ pub struct LoadedCertificate {
     pub key: Arc<CertifiedKey>,
     /// DNS names and addresses it is valid for, lower case.
     pub names: Vec<String>,
+    /// What decides between certificates with the same name.
+    pub qualities: Qualities,
 }
 
 impl LoadedCertificate {
@@ -100,10 +122,12 @@ impl LoadedCertificate {
         let chain_pem = read(name, chain_path)?;
         let chain: Vec<CertificateDer<'static>> =
             CertificateDer::pem_slice_iter(&chain_pem).collect::<Result<_, _>>().unwrap_or_default();
-        let names = chain.first().and_then(|leaf| names_of(leaf));
-        let Some(names) = names else {
+        let leaf = chain.first().and_then(certificate_choice::parse);
+        let Some((names, qualities)) = leaf.map(|leaf| (names_of(&leaf), Qualities::of(&leaf))) else {
             return Err(CertificateError::NoCertificate { name: name.clone(), path: chain_path.clone() });
         };
+        let qualities = qualities
+            .map_err(|_| CertificateError::UnsupportedKey { name: name.clone(), path: chain_path.clone() })?;
         let no_key = || CertificateError::NoPrivateKey { name: name.clone(), path: key_path.clone() };
         let key = PrivateKeyDer::from_pem_slice(&read(name, key_path)?).map_err(|_| no_key())?;
         let key = provider.key_provider.load_private_key(key).map_err(|_| no_key())?;
@@ -118,7 +142,18 @@ impl LoadedCertificate {
                 });
             }
         }
-        Ok(Self { arn: certificate.arn.clone(), key: Arc::new(key), names })
+        Ok(Self { arn: certificate.arn.clone(), key: Arc::new(key), names, qualities })
+    }
+
+    /// The certificate as listeners with `policy` may use it.
+    #[must_use]
+    pub fn under(self: &Arc<Self>, policy: &SecurityPolicy) -> Arc<Self> {
+        let key = policy::restricted_key(policy, &self.key);
+        if Arc::ptr_eq(&key, &self.key) {
+            return Arc::clone(self);
+        }
+        let Self { arn, names, qualities, .. } = self.as_ref();
+        Arc::new(Self { arn: arn.clone(), key, names: names.clone(), qualities: *qualities })
     }
 }
 
@@ -131,8 +166,7 @@ fn read(name: &str, path: &Path) -> Result<Vec<u8>, CertificateError> {
 }
 
 /// Subject alternative names, or the common name where there are none.
-fn names_of(leaf: &CertificateDer<'_>) -> Option<Vec<String>> {
-    let (_, leaf) = x509_parser::certificate::X509Certificate::from_der(leaf).ok()?;
+fn names_of(leaf: &X509Certificate<'_>) -> Vec<String> {
     let alternatives = leaf.subject_alternative_name().ok().flatten();
     let mut names: Vec<String> = alternatives
         .iter()
@@ -146,7 +180,7 @@ fn names_of(leaf: &CertificateDer<'_>) -> Option<Vec<String>> {
         let common_names = leaf.subject().iter_common_name();
         names.extend(common_names.filter_map(|name| name.as_str().ok()).map(str::to_ascii_lowercase));
     }
-    Some(names)
+    names
 }
 
 /// The certificates of one listener.
@@ -154,39 +188,55 @@ fn names_of(leaf: &CertificateDer<'_>) -> Option<Vec<String>> {
 pub struct CertificateStore {
     /// The first is the default. Never empty.
     default: Arc<LoadedCertificate>,
-    /// By exact name, or by the part after `*.` for wildcards.
-    exact: HashMap<String, Arc<LoadedCertificate>>,
-    wildcard: HashMap<String, Arc<LoadedCertificate>>,
+    /// By exact name, or by the part after `*.` for wildcards; each in the order of the listener's list.
+    exact: HashMap<String, Vec<Arc<LoadedCertificate>>>,
+    wildcard: HashMap<String, Vec<Arc<LoadedCertificate>>>,
+    /// Whether a certificate has expired when it is chosen.
+    clock: Arc<dyn TimeProvider>,
 }
 
 impl CertificateStore {
     /// A store with `default` for clients without a matching SNI, and `others` chosen by SNI.
     #[must_use]
     pub fn new(default: Arc<LoadedCertificate>, others: &[Arc<LoadedCertificate>]) -> Self {
-        let mut exact = HashMap::new();
-        let mut wildcard = HashMap::new();
+        let mut exact: HashMap<String, Vec<_>> = HashMap::new();
+        let mut wildcard: HashMap<String, Vec<_>> = HashMap::new();
         for certificate in std::iter::once(&default).chain(others) {
             for name in &certificate.names {
                 let (map, key) = match name.strip_prefix("*.") {
                     Some(parent) => (&mut wildcard, parent),
                     None => (&mut exact, name.as_str()),
                 };
-                map.entry(key.to_owned()).or_insert_with(|| Arc::clone(certificate));
+                map.entry(key.to_owned()).or_default().push(Arc::clone(certificate));
             }
         }
-        Self { default, exact, wildcard }
+        Self { default, exact, wildcard, clock: Arc::new(DefaultTimeProvider) }
     }
 
-    /// The certificate for a client that asks for `server_name`.
+    /// The certificate for a client that asks for `server_name` and takes signatures by `offered`.
+    ///
+    /// `now` is in seconds since 1970.
     #[must_use]
-    pub fn choose(&self, server_name: Option<&str>) -> &Arc<LoadedCertificate> {
+    pub fn choose(
+        &self,
+        server_name: Option<&str>,
+        offered: &[SignatureScheme],
+        now: i64,
+    ) -> &Arc<LoadedCertificate> {
         let Some(name) = server_name else {
             return &self.default;
         };
-        // rustls hands names over in lower case already.
-        self.exact
-            .get(name)
-            .or_else(|| name.split_once('.').and_then(|(_, parent)| self.wildcard.get(parent)))
+        let parent = name.split_once('.').map(|(_, parent)| parent);
+        let exact = self.exact.get(name);
+        let wildcard = parent.and_then(|parent| self.wildcard.get(parent));
+        let matching = exact.into_iter().chain(wildcard).flatten();
+        matching
+            .filter(|certificate| certificate.key.key.choose_scheme(offered).is_some())
+            .reduce(
+                |best, other| {
+                    if other.qualities.rank(now) > best.qualities.rank(now) { other } else { best }
+                },
+            )
             .unwrap_or(&self.default)
     }
 }
@@ -194,7 +244,10 @@ impl CertificateStore {
 impl ResolvesServerCert for CertificateStore {
     fn resolve(&self, client_hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
         let name = client_hello.server_name().map(str::to_ascii_lowercase);
-        Some(Arc::clone(&self.choose(name.as_deref()).key))
+        let now = self.clock.current_time().map_or(0, |now| now.as_secs().cast_signed());
+        let chosen = self.choose(name.as_deref(), client_hello.signature_schemes(), now);
+        negotiation::note_certificate(chosen);
+        Some(Arc::clone(&chosen.key))
     }
 }
 
@@ -227,7 +280,8 @@ mod tests {
             load("default", &["example.com"]),
             &[load("wild", &["*.example.com"]), load("exact", &["api.example.com"])],
         );
-        let chosen = |name| store.choose(name).arn.as_str();
+        let offered = [SignatureScheme::ECDSA_NISTP256_SHA256];
+        let chosen = |name| store.choose(name, &offered, 0).arn.as_str();
         assert_eq!(chosen(None), "arn:default");
         assert_eq!(chosen(Some("example.com")), "arn:default");
         assert_eq!(chosen(Some("www.example.com")), "arn:wild");

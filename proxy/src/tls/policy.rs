@@ -4,16 +4,24 @@
 //! ELB page: "Security policies for your Application Load Balancer". AWS has no
 //! TLS 1.2 policy with `ChaCha20`, so that suite is served in TLS 1.3 only.
 
+use std::sync::Arc;
+
 use rustls::{
-    CipherSuite, ProtocolVersion, SupportedCipherSuite, SupportedProtocolVersion,
+    CipherSuite, ProtocolVersion, SignatureAlgorithm, SignatureScheme, SupportedCipherSuite,
+    SupportedProtocolVersion,
     crypto::{
         CryptoProvider, SupportedKxGroup,
         aws_lc_rs::{self, cipher_suite, kx_group},
     },
+    pki_types::SubjectPublicKeyInfoDer,
+    sign::{CertifiedKey, Signer, SigningKey},
     version,
 };
 
-use crate::model::{SecurityPolicy, security_policy::Versions};
+use crate::model::{
+    SecurityPolicy,
+    security_policy::{Rfc9151, Versions},
+};
 
 /// Cryptography as the policy allows it, the server's favourites first.
 ///
@@ -65,7 +73,47 @@ pub const fn protocol_name(version: ProtocolVersion) -> &'static str {
     }
 }
 
+/// Signature schemes that RFC 9151 sections 5.2 and 6.3 allow.
+pub const RFC9151_SCHEMES: [SignatureScheme; 3] = [
+    SignatureScheme::ECDSA_NISTP384_SHA384,
+    SignatureScheme::RSA_PSS_SHA384,
+    SignatureScheme::RSA_PKCS1_SHA384,
+];
+
+/// `key` as the policy lets it be used: under a strict RFC 9151 policy it signs with [`RFC9151_SCHEMES`] only.
+#[must_use]
+pub fn restricted_key(policy: &SecurityPolicy, key: &Arc<CertifiedKey>) -> Arc<CertifiedKey> {
+    if policy.rfc9151 != Some(Rfc9151::Strict) {
+        return Arc::clone(key);
+    }
+    let restricted = Rfc9151Key(Arc::clone(&key.key));
+    Arc::new(CertifiedKey { key: Arc::new(restricted), ..CertifiedKey::clone(key) })
+}
+
+/// A key that signs with [`RFC9151_SCHEMES`] only.
+#[derive(Debug)]
+struct Rfc9151Key(Arc<dyn SigningKey>);
+
+impl SigningKey for Rfc9151Key {
+    fn choose_scheme(&self, offered: &[SignatureScheme]) -> Option<Box<dyn Signer>> {
+        let allowed: Vec<SignatureScheme> =
+            offered.iter().copied().filter(|scheme| RFC9151_SCHEMES.contains(scheme)).collect();
+        self.0.choose_scheme(&allowed)
+    }
+
+    fn public_key(&self) -> Option<SubjectPublicKeyInfoDer<'_>> {
+        self.0.public_key()
+    }
+
+    fn algorithm(&self) -> SignatureAlgorithm {
+        self.0.algorithm()
+    }
+}
+
 fn cipher_suites(policy: &SecurityPolicy) -> Vec<SupportedCipherSuite> {
+    if let Some(how) = policy.rfc9151 {
+        return rfc9151_suites(policy.versions, how);
+    }
     let mut suites = Vec::with_capacity(7);
     if policy.versions.tls13() {
         suites.extend([cipher_suite::TLS13_AES_128_GCM_SHA256, cipher_suite::TLS13_AES_256_GCM_SHA384]);
@@ -84,7 +132,33 @@ fn cipher_suites(policy: &SecurityPolicy) -> Vec<SupportedCipherSuite> {
     suites
 }
 
+/// AES-256 comes first in these policies.
+fn rfc9151_suites(versions: Versions, how: Rfc9151) -> Vec<SupportedCipherSuite> {
+    let mut suites = vec![cipher_suite::TLS13_AES_256_GCM_SHA384];
+    if how == Rfc9151::Interop {
+        suites.push(cipher_suite::TLS13_AES_128_GCM_SHA256);
+    }
+    if versions.tls12() {
+        suites.extend([
+            cipher_suite::TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384,
+            cipher_suite::TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,
+        ]);
+        if how == Rfc9151::Interop {
+            suites.extend([
+                cipher_suite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,
+                cipher_suite::TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
+            ]);
+        }
+    }
+    suites
+}
+
 fn key_exchange_groups(policy: &SecurityPolicy) -> Vec<&'static dyn SupportedKxGroup> {
+    match policy.rfc9151 {
+        Some(Rfc9151::Strict) => return vec![kx_group::SECP384R1],
+        Some(Rfc9151::Interop) => return vec![kx_group::SECP384R1, kx_group::SECP256R1],
+        None => {}
+    }
     let mut groups = Vec::with_capacity(5);
     if policy.post_quantum {
         groups.extend([kx_group::X25519MLKEM768, kx_group::SECP256R1MLKEM768]);
@@ -149,6 +223,25 @@ mod tests {
     fn a_fips_policy_goes_without_chacha20_and_x25519() {
         let groups = [NamedGroup::secp256r1, NamedGroup::secp384r1];
         check("TLS13-1-3-FIPS-2023-04", &TLS13[..2], &groups, &["TLSv1.3"]);
+    }
+
+    #[test]
+    fn rfc_9151_policies_prefer_aes_256_and_p_384() {
+        let strict =
+            ["TLS_AES_256_GCM_SHA384", "ECDHE-ECDSA-AES256-GCM-SHA384", "ECDHE-RSA-AES256-GCM-SHA384"];
+        let both = ["TLSv1.3", "TLSv1.2"];
+        check("TLS13-1-2-RFC9151-FIPS-2023-07", &strict, &[NamedGroup::secp384r1], &both);
+        check("TLS13-1-3-RFC9151-FIPS-2023-07", &strict[..1], &[NamedGroup::secp384r1], &["TLSv1.3"]);
+        let interop = [
+            "TLS_AES_256_GCM_SHA384",
+            "TLS_AES_128_GCM_SHA256",
+            "ECDHE-ECDSA-AES256-GCM-SHA384",
+            "ECDHE-RSA-AES256-GCM-SHA384",
+            "ECDHE-ECDSA-AES128-GCM-SHA256",
+            "ECDHE-RSA-AES128-GCM-SHA256",
+        ];
+        let groups = [NamedGroup::secp384r1, NamedGroup::secp256r1];
+        check("TLS13-1-2-RFC9151-INTEROP4-FIPS-2023-07", &interop, &groups, &both);
     }
 
     #[test]

@@ -6,10 +6,8 @@ use std::{net::SocketAddr, sync::Arc};
 use anyhow::{Context as _, Result};
 use rcgen::{CertificateParams, DnType, KeyPair, date_time_ymd};
 use rustls::{
-    HandshakeKind, ProtocolVersion, ServerConfig, SupportedProtocolVersion,
-    crypto::aws_lc_rs,
-    pki_types::PrivateKeyDer,
-    server::Acceptor,
+    HandshakeKind, ProtocolVersion, ServerConfig, SupportedProtocolVersion, crypto::aws_lc_rs,
+    pki_types::PrivateKeyDer, server::Acceptor,
 };
 use tokio::{
     io::copy_bidirectional,
