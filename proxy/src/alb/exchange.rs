@@ -210,7 +210,7 @@ impl Exchange<'_> {
 
     /// Sends a response made by the load balancer.
     async fn respond(&mut self, response: ElbResponse, connection: Connection) -> Outcome {
-        let ElbResponse { mut head, body } = response;
+        let ElbResponse { mut head, body } = self.context.state.response_headers.applied(response);
         let status = head.status.as_u16();
         if self.context.elb_status.is_none() {
             self.context.elb_status = Some(status);

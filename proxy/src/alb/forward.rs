@@ -21,6 +21,7 @@ use super::{
     state::GroupState,
     stickiness::Sticky,
     target_stream::TargetStream,
+    tls_headers,
     transfer::{self, TargetSide, Upload},
     transforms, upgrade,
 };
@@ -117,6 +118,9 @@ fn request_head(
     if let Some(transformed) = &exchange.context.transformed {
         transforms::put(&mut head, transformed, settings).map_err(|_| Cause::TransformFailed)?;
     }
+    let context = &exchange.context;
+    tls_headers::set(&context.state.tls_headers, context.connection.tls.as_ref(), &mut head)
+        .map_err(|_| Cause::Internal)?;
     exchange.context.trace_id = Some(trace_id);
     Ok(head)
 }

@@ -124,6 +124,7 @@ async fn refuse(mut context: Context, refused: Refused) {
         && let Ok(response) = ElbResponse::error(cause)
     {
         let date = get_cached_date();
+        let response = context.state.response_headers.applied(response);
         let bytes = response.into_closing_bytes(date.to_str().unwrap_or_default());
         let answered = async {
             stream.write_all(&bytes).await?;

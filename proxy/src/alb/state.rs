@@ -6,13 +6,14 @@ use std::{sync::Arc, time::Duration};
 use arc_swap::ArcSwap;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::request::HeaderSettings;
+use super::{request::HeaderSettings, response_headers::ResponseHeaders};
 use crate::{
     access_log::Sink,
-    headers::{forwarded::ClientEntry, host::HostRule, raw_head::InvalidNames},
+    headers::{forwarded::ClientEntry, host::HostRule, raw_head::InvalidNames, tls::TlsHeaders},
     metrics::{LoadBalancerMetrics, TargetGroupMetrics},
     model::{
         Listener, ListenerProtocol, LoadBalancer, TargetGroup, TargetGroupIndex,
+        listener::MutualAuthentication,
         target_group::{ProtocolVersion, Stickiness, TargetGroupAttributes},
     },
     rules::RuleSet,
@@ -170,6 +171,10 @@ pub struct ListenerState {
     pub rules: RuleSet,
     /// How request headers are treated.
     pub headers: HeaderSettings,
+    /// What targets are told of the client's TLS.
+    pub tls_headers: TlsHeaders,
+    /// How response headers are changed.
+    pub response_headers: ResponseHeaders,
     /// All target groups, by [`TargetGroupIndex`].
     pub groups: Arc<[Arc<GroupState>]>,
     /// TLS settings of an HTTPS listener.
@@ -191,6 +196,8 @@ impl ListenerState {
     ) -> Self {
         let attributes = &model.attributes;
         let port = listener.bind.port();
+        let mutual_authentication =
+            listener.tls.as_ref().map_or(MutualAuthentication::Off, |tls| tls.mutual_authentication);
         let client_entry =
             if attributes.xff_client_port { ClientEntry::AddressAndPort } else { ClientEntry::Address };
         Self {
@@ -211,6 +218,12 @@ impl ListenerState {
                 desync_mitigation_mode: attributes.desync_mitigation_mode,
                 dns_name: model.dns_name.as_str().into(),
             },
+            tls_headers: TlsHeaders::new(
+                attributes.x_amzn_tls_headers,
+                mutual_authentication,
+                &listener.attributes.header_names,
+            ),
+            response_headers: ResponseHeaders::new(&listener.attributes),
             groups,
             tls,
             handshake_timeout: scale.apply(crate::tls::accept::HANDSHAKE_TIMEOUT),

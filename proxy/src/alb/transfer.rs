@@ -199,8 +199,10 @@ async fn send_head(
 ) -> Result<(), Cause> {
     let received = target.resp_header().ok_or(Cause::BadResponse)?;
     let version = exchange.request().version;
-    let head = response::for_client(received, RequestKind::Ordinary, version, cookies.into_iter().flatten())
-        .map_err(|_| Cause::BadResponse)?;
+    let mut head =
+        response::for_client(received, RequestKind::Ordinary, version, cookies.into_iter().flatten())
+            .map_err(|_| Cause::BadResponse)?;
+    exchange.context.state.response_headers.insert(&mut head);
     // Before HTTP/1.1 a body without a length ends with the connection.
     let is_unframed =
         version < http::Version::HTTP_11 && !head.headers.contains_key(http::header::CONTENT_LENGTH);

@@ -65,8 +65,9 @@ pub async fn upgrade(
     }
     let version = exchange.request().version;
     let cookies = cookies.into_iter().flatten();
-    let head = response::for_client(received, RequestKind::WebSocketUpgrade, version, cookies)
+    let mut head = response::for_client(received, RequestKind::WebSocketUpgrade, version, cookies)
         .map_err(|_| Cause::BadResponse)?;
+    exchange.context.state.response_headers.insert(&mut head);
     exchange.context.elb_status = Some(101);
     exchange.context.responding = Some(Instant::now());
     let sent = exchange.within(async move |session: &mut Session| session.write_response_header(head).await);

@@ -6,6 +6,7 @@ mod mistakes;
 mod not_yet;
 mod routing;
 mod target_groups;
+mod tls;
 
 use std::{path::Path, sync::LazyLock};
 

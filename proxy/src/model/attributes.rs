@@ -82,7 +82,11 @@ pub enum ValueType {
     Text(usize),
     /// A cookie name of at most 128 characters that does not start with a name the load balancer uses.
     CookieName,
-    /// An HTTP header name of at most so many characters.
+    /// A value of a response header, of at most so many bytes; may be empty.
+    HeaderValue(usize),
+    /// A value of X-Frame-Options, of at most so many bytes; may be empty.
+    FrameOptions(usize),
+    /// An HTTP header name of at most so many characters; empty for the default.
     HeaderName(usize),
 }
 

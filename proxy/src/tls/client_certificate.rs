@@ -37,8 +37,10 @@ pub struct ClientCertificate {
     pub serial_number: HeaderValue,
     /// `NotBefore=…;NotAfter=…`, in UTC.
     pub validity: HeaderValue,
-    /// URL-encoded PEM: of the leaf alone, or of the whole chain.
+    /// URL-encoded PEM, of as much as `scope` says.
     pub pem: HeaderValue,
+    /// The mode it was accepted in: a certificate that only passed through must never be taken for one that was verified.
+    pub scope: PemScope,
 }
 
 /// How much of the chain becomes [`ClientCertificate::pem`].
@@ -72,6 +74,7 @@ impl ClientCertificate {
             serial_number: HeaderValue::try_from(serial_number(&parsed)).ok()?,
             validity: HeaderValue::try_from(validity(&parsed)).ok()?,
             pem: HeaderValue::try_from(pem).ok()?,
+            scope,
         })
     }
 }

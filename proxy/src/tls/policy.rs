@@ -247,7 +247,7 @@ mod tests {
     #[test]
     fn rustls_accepts_every_policy() {
         for policy in SecurityPolicy::all() {
-            let provider = std::sync::Arc::new(crypto_provider(policy));
+            let provider = Arc::new(crypto_provider(policy));
             let built = rustls::ServerConfig::builder_with_provider(provider)
                 .with_protocol_versions(protocol_versions(policy));
             assert!(built.is_ok(), "{}", policy.name);

@@ -66,21 +66,6 @@ default_actions:
 
 #[test]
 fn listener_and_load_balancer_settings() {
-    let secure = |settings: &str| {
-        https_listener(&format!(
-            "certificates: [main]\n{settings}\ndefault_actions: [{{ forward: {{ target_group: web }} }}]"
-        ))
-    };
-    check(&secure("mutual_authentication: { mode: 'off' }"), &[]);
-    let passthrough = secure("mutual_authentication: { mode: passthrough }");
-    refused(&passthrough, &format!("{LISTENER}.mutual_authentication"), "mutual TLS");
-    let key = "routing.http.response.server.enabled";
-    check(&secure(&format!("attributes: {{ {key}: true }}")), &[]);
-    refused(
-        &secure(&format!("attributes: {{ {key}: false }}")),
-        &format!("{LISTENER}.attributes.{key}"),
-        &format!("'{key}' with the value 'false'"),
-    );
     let gateway = load_balancer_attributes("idle_timeout.timeout_seconds: 60")
         .replace("name: edge\n", "name: edge\n    type: gateway\n");
     refused(&gateway, "load_balancers[0].type", "load balancers of type gateway");
@@ -108,22 +93,6 @@ fn target_group_settings() {
         let settings = format!("protocol: HTTP\nattributes: {{ {key}: {value} }}");
         refused(&settings, &format!("attributes.{key}"), &format!("'{key}' with the value '{value}'"));
     }
-}
-
-#[test]
-fn trust_stores_are_refused_with_what_uses_them() {
-    let yaml = https_listener(
-        "certificates: [main]
-mutual_authentication: { mode: verify, trust_store: staff, ignore_client_certificate_expiry: true, advertise_trust_store_ca_names: on }
-default_actions: [{ forward: { target_group: web } }]",
-    ) + "trust_stores: [{ name: staff, ca_certificates_bundle: cert.pem, revocation_lists: [key.pem] }]\n";
-    check(
-        &yaml,
-        &[
-            "load_balancers[0].listeners[0].mutual_authentication: not supported yet: mutual TLS",
-            "trust_stores[0]: not supported yet: trust stores",
-        ],
-    );
 }
 
 #[test]

@@ -4,7 +4,7 @@ use super::{
     AppliesTo, Attribute,
     DefaultValue::Always,
     Resource, Support,
-    ValueType::{self, Boolean, HeaderName, Integer, OneOf, Text},
+    ValueType::{self, Boolean, FrameOptions, HeaderName, HeaderValue, Integer, OneOf},
 };
 
 /// Longest value of an inserted response header, in bytes.
@@ -24,14 +24,14 @@ const fn application(
         applies_to: AppliesTo::Application,
         value,
         default: Always(default),
-        support: Support::NotYet,
+        support: Support::Acts,
         doc,
     }
 }
 
 /// A response header that is inserted or overwritten.
 const fn inserted(key: &'static str, doc: &'static str) -> Attribute {
-    application(key, Text(LONGEST_HEADER_VALUE), "", doc)
+    application(key, HeaderValue(LONGEST_HEADER_VALUE), "", doc)
 }
 
 /// A request header that is sent under another name.
@@ -96,8 +96,10 @@ pub(super) const TABLE: &[Attribute] = &[
         "",
         "Value of X-Content-Type-Options in responses.",
     ),
-    inserted(
+    application(
         "routing.http.response.x_frame_options.header_value",
+        FrameOptions(LONGEST_HEADER_VALUE),
+        "",
         "Value of X-Frame-Options in responses: DENY, SAMEORIGIN or ALLOW-FROM with an origin.",
     ),
     renamed(

@@ -178,7 +178,7 @@ pub(super) const TABLE: &[Attribute] = &[
         Application,
         Boolean,
         Always("false"),
-        Support::NotYet,
+        Support::Acts,
         "Adds the headers x-amzn-tls-version and x-amzn-tls-cipher-suite.",
     ),
     row(

@@ -93,19 +93,25 @@ impl From<&AttributeValues> for ListenerAttributes {
             let value = HeaderValue::from_str(value).ok().filter(|value| !value.is_empty())?;
             Some((name.clone(), value))
         });
-        let name = |key: &str| values.text(&format!("routing.http.request.{key}.header_name")).to_owned();
+        // An empty value brings the default back.
+        let name = |key: &str| {
+            let given = values.given(&format!("routing.http.request.{key}.header_name"));
+            given.filter(|name| !name.is_empty()).map(str::to_owned)
+        };
+        let usual = RequestHeaderNames::default();
         Self {
             server_header: values.flag("routing.http.response.server.enabled"),
             inserted_headers: inserted.collect(),
             header_names: RequestHeaderNames {
-                mtls_serial_number: name("x_amzn_mtls_clientcert_serial_number"),
-                mtls_issuer: name("x_amzn_mtls_clientcert_issuer"),
-                mtls_subject: name("x_amzn_mtls_clientcert_subject"),
-                mtls_validity: name("x_amzn_mtls_clientcert_validity"),
-                mtls_leaf: name("x_amzn_mtls_clientcert_leaf"),
-                mtls_clientcert: name("x_amzn_mtls_clientcert"),
-                tls_version: name("x_amzn_tls_version"),
-                tls_cipher_suite: name("x_amzn_tls_cipher_suite"),
+                mtls_serial_number: name("x_amzn_mtls_clientcert_serial_number")
+                    .unwrap_or(usual.mtls_serial_number),
+                mtls_issuer: name("x_amzn_mtls_clientcert_issuer").unwrap_or(usual.mtls_issuer),
+                mtls_subject: name("x_amzn_mtls_clientcert_subject").unwrap_or(usual.mtls_subject),
+                mtls_validity: name("x_amzn_mtls_clientcert_validity").unwrap_or(usual.mtls_validity),
+                mtls_leaf: name("x_amzn_mtls_clientcert_leaf").unwrap_or(usual.mtls_leaf),
+                mtls_clientcert: name("x_amzn_mtls_clientcert").unwrap_or(usual.mtls_clientcert),
+                tls_version: name("x_amzn_tls_version").unwrap_or(usual.tls_version),
+                tls_cipher_suite: name("x_amzn_tls_cipher_suite").unwrap_or(usual.tls_cipher_suite),
             },
         }
     }

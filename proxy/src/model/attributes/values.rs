@@ -91,6 +91,10 @@ pub(super) fn check(attribute: &Attribute, value: &str) -> Result<(), AttributeE
         ValueType::OffOrInteger(..) if value == "off" => return Ok(()),
         ValueType::OffOrInteger(min, max) => return in_range(key, value, (min, max), " or 'off'"),
         ValueType::Text(longest) => text_rule(value, longest),
+        ValueType::HeaderValue(longest) => header_value_rule(value, longest),
+        ValueType::FrameOptions(longest) => {
+            frame_options_rule(value).or_else(|| header_value_rule(value, longest))
+        }
         ValueType::HeaderName(longest) => header_name_rule(value, longest),
         ValueType::CookieName => cookie_name_rule(value),
     };
@@ -127,9 +131,50 @@ fn text_rule(value: &str, longest: usize) -> Option<&'static str> {
     }
 }
 
+fn header_value_rule(value: &str, longest: usize) -> Option<&'static str> {
+    let allowed =
+        |byte: u8| byte.is_ascii_alphanumeric() || b"_ :;.,\\/'?!(){}[]@<>=-+*#&`|~^%".contains(&byte);
+    if value.len() > longest {
+        Some("must not have more than 1024 bytes")
+    } else if !value.bytes().all(allowed) {
+        Some("can only contain letters, digits and _ :;.,\\/'?!(){}[]@<>=-+*#&`|~^%")
+    } else {
+        None
+    }
+}
+
+fn frame_options_rule(value: &str) -> Option<&'static str> {
+    let is_origin =
+        |value: &str| value.strip_prefix("ALLOW-FROM ").is_some_and(|origin| !origin.trim().is_empty());
+    let allowed = matches!(value, "" | "DENY" | "SAMEORIGIN") || is_origin(value);
+    (!allowed).then_some("must be one of 'DENY, SAMEORIGIN, ALLOW-FROM' with an origin after the last")
+}
+
+/// Fields that the load balancer writes itself, or that frame a message: no other header takes their names.
+const RESERVED_NAMES: [&str; 15] = [
+    "connection",
+    "content-length",
+    "cookie",
+    "expect",
+    "host",
+    "keep-alive",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+    "x-amzn-trace-id",
+    "x-forwarded-for",
+    "x-forwarded-port",
+    "x-forwarded-proto",
+    "proxy-connection",
+];
+
 fn header_name_rule(value: &str, longest: usize) -> Option<&'static str> {
+    if RESERVED_NAMES.iter().any(|reserved| reserved.eq_ignore_ascii_case(value)) {
+        return Some("must not be a header that the load balancer itself sets or reads");
+    }
     let token = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
-    if value.is_empty() || value.len() > longest || !value.bytes().all(token) {
+    if value.len() > longest || !value.bytes().all(token) {
         Some("must be a header name of up to 40 letters, digits, hyphens and underscores")
     } else {
         None
