@@ -94,8 +94,9 @@ async fn serve(
             Ok((stream, info)) => (Transport::Tls(stream), Some(info)),
             Err(error) => {
                 state.load_balancer.metrics.client_tls_negotiation_error_count.inc();
+                let status = error.verify_status().as_str();
                 let error: &dyn std::error::Error = &error;
-                tracing::info!(%client, %local, error, "TLS negotiation failed");
+                tracing::info!(%client, %local, status, error, "TLS negotiation failed");
                 return;
             }
         },

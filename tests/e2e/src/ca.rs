@@ -61,11 +61,26 @@ impl Ca {
     /// # Errors
     /// When a DNS name is malformed or a file cannot be written.
     pub fn issue(&self, dir: &Path, name: &str, dns_names: &[&str]) -> Result<Certificate> {
+        self.issue_with(dir, name, dns_names, &KeyPair::generate()?, |_| {})
+    }
+
+    /// The same with a key of one's own and whatever `change` makes of the rest.
+    ///
+    /// # Errors
+    /// When a DNS name is malformed or a file cannot be written.
+    pub fn issue_with(
+        &self,
+        dir: &Path,
+        name: &str,
+        dns_names: &[&str],
+        key: &KeyPair,
+        change: impl FnOnce(&mut CertificateParams),
+    ) -> Result<Certificate> {
         let names: Vec<String> = dns_names.iter().map(ToString::to_string).collect();
         let mut params = CertificateParams::new(names)?;
         params.distinguished_name.push(DnType::CommonName, name);
-        let key = KeyPair::generate()?;
-        let leaf = params.signed_by(&key, &self.issuer)?;
+        change(&mut params);
+        let leaf = params.signed_by(key, &self.issuer)?;
         let certificate = dir.join(format!("{name}.pem"));
         let private_key = dir.join(format!("{name}-key.pem"));
         fs::write(&certificate, leaf.pem())?;

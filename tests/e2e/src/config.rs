@@ -39,6 +39,8 @@ pub struct Config {
     pub groups: Vec<Group>,
     /// Certificates that listeners name.
     pub certificates: Vec<Certificate>,
+    /// Trust stores that listeners name, as the file has them.
+    pub trust_stores: Vec<Value>,
     /// Files with stickiness keys.
     pub stickiness_keys: Vec<PathBuf>,
     /// `--time-scale`: all timers of the balancer are divided by it. Default 1.
@@ -64,6 +66,7 @@ impl Config {
             listeners: Vec::new(),
             groups: Vec::new(),
             certificates: Vec::new(),
+            trust_stores: Vec::new(),
             stickiness_keys: Vec::new(),
             time_scale: 1,
             drain: "5s".to_owned(),
@@ -168,6 +171,7 @@ impl Config {
         let keys: Vec<Value> = self.stickiness_keys.iter().map(|file| json!({ "file": file })).collect();
         json!({
             "certificates": certificates,
+            "trust_stores": self.trust_stores,
             "load_balancers": [{
                 "name": LOAD_BALANCER,
                 "type": "application",

@@ -11,6 +11,7 @@ pub mod albeit;
 pub mod backend;
 pub mod ca;
 pub mod client;
+pub mod client_certificate;
 pub mod config;
 pub mod h2_target;
 pub mod http2;

@@ -8,6 +8,7 @@ mod bad_input;
 mod bodies;
 #[cfg(test)]
 mod conditions;
+mod certificate_choice;
 #[cfg(test)]
 mod config_cli;
 #[cfg(test)]
@@ -31,7 +32,11 @@ mod limits;
 #[cfg(test)]
 mod metrics;
 #[cfg(test)]
+mod mtls;
+#[cfg(test)]
 mod reload;
+#[cfg(test)]
+mod response_headers;
 #[cfg(test)]
 mod rules;
 #[cfg(test)]
@@ -40,6 +45,10 @@ mod smuggling;
 mod stickiness;
 #[cfg(test)]
 mod timeouts;
+#[cfg(test)]
+mod tls_headers;
+#[cfg(test)]
+mod tls_policies;
 #[cfg(test)]
 mod tls_sni;
 #[cfg(test)]
