@@ -88,6 +88,9 @@ pub fn read(loaded: Loaded, tickets: &Arc<dyn ProducesTickets>) -> Result<Prepar
     let mut mistakes = Vec::new();
     let certificates = certificates(&model, &places, &mut mistakes);
     let trust_stores = trust_stores(&model, &places, &mut mistakes);
+    if mistakes.is_empty() {
+        misfits(&model, &certificates, &places, &mut mistakes);
+    }
     let keys = stickiness_keys(&model, &places, &mut mistakes);
     if !mistakes.is_empty() {
         return Err(ConfigErrors::new(places.file(), mistakes).into());
@@ -129,6 +132,28 @@ fn trust_stores(model: &Model, places: &Places, mistakes: &mut Vec<Mistake>) -> 
         }
     }
     loaded
+}
+
+/// Reports certificates that no client of their listener would ever accept, because the policy forbids their keys.
+fn misfits(
+    model: &Model,
+    certificates: &[Arc<LoadedCertificate>],
+    places: &Places,
+    mistakes: &mut Vec<Mistake>,
+) {
+    for (i, load_balancer) in model.load_balancers.iter().enumerate() {
+        for (j, listener) in load_balancer.listeners.iter().enumerate() {
+            let Some(tls) = &listener.tls else { continue };
+            for (k, &CertificateIndex(index)) in tls.certificates.iter().enumerate() {
+                if certificates.get(index).is_some_and(|certificate| !certificate.fits(tls.policy)) {
+                    let path = format!("load_balancers[{i}].listeners[{j}].certificates[{k}]");
+                    let message =
+                        format!("{} needs a P-384 key, or an RSA key of 3072 bits or more", tls.policy.name);
+                    mistakes.push(places.mistake(path, message));
+                }
+            }
+        }
+    }
 }
 
 /// The keys that the configuration names; `None` if it names none or one cannot be used.

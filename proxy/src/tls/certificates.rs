@@ -25,10 +25,10 @@ use rustls::{
 use x509_parser::{certificate::X509Certificate, extensions::GeneralName};
 
 use super::{
-    certificate_choice::{self, Qualities},
+    certificate_choice::{self, KeyAlgorithm, Qualities},
     negotiation, policy,
 };
-use crate::model::{Certificate, SecurityPolicy};
+use crate::model::{Certificate, SecurityPolicy, security_policy::Rfc9151};
 
 /// Why a certificate could not be loaded. Every variant is the operator's to mend.
 #[derive(Debug, thiserror::Error)]
@@ -143,6 +143,19 @@ impl LoadedCertificate {
             }
         }
         Ok(Self { arn: certificate.arn.clone(), key: Arc::new(key), names, qualities })
+    }
+
+    /// Whether the policy lets the certificate's key be used at all.
+    #[must_use]
+    pub fn fits(&self, policy: &SecurityPolicy) -> bool {
+        let Qualities { algorithm, key_bits, .. } = self.qualities;
+        match policy.rfc9151 {
+            Some(Rfc9151::Strict) => match algorithm {
+                KeyAlgorithm::Ecdsa => key_bits == 384,
+                KeyAlgorithm::Rsa => key_bits >= 3072,
+            },
+            Some(Rfc9151::Interop) | None => true,
+        }
     }
 
     /// The certificate as listeners with `policy` may use it.

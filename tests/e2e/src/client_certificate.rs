@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
 use rcgen::{
-    BasicConstraints, CertificateParams, CertificateRevocationListParams, DnType, IsCa, Issuer, KeyIdMethod,
-    KeyPair, KeyUsagePurpose, RevokedCertParams, SerialNumber, date_time_ymd,
+    BasicConstraints, CertificateParams, CertificateRevocationListParams, DistinguishedName, DnType, IsCa,
+    Issuer, KeyIdMethod, KeyPair, KeyUsagePurpose, RevokedCertParams, SerialNumber, date_time_ymd,
 };
 use rustls::{
     ClientConfig, DigitallySignedStruct, SignatureScheme, SupportedProtocolVersion,
@@ -14,7 +14,7 @@ use rustls::{
         ResolvesClientCert,
         danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
     },
-    crypto::aws_lc_rs,
+    crypto::{CryptoProvider, aws_lc_rs},
     pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime},
     sign::CertifiedKey,
 };
@@ -44,6 +44,7 @@ pub struct ClientCertificate {
 
 fn ca_params(name: &str) -> CertificateParams {
     let mut params = CertificateParams::default();
+    params.distinguished_name = DistinguishedName::new();
     params.distinguished_name.push(DnType::OrganizationName, "Staff");
     params.distinguished_name.push(DnType::CommonName, name);
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -190,8 +191,20 @@ pub fn taking_anything(
     schemes: &[SignatureScheme],
     versions: &[&'static SupportedProtocolVersion],
 ) -> Result<Arc<ClientConfig>> {
+    taking_anything_with(aws_lc_rs::default_provider(), schemes, versions)
+}
+
+/// The same with cryptography of one's own.
+///
+/// # Errors
+/// When the versions do not fit the cryptography.
+pub fn taking_anything_with(
+    provider: CryptoProvider,
+    schemes: &[SignatureScheme],
+    versions: &[&'static SupportedProtocolVersion],
+) -> Result<Arc<ClientConfig>> {
     let verifier = Arc::new(TakingAnything(schemes.to_vec()));
-    let config = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+    let config = ClientConfig::builder_with_provider(Arc::new(provider))
         .with_protocol_versions(versions)?
         .dangerous()
         .with_custom_certificate_verifier(verifier)
