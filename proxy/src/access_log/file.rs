@@ -1,13 +1,17 @@
-//! The present access log file: its name, its interval, its reopening.
+//! Log files: their names, their intervals, and the two ways to write them.
 //!
-//! ELB page: "Access log files". Key layout below the bucket:
-//! `AWSLogs/ACCOUNT/elasticloadbalancing/REGION/yyyy/mm/dd/ACCOUNT_elasticloadbalancing_REGION_app.NAME.ID_yyyymmddThhmmZ_NODEIP_RANDOM.log`.
-//! The time in the name is the end of the interval, in UTC. Five-minute
-//! intervals are wall-clock facts and not scaled. Files are plain text.
+//! ELB pages: "Access log files", "Connection log files", "Health check log
+//! files". Key layout below the bucket:
+//! `AWSLogs/ACCOUNT/elasticloadbalancing/REGION/yyyy/mm/dd/[conn_log_|health_check_log_]ACCOUNT_elasticloadbalancing_REGION_app.NAME.ID_yyyymmddThhmmZ_NODEIP_RANDOM.log.gz`.
+//! The time in the name is the end of the interval, in UTC. As ELB does when a
+//! log is enabled, a test file shows that the bucket can be written:
+//! `AWSLogs/ACCOUNT/ELBAccessLogTestFile`.
+
+mod gzip;
+mod plain;
 
 use std::{
-    fs::{self, OpenOptions},
-    io::{self, Write as _},
+    fs, io,
     net::IpAddr,
     path::{Path, PathBuf},
     time::{Duration, SystemTime, UNIX_EPOCH},
@@ -15,16 +19,18 @@ use std::{
 
 use time::OffsetDateTime;
 
-use crate::model::arn::Scope;
+use super::LogKind;
+use crate::model::{arn::Scope, load_balancer::LogFiles};
 
-/// A new file begins this often.
-const INTERVAL: Duration = Duration::from_secs(5 * 60);
+/// Keeps a scaled interval from becoming a busy loop.
+const SHORTEST_INTERVAL: Duration = Duration::from_millis(100);
 
 /// The parts of a file's path that stay the same.
 #[derive(Debug)]
 pub(super) struct Naming {
     /// The directory above `AWSLogs`.
     pub(super) root: PathBuf,
+    pub(super) log: LogKind,
     pub(super) scope: Scope,
     /// `app/NAME/ID`.
     pub(super) load_balancer: String,
@@ -32,100 +38,159 @@ pub(super) struct Naming {
 }
 
 impl Naming {
+    fn account(&self) -> PathBuf {
+        self.root.join("AWSLogs").join(&self.scope.account_id)
+    }
+
     /// The path of the file whose interval ends at `end`.
-    pub(super) fn path(&self, end: SystemTime, random: u64) -> PathBuf {
+    fn path(&self, end: SystemTime, random: u64, extension: &str) -> PathBuf {
         let Scope { account_id, region } = &self.scope;
         let end = OffsetDateTime::from(end);
         let (year, month, day) = (end.year(), u8::from(end.month()), end.day());
-        let directory =
-            format!("AWSLogs/{account_id}/elasticloadbalancing/{region}/{year:04}/{month:02}/{day:02}");
+        let directory = format!("elasticloadbalancing/{region}/{year:04}/{month:02}/{day:02}");
         let load_balancer = self.load_balancer.replace('/', ".");
         let (hour, minute) = (end.hour(), end.minute());
         // A colon is not allowed in file names everywhere.
         let node = self.node.to_string().replace(':', "-");
+        let (prefix, random) = (self.log.prefix(), random_string(random));
         let name = format!(
-            "{account_id}_elasticloadbalancing_{region}_{load_balancer}_\
-             {year:04}{month:02}{day:02}T{hour:02}{minute:02}Z_{node}_{random:08x}.log"
+            "{prefix}{account_id}_elasticloadbalancing_{region}_{load_balancer}_\
+             {year:04}{month:02}{day:02}T{hour:02}{minute:02}Z_{node}_{random}.{extension}"
         );
-        self.root.join(directory).join(name)
+        self.account().join(directory).join(name)
+    }
+
+    /// Writes the file that shows that the bucket can be written.
+    pub(super) fn write_test_file(&self, now: SystemTime) -> io::Result<()> {
+        let log = self.log.camel_case();
+        let account = self.account();
+        let name = self.load_balancer.split('/').nth(1).unwrap_or_default();
+        let now = OffsetDateTime::from(now).replace_nanosecond(0).unwrap_or(OffsetDateTime::UNIX_EPOCH);
+        let now = now.format(&time::format_description::well_known::Rfc3339).unwrap_or_default();
+        fs::create_dir_all(&account)?;
+        fs::write(
+            account.join(format!("ELB{log}TestFile")),
+            format!("Enable {log} for ELB: {name} at {now}\n"),
+        )
     }
 }
 
-/// Appends lines to the file of the interval that `now` lies in.
-#[derive(Debug)]
-pub(super) struct File {
-    naming: Naming,
-    random: fn() -> u64,
-    interval: Option<Interval>,
+/// Eight digits and lower case letters, as ELB has them.
+fn random_string(mut random: u64) -> String {
+    let mut text = String::with_capacity(8);
+    for _ in 0..8 {
+        let digit = u32::try_from(random % 36).unwrap_or(0);
+        text.push(char::from_digit(digit, 36).unwrap_or('0'));
+        random /= 36;
+    }
+    text
 }
 
-/// One interval's file.
+/// What decides when a file ends and what it is called.
 #[derive(Debug)]
-struct Interval {
-    path: PathBuf,
-    end: SystemTime,
-    /// Length of the lines written whole.
-    length: u64,
-    /// `None` before the first write and after a failed one.
-    handle: Option<fs::File>,
+pub(super) struct Intervals {
+    pub(super) naming: Naming,
+    /// A new file begins this often.
+    pub(super) length: Duration,
+    /// Source of the random part of file names.
+    pub(super) random: fn() -> u64,
+}
+
+impl Intervals {
+    /// The end of the interval `now` lies in; ends lie on whole multiples of it since 1970.
+    fn end(&self, now: SystemTime) -> SystemTime {
+        let since_epoch = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
+        let length = self.length.max(SHORTEST_INTERVAL).as_nanos();
+        let end = since_epoch.checked_div(length).unwrap_or(0).saturating_add(1).saturating_mul(length);
+        UNIX_EPOCH + Duration::from_nanos(u64::try_from(end).unwrap_or(u64::MAX))
+    }
+
+    /// End and path of the file for a line that is written `now`.
+    fn next(&self, now: SystemTime, extension: &str) -> (SystemTime, PathBuf) {
+        let end = self.end(now);
+        (end, self.naming.path(end, (self.random)(), extension))
+    }
+}
+
+/// Lines that could not be written, and why.
+#[derive(Debug)]
+pub(super) struct Lost {
+    pub(super) error: io::Error,
+    pub(super) lines: u64,
+}
+
+/// Lines of one interval after another.
+#[derive(Debug)]
+pub(super) enum File {
+    /// `elb`.
+    Gzip(gzip::File),
+    /// `plain`.
+    Plain(plain::File),
 }
 
 impl File {
-    pub(super) const fn new(naming: Naming, random: fn() -> u64) -> Self {
-        Self { naming, random, interval: None }
+    pub(super) const fn new(files: LogFiles, intervals: Intervals) -> Self {
+        match files {
+            LogFiles::Elb => Self::Gzip(gzip::File::new(intervals)),
+            LogFiles::Plain => Self::Plain(plain::File::new(intervals)),
+        }
     }
 
-    /// Appends whole lines. A finished interval begins a new file; a file that was removed is made
-    /// again; after a failed write the file is opened anew and the torn line cut off.
-    pub(super) fn write(&mut self, now: SystemTime, lines: &[u8]) -> io::Result<()> {
-        let naming = &self.naming;
-        let random = self.random;
-        let interval = match &mut self.interval {
-            Some(interval) if now < interval.end => interval,
-            finished => finished.insert(Interval::new(naming, interval_end(now), random())),
-        };
-        interval.write(lines)
+    pub(super) const fn naming(&self) -> &Naming {
+        match self {
+            Self::Gzip(file) => file.naming(),
+            Self::Plain(file) => file.naming(),
+        }
+    }
+
+    /// Appends whole lines to the file of the interval that `now` lies in.
+    pub(super) fn write(&mut self, now: SystemTime, bytes: &[u8], lines: u64) -> Result<(), Lost> {
+        match self {
+            Self::Gzip(file) => file.write(now, bytes, lines),
+            Self::Plain(file) => file.write(now, bytes).map_err(|error| Lost { error, lines }),
+        }
+    }
+
+    /// When the file must be finished although no line comes; `None` if there is nothing to finish.
+    pub(super) fn deadline(&self) -> Option<SystemTime> {
+        match self {
+            Self::Gzip(file) => file.deadline(),
+            Self::Plain(_) => None,
+        }
+    }
+
+    /// Finishes a file whose interval is over.
+    pub(super) fn handle_time(&mut self, now: SystemTime) -> Result<(), Lost> {
+        match self {
+            Self::Gzip(file) => file.handle_time(now),
+            Self::Plain(_) => Ok(()),
+        }
+    }
+
+    /// Finishes the file: no more lines will come.
+    pub(super) fn finish(&mut self) -> Result<(), Lost> {
+        match self {
+            Self::Gzip(file) => file.finish(),
+            Self::Plain(_) => Ok(()),
+        }
     }
 }
 
-impl Interval {
-    fn new(naming: &Naming, end: SystemTime, random: u64) -> Self {
-        let path = naming.path(end, random & 0xffff_ffff);
-        Self { path, end, length: 0, handle: None }
+/// Opens `path` for appending after its first `length` bytes, and cuts off what is behind them.
+///
+/// Says how many of them there are.
+fn open(path: &Path, length: u64) -> io::Result<(fs::File, u64)> {
+    if let Some(directory) = path.parent() {
+        fs::create_dir_all(directory)?;
     }
-
-    fn write(&mut self, lines: &[u8]) -> io::Result<()> {
-        let mut handle = match self.handle.take().filter(|_| is_there(&self.path)) {
-            Some(handle) => handle,
-            None => self.open()?,
-        };
-        handle.write_all(lines)?;
-        self.length += u64::try_from(lines.len()).unwrap_or(u64::MAX);
-        self.handle = Some(handle);
-        Ok(())
-    }
-
-    fn open(&mut self) -> io::Result<fs::File> {
-        if let Some(directory) = self.path.parent() {
-            fs::create_dir_all(directory)?;
-        }
-        let handle = OpenOptions::new().append(true).create(true).open(&self.path)?;
-        self.length = self.length.min(handle.metadata()?.len());
-        handle.set_len(self.length)?;
-        Ok(handle)
-    }
+    let handle = fs::OpenOptions::new().append(true).create(true).open(path)?;
+    let length = length.min(handle.metadata()?.len());
+    handle.set_len(length)?;
+    Ok((handle, length))
 }
 
 fn is_there(path: &Path) -> bool {
     fs::symlink_metadata(path).is_ok()
-}
-
-/// The end of the interval `now` lies in; ends lie on whole multiples of it since 1970.
-fn interval_end(now: SystemTime) -> SystemTime {
-    let since_epoch = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-    let interval = INTERVAL.as_secs();
-    let begun = since_epoch.checked_div(interval).unwrap_or(0);
-    UNIX_EPOCH + Duration::from_secs(begun.saturating_add(1).saturating_mul(interval))
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@
 //! until its line is made.
 
 use std::{
+    fmt,
     net::{IpAddr, SocketAddr},
     time::{Duration, SystemTime},
 };
@@ -302,6 +303,12 @@ impl Classification {
     }
 }
 
-/// `conn_trace_id`: `TID_` and sixteen hex digits, drawn once per client connection.
+/// `conn_trace_id`: `TID_` and 32 hex digits, drawn once per client connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct ConnTraceId(pub u64);
+pub struct ConnTraceId(pub u128);
+
+impl fmt::Display for ConnTraceId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "TID_{:032x}", self.0)
+    }
+}

@@ -20,12 +20,9 @@ use super::{
     state::{GroupState, ListenerState},
 };
 use crate::{
-    access_log::{
-        format,
-        record::{
-            ActionsExecuted, ChosenCertificate, Classification, Kind, MatchedRule, Record, RequestLine,
-            Scheme, TargetAttempt, Version as LoggedVersion,
-        },
+    access_log::record::{
+        ActionsExecuted, ChosenCertificate, Classification, Kind, MatchedRule, Record, RequestLine, Scheme,
+        TargetAttempt, Version as LoggedVersion,
     },
     client::{Connection, Mark},
 };
@@ -170,9 +167,7 @@ impl Context {
         let Some(access_log) = &load_balancer.access_log else {
             return;
         };
-        let mut line = Vec::with_capacity(512);
-        format::alb(&self.record(request, now, &self.targets()), &mut line);
-        access_log.send(line);
+        access_log.record(&self.record(request, now, &self.targets()));
     }
 
     fn targets(&self) -> Vec<TargetAttempt> {

@@ -96,6 +96,8 @@ pub struct LoadBalancerState {
     pub metrics: Arc<LoadBalancerMetrics>,
     /// Where its access log goes, if it has one.
     pub access_log: Option<Arc<Sink>>,
+    /// Where its connection log goes, if it has one.
+    pub connection_log: Option<Arc<Sink>>,
     /// Timers.
     pub timers: Timers,
 }

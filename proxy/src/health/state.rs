@@ -33,31 +33,6 @@ impl Outcome {
     pub const fn is_passed(self) -> bool {
         matches!(self, Self::Passed(_))
     }
-
-    /// `status_code` of the health check log: what the target answered, if it did.
-    #[must_use]
-    pub const fn code(self) -> Option<u16> {
-        match self {
-            Self::Passed(code) | Self::ResponseCodeMismatch(code) | Self::GrpcUnexpectedStatus(code) => {
-                Some(code)
-            }
-            Self::GrpcStatusHeaderEmpty | Self::Timeout | Self::ConnectionReset | Self::TargetError => None,
-        }
-    }
-
-    /// `reason_code` of the health check log; `None` for a passed check.
-    #[must_use]
-    pub const fn reason_code(self) -> Option<&'static str> {
-        Some(match self {
-            Self::Passed(_) => return None,
-            Self::ResponseCodeMismatch(_) => "ResponseCodeMismatch",
-            Self::GrpcUnexpectedStatus(_) => "GRPCUnexpectedStatus",
-            Self::GrpcStatusHeaderEmpty => "GRPCStatusHeaderEmpty",
-            Self::Timeout => "TimedOut",
-            Self::ConnectionReset => "ConnectionReset",
-            Self::TargetError => "TargetError",
-        })
-    }
 }
 
 /// `TargetHealth.State`.

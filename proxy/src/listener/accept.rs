@@ -12,6 +12,7 @@ use tokio::{
 use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
 
+use super::connection_log::{Attempt, Tls};
 use crate::{
     access_log::record::ConnTraceId,
     alb::{
@@ -88,11 +89,21 @@ async fn serve(
     let Ok(local) = tcp.local_addr() else {
         return;
     };
+    let trace_id = ConnTraceId(rand::rng().random());
+    let attempt = Attempt { client, local, trace_id };
+    let log = |tls| attempt.log(&state.load_balancer, tls, meter.wall_clock(Instant::now()));
     let (transport, tls) = match &state.tls {
-        None => (Transport::Plain(tcp), None),
+        None => {
+            log(Tls::None);
+            (Transport::Plain(tcp), None)
+        }
         Some(tls) => match handshake(tls, tcp, state.handshake_timeout, &closing).await {
-            Ok((stream, info)) => (Transport::Tls(stream), Some(info)),
+            Ok((stream, info)) => {
+                log(Tls::Established(&info, accepted.elapsed()));
+                (Transport::Tls(stream), Some(info))
+            }
             Err(error) => {
+                log(Tls::Failed(&error));
                 state.load_balancer.metrics.client_tls_negotiation_error_count.inc();
                 let status = error.verify_status().as_str();
                 let error: &dyn std::error::Error = &error;
@@ -101,7 +112,6 @@ async fn serve(
             }
         },
     };
-    let trace_id = ConnTraceId(rand::rng().random());
     let connection =
         Arc::new(Connection { client, local, tls, meter: Arc::clone(&meter), trace_id, closing, open });
     drop(state);

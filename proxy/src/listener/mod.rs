@@ -6,6 +6,7 @@
 //! anything of it takes effect.
 
 mod accept;
+mod connection_log;
 mod socket;
 
 use std::{collections::HashMap, io, net::SocketAddr, sync::Arc};

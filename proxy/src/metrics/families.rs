@@ -186,6 +186,14 @@ metrics! {
         None, "Access log lines lost because the queue was full or the log could not be written.";
     access_log_write_errors: Counter = "albeit_access_log_write_errors_total", "errors",
         None, "Failed attempts to write the access log.";
+    connection_log_lines_dropped: Counter = "albeit_connection_log_lines_dropped_total", "lines",
+        None, "Connection log lines lost because the queue was full or the log could not be written.";
+    connection_log_write_errors: Counter = "albeit_connection_log_write_errors_total", "errors",
+        None, "Failed attempts to write the connection log.";
+    health_check_log_lines_dropped: Counter = "albeit_health_check_log_lines_dropped_total", "lines",
+        None, "Health check log lines lost because the queue was full or the log could not be written.";
+    health_check_log_write_errors: Counter = "albeit_health_check_log_write_errors_total", "errors",
+        None, "Failed attempts to write the health check log.";
 }
 
 metrics! {

@@ -70,8 +70,10 @@ pub struct LoadBalancerAttributes {
     pub access_logs: Option<LogDestination>,
     /// `albeit.access_logs.stdout.enabled`: also write access log lines to standard output. Default false.
     pub access_logs_stdout: bool,
-    /// `albeit.access_logs.format`: default the ELB format.
+    /// `albeit.access_logs.format`, of all three logs: default the ELB format.
     pub access_log_format: AccessLogFormat,
+    /// `albeit.access_logs.files`, of all three logs: default as ELB delivers them.
+    pub access_log_files: LogFiles,
     /// `connection_logs.s3.*`: where connection logs go, if enabled.
     pub connection_logs: Option<LogDestination>,
     /// `health_check_logs.s3.*`: where health check logs go, if enabled.
@@ -100,6 +102,7 @@ impl Default for LoadBalancerAttributes {
             access_logs: None,
             access_logs_stdout: false,
             access_log_format: AccessLogFormat::Elb,
+            access_log_files: LogFiles::Elb,
             connection_logs: None,
             health_check_logs: None,
             desync_mitigation_mode: DesyncMitigationMode::Defensive,
@@ -142,4 +145,13 @@ pub enum AccessLogFormat {
     Elb,
     /// `json`: one JSON object a line, keys as ELB names the fields.
     Json,
+}
+
+/// `albeit.access_logs.files`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFiles {
+    /// `elb`, the default: gzip, there when their five minutes are over.
+    Elb,
+    /// `plain`: text, written line by line.
+    Plain,
 }

@@ -5,6 +5,7 @@
 //! connections close, requests in flight end, WebSockets live until the drain
 //! time is over, and every log line is written before the process goes.
 
+mod logs;
 pub mod prepare;
 mod snapshot;
 mod watch;
@@ -24,8 +25,8 @@ use tokio::{net::TcpListener, time::Instant};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use self::{
+    logs::Logs,
     prepare::{PrepareError, Prepared, prepare},
-    snapshot::Sinks,
     watch::Fingerprints,
 };
 use crate::{
@@ -102,7 +103,7 @@ pub enum ReloadError {
         source: std::io::Error,
     },
     /// A log writer cannot be started.
-    #[error("cannot start an access log")]
+    #[error("cannot start a log")]
     AccessLog(#[source] std::io::Error),
 }
 
@@ -115,7 +116,7 @@ pub struct Server {
     readiness: Arc<Readiness>,
     shared: Arc<Shared>,
     listeners: Listeners,
-    sinks: Sinks,
+    logs: Logs,
     admin: Option<SocketAddr>,
     /// The configuration in force, without its warnings.
     in_force: Mutex<Option<Loaded>>,
@@ -156,7 +157,7 @@ impl Server {
         let admin = bind_admin(&prepared.model).await?;
         let server = Self {
             listeners: Listeners::new(Arc::clone(&shared), options.port_sharing),
-            sinks: Sinks::default(),
+            logs: Logs::default(),
             admin: prepared.model.admin.bind,
             readiness: Arc::new(Readiness::new()),
             in_force: Mutex::new(None),
@@ -248,9 +249,11 @@ impl Server {
             let setting = setting_of(model, address);
             ReloadError::Bind { setting, address, source }
         })?;
-        let sinks = self.sinks.apply(model, &self.metrics).map_err(ReloadError::AccessLog)?;
+        let scale = self.options.scale;
+        let sinks = self.logs.apply(model, &self.metrics, scale).map_err(ReloadError::AccessLog)?;
+        self.registry.log_health_checks(logs::health_checks(model, &sinks));
         let groups = self.registry.apply(model);
-        let states = snapshot::listeners(&prepared, &groups, &sinks, &self.metrics, self.options.scale);
+        let states = snapshot::listeners(&prepared, &groups, &sinks, &self.metrics, scale);
         if let Some(keys) = prepared.keys {
             self.shared.stickiness_keys.store(Arc::new(keys));
         }
@@ -310,7 +313,7 @@ impl Server {
         self.stopped.cancel();
         self.background.close();
         drop(tokio::time::timeout(farewell, self.background.wait()).await);
-        self.sinks.close(farewell).await;
+        self.logs.close(farewell).await;
         tracing::info!("stopped");
         !hurried
     }

@@ -5,8 +5,9 @@ use std::{path::Path, sync::Arc};
 
 use rustls::server::ProducesTickets;
 
-use super::{chain, watch::Fingerprints};
+use super::{chain, logs, watch::Fingerprints};
 use crate::{
+    access_log::bucket,
     config::{self, ConfigErrors, Loaded, Mistake, Places},
     model::{
         CertificateIndex, ListenerProtocol, LoadBalancer, Model, TargetGroup, TargetGroupProtocol,
@@ -92,6 +93,7 @@ pub fn read(loaded: Loaded, tickets: &Arc<dyn ProducesTickets>) -> Result<Prepar
         misfits(&model, &certificates, &places, &mut mistakes);
     }
     let keys = stickiness_keys(&model, &places, &mut mistakes);
+    buckets(&model, &places, &mut mistakes);
     if !mistakes.is_empty() {
         return Err(ConfigErrors::new(places.file(), mistakes).into());
     }
@@ -164,6 +166,18 @@ fn stickiness_keys(model: &Model, places: &Places, mistakes: &mut Vec<Mistake>) 
         }
     }
     Keys::read(&model.stickiness_keys).ok()
+}
+
+/// Directories that stand for buckets must be such that files can be made in them.
+fn buckets(model: &Model, places: &Places, mistakes: &mut Vec<Mistake>) {
+    for (index, load_balancer) in model.load_balancers.iter().enumerate() {
+        for (log, destination) in logs::destinations(load_balancer) {
+            if let Err(error) = bucket::check(destination) {
+                let path = format!("load_balancers[{index}].attributes.{}", log.bucket_attribute());
+                mistakes.push(places.mistake(path, chain(&error)));
+            }
+        }
+    }
 }
 
 fn tls_listeners(

@@ -3,12 +3,16 @@
 use std::{
     net::SocketAddr,
     sync::{Arc, Weak},
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::{Environment, Group, Target};
+use super::{
+    Environment, Group, Target,
+    check_log::{self, Checked},
+};
 use crate::{
     health::{
         Thresholds,
@@ -42,8 +46,11 @@ pub(super) fn start(
         let (environment, settings) = (Arc::clone(&environment), Arc::clone(&settings));
         let (group, target) = (group.clone(), Arc::clone(&target));
         async move {
+            let kind = check_log::kind(&settings);
+            let (begun, started) = (SystemTime::now(), Instant::now());
             let outcome = environment.checker.check(addr, &settings, limit).await;
             if let Some(group) = group.upgrade() {
+                group.log_check(&Checked { begun, latency: started.elapsed(), addr, outcome, kind });
                 group.handle_outcome(&target, outcome, thresholds);
             }
         }

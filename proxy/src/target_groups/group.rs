@@ -11,7 +11,9 @@ use parking_lot::Mutex;
 use tokio::time::{Instant, sleep};
 
 use super::{
-    Environment, NoTarget, Selected, Target, checks,
+    Environment, NoTarget, Selected, Target,
+    check_log::Checked,
+    checks,
     members::Members,
     resolve::{self, Host},
     select::Selection,
@@ -162,6 +164,14 @@ impl Group {
         }
         if first {
             self.environment.changes.send_replace(());
+        }
+    }
+
+    /// Writes a health check into the logs of the load balancers that use the group.
+    pub(super) fn log_check(&self, checked: &Checked) {
+        let logs = self.environment.health_check_logs.load();
+        if !logs.0.is_empty() {
+            logs.write(checked, &self.name, &self.members.lock().load_balancers);
         }
     }
 

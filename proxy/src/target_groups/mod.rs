@@ -11,6 +11,7 @@
 //! that is published again at every change of membership, health or settings.
 //! Sealing and opening stickiness cookies is not done here.
 
+mod check_log;
 mod checks;
 mod group;
 pub mod http2_pool;
@@ -23,6 +24,7 @@ mod target;
 mod target_io;
 
 pub use self::{
+    check_log::{HealthCheckLog, HealthCheckLogs},
     group::{Group, TargetDescription},
     registry::{Environment, Registry},
     resolve::{RESOLVE_INTERVAL, Resolver, SystemResolver},

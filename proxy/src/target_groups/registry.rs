@@ -2,11 +2,12 @@
 
 use std::{collections::HashMap, fmt, sync::Arc};
 
+use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 use tokio::{sync::watch, time::Instant};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::{Group, Resolver, SystemResolver};
+use super::{Group, HealthCheckLogs, Resolver, SystemResolver};
 use crate::{
     health::{Checker, HttpChecker},
     metrics::Metrics,
@@ -28,6 +29,8 @@ pub struct Environment {
     pub checker: Box<dyn Checker>,
     /// Looks target host names up.
     pub resolver: Box<dyn Resolver>,
+    /// Where health checks are logged; replaced on reload.
+    pub health_check_logs: ArcSwap<HealthCheckLogs>,
     /// Told after every change of membership or health.
     pub changes: watch::Sender<()>,
 }
@@ -48,6 +51,7 @@ impl Environment {
             shutdown,
             checker: Box::<HttpChecker>::default(),
             resolver: Box::new(SystemResolver),
+            health_check_logs: ArcSwap::default(),
             changes: watch::Sender::new(()),
         }
     }
@@ -109,6 +113,11 @@ impl Registry {
         let left = |name: &str| !model.target_groups.iter().any(|settings| settings.name == name);
         groups.iter().filter(|(name, _)| left(name)).for_each(|(_, group)| group.remove());
         applied
+    }
+
+    /// From now on health checks are logged there.
+    pub fn log_health_checks(&self, logs: HealthCheckLogs) {
+        self.environment.health_check_logs.store(Arc::new(logs));
     }
 
     /// All groups by name, those included that left the configuration and still drain.

@@ -58,6 +58,8 @@ pub struct TlsInfo {
     pub protocol: &'static str,
     /// OpenSSL or TLS 1.3 name of the cipher suite.
     pub cipher: &'static str,
+    /// Name of the key exchange group, such as `X25519MLKEM768`.
+    pub key_exchange: &'static str,
     /// The name the client asked for.
     pub server_name: Option<Box<str>>,
     /// ARN of the certificate shown; `None` if none was, because a session was resumed.
@@ -190,6 +192,9 @@ fn describe(connection: &rustls::ServerConnection, notes: &Notes) -> TlsInfo {
     TlsInfo {
         protocol: connection.protocol_version().map_or("-", policy::protocol_name),
         cipher: connection.negotiated_cipher_suite().map_or("-", |suite| policy::openssl_name(suite.suite())),
+        key_exchange: connection
+            .negotiated_key_exchange_group()
+            .map_or("-", |group| policy::key_exchange_name(group.name())),
         server_name: connection.server_name().map(Box::from),
         chosen_certificate: shown.map(|certificate| Box::from(certificate.arn.as_str())),
         http2: connection.alpn_protocol() == Some(b"h2"),

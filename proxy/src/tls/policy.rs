@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use rustls::{
-    CipherSuite, ProtocolVersion, SignatureAlgorithm, SignatureScheme, SupportedCipherSuite,
+    CipherSuite, NamedGroup, ProtocolVersion, SignatureAlgorithm, SignatureScheme, SupportedCipherSuite,
     SupportedProtocolVersion,
     crypto::{
         CryptoProvider, SupportedKxGroup,
@@ -107,6 +107,21 @@ impl SigningKey for Rfc9151Key {
 
     fn algorithm(&self) -> SignatureAlgorithm {
         self.0.algorithm()
+    }
+}
+
+/// A key exchange group's name, as the connection log has it; `-` for one never served.
+///
+/// AWS does not list the names: these are those of its TLS library and of the policies' page.
+#[must_use]
+pub const fn key_exchange_name(group: NamedGroup) -> &'static str {
+    match group {
+        NamedGroup::X25519 => "x25519",
+        NamedGroup::secp256r1 => "secp256r1",
+        NamedGroup::secp384r1 => "secp384r1",
+        NamedGroup::X25519MLKEM768 => "X25519MLKEM768",
+        NamedGroup::secp256r1MLKEM768 => "SecP256r1MLKEM768",
+        _ => "-",
     }
 }
 

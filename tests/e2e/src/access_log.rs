@@ -1,9 +1,16 @@
-//! Reads access logs: every line must be exactly the 34 fields of ELB's
-//! "Access log entries", the right ones in quotes.
+//! Reads the three logs: every line must be exactly the fields of ELB's "Access
+//! log entries" (34), "Connection log entries" (15) or "Health check log entries"
+//! (10), the right ones in quotes. Files may be plain text or gzip.
 
-use std::{fs, ops::Index, path::Path};
+use std::{
+    fs::{self, File},
+    io::Read as _,
+    ops::Index,
+    path::{Path, PathBuf},
+};
 
 use anyhow::{Context as _, Result, bail, ensure};
+use flate2::read::MultiGzDecoder;
 
 /// Each field's name, and whether it stands in double quotes, in the order of the line.
 pub const FIELDS: [(&str, Quotes); 34] = [
@@ -43,6 +50,77 @@ pub const FIELDS: [(&str, Quotes); 34] = [
     ("ip_address", Quotes::Bare),
 ];
 
+/// The same for the connection log.
+pub const CONNECTION_FIELDS: [(&str, Quotes); 15] = [
+    ("timestamp", Quotes::Bare),
+    ("client_ip", Quotes::Bare),
+    ("client_port", Quotes::Bare),
+    ("listener_port", Quotes::Bare),
+    ("tls_protocol", Quotes::Bare),
+    ("tls_cipher", Quotes::Bare),
+    ("tls_handshake_latency", Quotes::Bare),
+    ("leaf_client_cert_subject", Quotes::Quoted),
+    ("leaf_client_cert_validity", Quotes::Bare),
+    ("leaf_client_cert_serial_number", Quotes::Bare),
+    ("tls_verify_status", Quotes::Bare),
+    ("conn_trace_id", Quotes::Bare),
+    ("tls_keyexchange", Quotes::Bare),
+    ("elb", Quotes::Bare),
+    ("ip_address", Quotes::Bare),
+];
+
+/// The same for the health check log.
+pub const HEALTH_CHECK_FIELDS: [(&str, Quotes); 10] = [
+    ("type", Quotes::Bare),
+    ("time", Quotes::Bare),
+    ("latency", Quotes::Bare),
+    ("target_addr", Quotes::Bare),
+    ("target_group_id", Quotes::Bare),
+    ("status", Quotes::Bare),
+    ("status_code", Quotes::Bare),
+    ("reason_code", Quotes::Bare),
+    ("elb", Quotes::Bare),
+    ("ip_address", Quotes::Bare),
+];
+
+/// Which log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Log {
+    /// Requests.
+    Access,
+    /// Connection attempts.
+    Connection,
+    /// Health checks.
+    HealthCheck,
+}
+
+impl Log {
+    /// The fields of a line.
+    #[must_use]
+    pub const fn fields(self) -> &'static [(&'static str, Quotes)] {
+        match self {
+            Self::Access => &FIELDS,
+            Self::Connection => &CONNECTION_FIELDS,
+            Self::HealthCheck => &HEALTH_CHECK_FIELDS,
+        }
+    }
+
+    /// Which log the file with this name belongs to; `None` for files that are none, or not complete.
+    fn of(file: &Path) -> Option<Self> {
+        let name = file.file_name()?.to_str()?;
+        let is_log = name.ends_with(".log") || name.ends_with(".log.gz");
+        if !is_log || name.starts_with('.') {
+            None
+        } else if name.starts_with("conn_log_") {
+            Some(Self::Connection)
+        } else if name.starts_with("health_check_log_") {
+            Some(Self::HealthCheck)
+        } else {
+            Some(Self::Access)
+        }
+    }
+}
+
 /// How a field is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Quotes {
@@ -52,18 +130,17 @@ pub enum Quotes {
     Quoted,
 }
 
-/// One line of the access log: fields by name, without their quotes.
+/// One line of a log: fields by name, without their quotes.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Record(Vec<String>);
+pub struct Record(Vec<(&'static str, String)>);
 
 impl Index<&str> for Record {
     type Output = String;
 
     #[expect(clippy::expect_used, reason = "a misspelt field name is a mistake in the test")]
     fn index(&self, name: &str) -> &String {
-        let position =
-            FIELDS.iter().position(|(field, _)| *field == name).expect("name of an access log field");
-        self.0.get(position).expect("a record has all fields")
+        let field = self.0.iter().find(|(field, _)| *field == name);
+        field.map(|(_, value)| value).expect("name of a field of this log")
     }
 }
 
@@ -82,14 +159,22 @@ impl Record {
         self[name].parse().with_context(|| format!("{name} is {:?}", self[name]))
     }
 
-    /// Reads one line.
+    /// Reads one line of the access log.
     ///
     /// # Errors
     /// When it does not have exactly 34 fields, each quoted or bare as it should be.
     pub fn parse(line: &str) -> Result<Self> {
+        Self::parse_as(Log::Access, line)
+    }
+
+    /// Reads one line of any log.
+    ///
+    /// # Errors
+    /// When it does not have exactly its fields, each quoted or bare as it should be.
+    pub fn parse_as(log: Log, line: &str) -> Result<Self> {
         let mut rest = line;
-        let mut fields = Vec::with_capacity(FIELDS.len());
-        for (index, (name, quotes)) in FIELDS.iter().enumerate() {
+        let mut fields = Vec::with_capacity(log.fields().len());
+        for (index, (name, quotes)) in log.fields().iter().enumerate() {
             if index > 0 {
                 rest = rest.strip_prefix(' ').with_context(|| format!("no {name} in {line:?}"))?;
             }
@@ -102,7 +187,7 @@ impl Record {
                 }
             };
             ensure!(!value.is_empty() && !value.contains('"'), "{name} is {value:?} in {line:?}");
-            fields.push(value.to_owned());
+            fields.push((*name, value.to_owned()));
             rest = after;
         }
         if !rest.is_empty() {
@@ -112,26 +197,59 @@ impl Record {
     }
 }
 
-/// All records in the log files below `dir`, file by file; a half-written last line is left out.
+/// All access log records in the files below `dir`, file by file; a half-written last line is left out.
 ///
 /// # Errors
 /// When a line is not a record.
 pub fn read(dir: &Path) -> Result<Vec<Record>> {
+    read_log(dir, Log::Access)
+}
+
+/// The same for any log.
+///
+/// # Errors
+/// When a line is not a record.
+pub fn read_log(dir: &Path, log: Log) -> Result<Vec<Record>> {
+    lines(dir, log)?.iter().map(|line| Record::parse_as(log, line)).collect()
+}
+
+/// The lines in the files of a log below `dir`, file by file; a half-written last one is left out.
+///
+/// # Errors
+/// When a file cannot be read.
+pub fn lines(dir: &Path, log: Log) -> Result<Vec<String>> {
+    let mut lines = Vec::new();
+    for file in files(dir)?.into_iter().filter(|file| Log::of(file) == Some(log)) {
+        let text = text(&file)?;
+        let complete = text.rfind('\n').and_then(|end| text.get(..end)).unwrap_or_default();
+        lines.extend(complete.lines().map(str::to_owned));
+    }
+    Ok(lines)
+}
+
+/// All files below `dir`, hidden ones too, in the order of their paths.
+///
+/// # Errors
+/// When a directory cannot be read.
+pub fn files(dir: &Path) -> Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     collect(dir, &mut files)?;
     files.sort();
-    let mut records = Vec::new();
-    for file in files {
-        let text = fs::read_to_string(&file)?;
-        let complete = text.rfind('\n').and_then(|end| text.get(..end)).unwrap_or_default();
-        for line in complete.lines() {
-            records.push(Record::parse(line)?);
-        }
-    }
-    Ok(records)
+    Ok(files)
 }
 
-fn collect(dir: &Path, files: &mut Vec<std::path::PathBuf>) -> Result<()> {
+fn text(file: &Path) -> Result<String> {
+    let mut text = String::new();
+    let mut opened = File::open(file)?;
+    if file.extension().is_some_and(|extension| extension == "gz") {
+        MultiGzDecoder::new(opened).read_to_string(&mut text)?;
+    } else {
+        opened.read_to_string(&mut text)?;
+    }
+    Ok(text)
+}
+
+fn collect(dir: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
     if !dir.exists() {
         return Ok(());
     }

@@ -1,10 +1,10 @@
 //! The access log, field by field, for each kind of connection.
 
-use std::{net::SocketAddr, path::Path};
+use std::net::SocketAddr;
 
 use albeit_e2e::{
     Albeit, Ca, Client, Config, Group, Step, Target,
-    access_log::Record,
+    access_log::{self, Record},
     ca::ALL_VERSIONS,
     http2::Http2,
     target::{ok, switching_protocols},
@@ -211,12 +211,6 @@ async fn requests_of_one_connection_share_its_trace_id() -> Result<()> {
     Ok(())
 }
 
-fn first_file(dir: &Path) -> Result<std::path::PathBuf> {
-    let entry =
-        std::fs::read_dir(dir)?.next().with_context(|| format!("{} is empty", dir.display()))??.path();
-    if entry.is_dir() { first_file(&entry) } else { Ok(entry) }
-}
-
 #[tokio::test]
 async fn files_are_laid_out_as_in_s3() -> Result<()> {
     let target = Target::saying("ok")?;
@@ -228,7 +222,8 @@ async fn files_are_laid_out_as_in_s3() -> Result<()> {
     albeit.get("/layout").await?;
     albeit.record("/layout").await?;
     let root = albeit.config.dir().join("logs");
-    let file = first_file(&root)?;
+    let files = access_log::files(&root)?;
+    let file = files.iter().find(|file| file.extension() == Some("log".as_ref())).context("no file")?;
     let parts: Vec<String> =
         file.strip_prefix(&root)?.iter().map(|part| part.to_string_lossy().into_owned()).collect();
     assert_eq!(parts[..3], ["my", "prefix", "AWSLogs"]);

@@ -6,9 +6,9 @@ mod access_log;
 mod bad_input;
 #[cfg(test)]
 mod bodies;
+mod certificate_choice;
 #[cfg(test)]
 mod conditions;
-mod certificate_choice;
 #[cfg(test)]
 mod config_cli;
 #[cfg(test)]

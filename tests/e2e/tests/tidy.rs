@@ -61,7 +61,7 @@ const PROXY: Layers = Layers {
         ("desync", &["model"]),
         // HTTPS checks.
         ("health", &["model", "time_scale", "tls"]),
-        ("target_groups", &["model", "balance", "health", "metrics", "time_scale"]),
+        ("target_groups", &["model", "access_log", "balance", "health", "metrics", "time_scale"]),
         // Development certificates come with a stickiness key.
         ("tls", &["model", "stickiness"]),
         ("access_log", &["model", "metrics"]),

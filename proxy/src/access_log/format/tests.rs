@@ -1,16 +1,20 @@
 use std::net::IpAddr;
 
 use proptest::prelude::*;
+use time::OffsetDateTime;
 
 use super::{
-    super::record::{ActionExecuted, Classification, Kind, Scheme, TargetAttempt, Version},
+    super::record::{
+        ActionExecuted, ChosenCertificate, Classification, ConnTraceId, Kind, MatchedRule, RequestLine,
+        Scheme, TargetAttempt, Version,
+    },
     *,
 };
 
 const FORWARD: &[ActionExecuted] = &[ActionExecuted::Forward];
 
 /// Splits a line the way log readers do: at spaces outside double quotes, which are kept.
-fn fields(line: &str) -> Vec<&str> {
+pub(in crate::access_log) fn fields(line: &str) -> Vec<&str> {
     let line = line.strip_suffix('\n').expect("a line feed at the end");
     assert!(!line.contains('\n'), "one line: {line}");
     let mut quoted = false;
@@ -22,12 +26,17 @@ fn fields(line: &str) -> Vec<&str> {
 }
 
 fn line(record: &Record<'_>) -> String {
-    let mut out = Vec::new();
-    alb(record, &mut out);
-    String::from_utf8(out).expect("ASCII")
+    line_in(Format::Elb, record)
 }
 
-fn at(micros: u64) -> SystemTime {
+/// The line of any record.
+pub(in crate::access_log) fn line_in(format: Format, record: &impl LogRecord) -> String {
+    let mut out = Vec::new();
+    super::line(record, format, &mut out);
+    String::from_utf8(out).expect("UTF-8")
+}
+
+pub(in crate::access_log) fn at(micros: u64) -> SystemTime {
     SystemTime::UNIX_EPOCH + Duration::from_micros(micros)
 }
 
@@ -73,7 +82,7 @@ fn record(targets: &[TargetAttempt]) -> Record<'_> {
         error_reason: None,
         classification: None,
         classification_reason: None,
-        conn_trace_id: ConnTraceId(0x1234_abcd_5678_ef90),
+        conn_trace_id: ConnTraceId(0x3180_a730_13c8_ca4b_ac2f_7311_59d4_b0fe),
         transformed_host: None,
         transformed_uri: None,
         request_transform_status: None,
@@ -97,7 +106,7 @@ fn an_http_request_reads_like_the_documented_example() {
          \"curl/7.46.0\" - - \
          arn:aws:elasticloadbalancing:us-east-2:123456789012:targetgroup/my-targets/73e2d6bc24d8a067 \
          \"Root=1-58337262-36d228ad5d99923122bbe354\" \"-\" \"-\" 0 2018-07-02T22:22:48.364000Z \"forward\" \
-         \"-\" \"-\" \"10.0.0.1:80\" \"200\" \"-\" \"-\" TID_1234abcd5678ef90 \"-\" \"-\" \"-\" 10.0.0.5",
+         \"-\" \"-\" \"10.0.0.1:80\" \"200\" \"-\" \"-\" TID_3180a73013c8ca4bac2f731159d4b0fe \"-\" \"-\" \"-\" 10.0.0.5",
     );
 }
 
@@ -134,7 +143,7 @@ fn a_websocket_over_tls_reads_like_the_documented_example() {
          ECDHE-RSA-AES128-GCM-SHA256 TLSv1.2 arn:tg \"Root=1-58337262-36d228ad5d99923122bbe354\" \
          \"ws.example.com\" \"arn:aws:acm:us-east-2:123456789012:certificate/c\" 1 \
          2018-07-02T22:22:48.364000Z \"forward\" \"-\" \"-\" \"10.0.0.171:8010\" \"101\" \"-\" \"-\" \
-         TID_1234abcd5678ef90 \"-\" \"-\" \"-\" 10.0.0.5",
+         TID_3180a73013c8ca4bac2f731159d4b0fe \"-\" \"-\" \"-\" 10.0.0.5",
     );
 }
 
@@ -175,7 +184,7 @@ fn a_request_that_could_not_be_read_leaves_most_fields_empty() {
         &record,
         "http 2018-07-02T22:23:00.186641Z app/my-loadbalancer/50dc6c495c0c9188 192.168.131.39:2817 - -1 -1 \
          -1 400 - 34 366 \"- http://10.0.0.30:80- -\" \"-\" - - - \"-\" \"-\" \"-\" - \
-         2018-07-02T22:22:48.364000Z \"-\" \"-\" \"-\" \"-\" \"-\" \"-\" \"-\" TID_1234abcd5678ef90 \"-\" \
+         2018-07-02T22:22:48.364000Z \"-\" \"-\" \"-\" \"-\" \"-\" \"-\" \"-\" TID_3180a73013c8ca4bac2f731159d4b0fe \"-\" \
          \"-\" \"-\" -",
     );
 }
@@ -248,10 +257,119 @@ fn hostile_bytes_are_escaped_and_long_agents_cut() {
 }
 
 #[test]
+fn seconds_are_cut() {
+    let time = Duration::new(4, 36_999_999);
+    let mut out = Vec::new();
+    number::seconds::<3>(&mut out, time);
+    out.push(b' ');
+    number::seconds::<9>(&mut out, time);
+    assert_eq!(String::from_utf8(out).unwrap(), "4.036 4.036999999");
+}
+
+#[test]
+fn json_has_the_names_of_elb_and_null_for_what_is_missing() {
+    let json = |record: &Record<'_>| -> serde_json::Value {
+        let line = line_in(Format::Json, record);
+        assert_eq!(line.matches('\n').count(), 1, "{line}");
+        serde_json::from_str(&line).unwrap()
+    };
+    let agent = b"a\"b\\c\x00\r\nd\xff\xc3\xa9";
+    let value = json(&Record { user_agent: Some(agent), ..record(&[attempt("10.0.0.1:80", Some(200))]) });
+    assert_eq!(
+        value,
+        serde_json::json!({
+            "type": "http",
+            "time": "2018-07-02T22:23:00.186641Z",
+            "elb": "app/my-loadbalancer/50dc6c495c0c9188",
+            "client:port": "192.168.131.39:2817",
+            "target:port": "10.0.0.1:80",
+            "request_processing_time": 0.0,
+            "target_processing_time": 0.001,
+            "response_processing_time": 0.0,
+            "elb_status_code": 200,
+            "target_status_code": 200,
+            "received_bytes": 34,
+            "sent_bytes": 366,
+            "request": "GET http://www.example.com:80/ HTTP/1.1",
+            "user_agent": "a\"b\\c\0\r\nd\u{fffd}é",
+            "ssl_cipher": null,
+            "ssl_protocol": null,
+            "target_group_arn":
+                "arn:aws:elasticloadbalancing:us-east-2:123456789012:targetgroup/my-targets/73e2d6bc24d8a067",
+            "trace_id": "Root=1-58337262-36d228ad5d99923122bbe354",
+            "domain_name": null,
+            "chosen_cert_arn": null,
+            "matched_rule_priority": 0,
+            "request_creation_time": "2018-07-02T22:22:48.364000Z",
+            "actions_executed": "forward",
+            "redirect_url": null,
+            "error_reason": null,
+            "target:port_list": "10.0.0.1:80",
+            "target_status_code_list": "200",
+            "classification": null,
+            "classification_reason": null,
+            "conn_trace_id": "TID_3180a73013c8ca4bac2f731159d4b0fe",
+            "transformed_host": null,
+            "transformed_uri": null,
+            "request_transform_status": null,
+            "ip_address": "10.0.0.5",
+        })
+    );
+    let empty = Record {
+        request_processing_time: None,
+        elb_status_code: None,
+        matched_rule: MatchedRule::EvaluationError,
+        ip_address: None,
+        actions_executed: &[],
+        ..record(&[])
+    };
+    let value = json(&empty);
+    assert_eq!(value["request_processing_time"], -1);
+    assert_eq!(value["matched_rule_priority"], -1);
+    for field in ["elb_status_code", "ip_address", "actions_executed", "target:port", "target:port_list"] {
+        assert!(value[field].is_null(), "{field}");
+    }
+}
+
+/// A record whose every text is `text`.
+fn stuffed(text: &[u8]) -> Record<'_> {
+    let request = RequestLine::Readable {
+        method: std::str::from_utf8(text).unwrap_or("GET"),
+        scheme: Scheme::Http,
+        host: text,
+        port: 80,
+        path_and_query: text,
+        version: Version::Http11,
+    };
+    let words = std::str::from_utf8(text).ok();
+    Record {
+        request,
+        user_agent: Some(text),
+        trace_id: Some(text),
+        domain_name: words,
+        redirect_url: words,
+        transformed_host: Some(text),
+        transformed_uri: Some(text),
+        ..record(&[])
+    }
+}
+
+#[test]
+fn no_line_is_longer_than_the_limit() {
+    for byte in [0_u8, b'a', b'"', 0xff] {
+        let text = vec![byte; 100_000];
+        for format in [Format::Elb, Format::Json] {
+            let length = line_in(format, &stuffed(&text)).len();
+            assert!(length <= MAX_LINE, "{byte}: {length}");
+        }
+    }
+}
+
+#[test]
 fn numbers_have_no_fewer_and_no_more_digits_than_needed() {
     for (value, expected) in [(0, "0"), (9, "9"), (10, "10"), (u64::MAX, "18446744073709551615")] {
         let mut out = Vec::new();
-        decimal(&mut out, value);
+        number::decimal(&mut out, value);
         assert_eq!(String::from_utf8(out).unwrap(), expected);
     }
 }
@@ -275,10 +393,9 @@ proptest! {
         };
         let record = Record {
             request,
-            user_agent: Some(&agent),
             trace_id: trace.as_deref(),
             received_bytes: received,
-            ..record(&[])
+            ..stuffed(&agent)
         };
         let line = line(&record);
         prop_assert_eq!(fields(&line).len(), 34);
@@ -286,9 +403,19 @@ proptest! {
     }
 
     #[test]
+    fn json_is_one_object_of_34_members_whatever_clients_send(text in any::<Vec<u8>>()) {
+        let line = line_in(Format::Json, &stuffed(&text));
+        prop_assert_eq!(line.matches('\n').count(), 1);
+        let object: serde_json::Map<String, serde_json::Value> = serde_json::from_str(&line).unwrap();
+        prop_assert_eq!(object.len(), 34);
+        let expected = String::from_utf8_lossy(&text);
+        prop_assert_eq!(object["user_agent"].as_str(), Some(expected.as_ref()));
+    }
+
+    #[test]
     fn times_agree_with_the_usual_formatter(micros in 0_u64..4_000_000_000_000_000) {
         let mut out = Vec::new();
-        timestamp(&mut out, at(micros));
+        number::timestamp(&mut out, at(micros));
         let text = String::from_utf8(out).unwrap();
         let format = time::macros::format_description!(
             "[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:6]Z"

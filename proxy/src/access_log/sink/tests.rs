@@ -8,12 +8,16 @@ use crate::metrics::{Counter, Metrics};
 
 const LIMIT: Duration = Duration::from_secs(20);
 
-fn metrics() -> Arc<LoadBalancerMetrics> {
-    Metrics::try_new().unwrap().load_balancer("app/edge/1")
+fn metrics() -> LogMetrics {
+    LogMetrics::of(LogKind::Access, &Metrics::try_new().unwrap().load_balancer("app/edge/1"))
 }
 
 fn settings(bucket: Option<&Path>, copy: Option<Box<dyn Write + Send>>) -> SinkSettings {
     SinkSettings {
+        log: LogKind::Access,
+        files: LogFiles::Plain,
+        interval: INTERVAL,
+        format: AccessLogFormat::Elb,
         destination: bucket
             .map(|bucket| LogDestination { bucket: bucket.to_owned(), prefix: "prefix".to_owned() }),
         copy,
@@ -42,8 +46,8 @@ async fn eventually(what: &str, done: impl Fn() -> bool) {
     assert!(timeout(LIMIT, waiting).await.is_ok(), "{what}");
 }
 
-fn dropped_and_errors(metrics: &LoadBalancerMetrics) -> [u64; 2] {
-    [&metrics.access_log_lines_dropped, &metrics.access_log_write_errors].map(Counter::get)
+fn dropped_and_errors(metrics: &LogMetrics) -> [u64; 2] {
+    [&metrics.lines_dropped, &metrics.write_errors].map(Counter::get)
 }
 
 /// Collects what is written, but only while it is not stuck.
@@ -72,8 +76,8 @@ impl Write for Copy {
 #[tokio::test]
 async fn a_line_is_in_the_file_at_once_and_copied() {
     let (bucket, copy, metrics) = (tempfile::tempdir().unwrap(), Copy::default(), metrics());
-    let sink = Sink::open(settings(Some(bucket.path()), Some(Box::new(copy.clone()))), Arc::clone(&metrics))
-        .unwrap();
+    let sink =
+        Sink::open(settings(Some(bucket.path()), Some(Box::new(copy.clone()))), metrics.clone()).unwrap();
     sink.send(b"one\n".to_vec());
     eventually("the first line is flushed", || text(&bucket) == "one\n").await;
     sink.send(b"two\n".to_vec());
@@ -86,7 +90,7 @@ async fn a_line_is_in_the_file_at_once_and_copied() {
 #[tokio::test]
 async fn closing_writes_what_is_queued_and_counts_what_comes_later() {
     let (bucket, metrics) = (tempfile::tempdir().unwrap(), metrics());
-    let sink = Sink::open(settings(Some(bucket.path()), None), Arc::clone(&metrics)).unwrap();
+    let sink = Sink::open(settings(Some(bucket.path()), None), metrics.clone()).unwrap();
     let lines: String = (0..5000).map(|line| format!("line {line}\n")).collect();
     lines.split_inclusive('\n').for_each(|line| sink.send(line.as_bytes().to_vec()));
     assert!(sink.close(LIMIT).await);
@@ -99,7 +103,7 @@ async fn closing_writes_what_is_queued_and_counts_what_comes_later() {
 #[tokio::test]
 async fn a_full_queue_loses_lines_and_counts_them_without_waiting() {
     let (copy, metrics) = (Copy::default(), metrics());
-    let sink = Sink::open(settings(None, Some(Box::new(copy.clone()))), Arc::clone(&metrics)).unwrap();
+    let sink = Sink::open(settings(None, Some(Box::new(copy.clone()))), metrics.clone()).unwrap();
     let total = 10 * QUEUE_LINES;
     copy.set_stuck(true);
     (0..total).for_each(|_| sink.send(vec![b'\n'; 64]));
@@ -113,28 +117,100 @@ async fn a_full_queue_loses_lines_and_counts_them_without_waiting() {
 }
 
 #[tokio::test]
+async fn a_queue_of_long_lines_is_bounded_in_bytes() {
+    let (copy, metrics) = (Copy::default(), metrics());
+    let sink = Sink::open(settings(None, Some(Box::new(copy.clone()))), metrics.clone()).unwrap();
+    copy.set_stuck(true);
+    // One is being written, and the next collected, while the queue fills.
+    (0..100).for_each(|_| sink.send(vec![b'\n'; 1 << 20]));
+    let [dropped, _] = dropped_and_errors(&metrics);
+    assert!((60..=68).contains(&dropped), "{dropped}");
+    copy.set_stuck(false);
+    assert!(sink.close(LIMIT).await);
+    assert_eq!(copy.0.lock().len() >> 20, 100 - usize::try_from(dropped).unwrap());
+}
+
+#[tokio::test]
+async fn a_compressed_file_comes_by_itself_and_the_last_one_at_the_end() {
+    let (bucket, metrics) = (tempfile::tempdir().unwrap(), metrics());
+    let settings = SinkSettings {
+        files: LogFiles::Elb,
+        interval: Duration::from_secs(1),
+        clock: SystemTime::now,
+        random: rand::random,
+        ..settings(Some(bucket.path()), None)
+    };
+    let sink = Sink::open(settings, metrics.clone()).unwrap();
+    sink.send(b"one\n".to_vec());
+    eventually("the first file, though no line follows", || gzip_files(bucket.path()) == 1).await;
+    sink.send(b"two\n".to_vec());
+    assert!(sink.close(LIMIT).await);
+    // Whether it is the same interval or another, no line waits for its end.
+    assert!((1..=2).contains(&gzip_files(bucket.path())));
+    assert!(bucket.path().join("prefix/AWSLogs/000000000000/ELBAccessLogTestFile").is_file());
+    assert_eq!(dropped_and_errors(&metrics), [0, 0]);
+}
+
+/// How many `.log.gz` files are below the directory; nothing else may be but the test file.
+fn gzip_files(directory: &Path) -> usize {
+    let entries = fs::read_dir(directory).into_iter().flatten().map(|entry| entry.unwrap().path());
+    entries
+        .map(|path| {
+            let name = path.file_name().unwrap().to_str().unwrap();
+            if path.is_dir() {
+                gzip_files(&path)
+            } else {
+                usize::from(name.ends_with(".log.gz") && !name.starts_with('.'))
+            }
+        })
+        .sum()
+}
+
+#[tokio::test]
+async fn records_are_written_in_the_format_of_the_sink() {
+    let copy = Copy::default();
+    let settings =
+        SinkSettings { format: AccessLogFormat::Json, ..settings(None, Some(Box::new(copy.clone()))) };
+    let sink = Sink::open(settings, metrics()).unwrap();
+    sink.record(&crate::access_log::HealthCheckRecord {
+        kind: "http",
+        time: SystemTime::UNIX_EPOCH,
+        latency: Duration::ZERO,
+        target_addr: "10.0.0.1:80".parse().unwrap(),
+        target_group_id: "web",
+        status_code: Some(200),
+        reason_code: None,
+        elb: "app/edge/1",
+        ip_address: IpAddr::from([127, 0, 0, 1]),
+    });
+    assert!(sink.close(LIMIT).await);
+    assert!(copy.0.lock().starts_with(b"{\"type\":\"http\",\"time\":"));
+}
+
+#[tokio::test]
 async fn a_log_that_cannot_be_written_is_counted_and_comes_back() {
     let (bucket, metrics) = (tempfile::tempdir().unwrap(), metrics());
     let blocker = bucket.path().join("prefix");
     fs::write(&blocker, "in the way").unwrap();
-    let sink = Sink::open(settings(Some(bucket.path()), None), Arc::clone(&metrics)).unwrap();
+    let sink = Sink::open(settings(Some(bucket.path()), None), metrics.clone()).unwrap();
+    eventually("the trouble shows before any line does", || dropped_and_errors(&metrics) == [0, 1]).await;
     sink.send(b"lost\n".to_vec());
-    eventually("the loss is counted", || dropped_and_errors(&metrics) == [1, 1]).await;
+    eventually("the loss is counted", || dropped_and_errors(&metrics) == [1, 2]).await;
     fs::remove_file(&blocker).unwrap();
     sink.send(b"kept\n".to_vec());
     assert!(sink.close(LIMIT).await);
     assert_eq!(text(&bucket), "kept\n");
-    assert_eq!(dropped_and_errors(&metrics), [1, 1]);
+    assert_eq!(dropped_and_errors(&metrics), [1, 2]);
 }
 
 #[tokio::test]
 async fn a_full_disk_does_not_stop_the_copy() {
     let (bucket, copy, metrics) = (tempfile::tempdir().unwrap(), Copy::default(), metrics());
     fs::write(bucket.path().join("prefix"), "in the way").unwrap();
-    let sink = Sink::open(settings(Some(bucket.path()), Some(Box::new(copy.clone()))), Arc::clone(&metrics))
-        .unwrap();
+    let sink =
+        Sink::open(settings(Some(bucket.path()), Some(Box::new(copy.clone()))), metrics.clone()).unwrap();
     sink.send(b"one\n".to_vec());
     assert!(sink.close(LIMIT).await);
     assert_eq!(copy.0.lock().as_slice(), b"one\n");
-    assert_eq!(dropped_and_errors(&metrics), [1, 1]);
+    assert_eq!(dropped_and_errors(&metrics), [1, 2]);
 }

@@ -106,7 +106,7 @@ pub(super) const TABLE: &[Attribute] = &[
         Application,
         Boolean,
         Always("false"),
-        Support::NotYet,
+        Support::Acts,
         "Writes connection logs to the directory that stands for the bucket.",
     ),
     row(
@@ -114,7 +114,7 @@ pub(super) const TABLE: &[Attribute] = &[
         Application,
         Text(LONGEST_VALUE),
         Always(""),
-        Support::NotYet,
+        Support::Acts,
         "The directory that stands for the connection logs' bucket.",
     ),
     row(
@@ -122,7 +122,7 @@ pub(super) const TABLE: &[Attribute] = &[
         Application,
         Text(LONGEST_VALUE),
         Always(""),
-        Support::NotYet,
+        Support::Acts,
         "Key prefix of the connection logs.",
     ),
     row(
@@ -130,7 +130,7 @@ pub(super) const TABLE: &[Attribute] = &[
         Application,
         Boolean,
         Always("false"),
-        Support::NotYet,
+        Support::Acts,
         "Writes health check logs to the directory that stands for the bucket.",
     ),
     row(
@@ -138,7 +138,7 @@ pub(super) const TABLE: &[Attribute] = &[
         Application,
         Text(LONGEST_VALUE),
         Always(""),
-        Support::NotYet,
+        Support::Acts,
         "The directory that stands for the health check logs' bucket.",
     ),
     row(
@@ -146,7 +146,7 @@ pub(super) const TABLE: &[Attribute] = &[
         Application,
         Text(LONGEST_VALUE),
         Always(""),
-        Support::NotYet,
+        Support::Acts,
         "Key prefix of the health check logs.",
     ),
     row(
@@ -242,7 +242,15 @@ pub(super) const TABLE: &[Attribute] = &[
         Application,
         OneOf(&["elb", "json"]),
         Always("elb"),
-        Support::NotYet,
-        "How access log lines are written: as ELB writes them, or as JSON objects.",
+        Support::Acts,
+        "How lines of all three logs are written: as ELB writes them, or as JSON objects.",
+    ),
+    row(
+        "albeit.access_logs.files",
+        Application,
+        OneOf(&["elb", "plain"]),
+        Always("elb"),
+        Support::Acts,
+        "How files of all three logs are written: gzip every five minutes as ELB does, or plain text at once.",
     ),
 ];

@@ -8,7 +8,9 @@ use super::AttributeValues;
 use crate::model::{
     LogDestination,
     listener::{ListenerAttributes, RequestHeaderNames},
-    load_balancer::{AccessLogFormat, DesyncMitigationMode, LoadBalancerAttributes, XffHeaderProcessing},
+    load_balancer::{
+        AccessLogFormat, DesyncMitigationMode, LoadBalancerAttributes, LogFiles, XffHeaderProcessing,
+    },
     target_group::{Algorithm, MinimumHealthyTargets, Stickiness, TargetGroupAttributes},
 };
 
@@ -30,6 +32,10 @@ impl LoadBalancerAttributes {
             access_log_format: match values.text("albeit.access_logs.format") {
                 "json" => AccessLogFormat::Json,
                 _ => AccessLogFormat::Elb,
+            },
+            access_log_files: match values.text("albeit.access_logs.files") {
+                "plain" => LogFiles::Plain,
+                _ => LogFiles::Elb,
             },
             connection_logs: logs("connection_logs"),
             health_check_logs: logs("health_check_logs"),

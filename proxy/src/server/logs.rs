@@ -1,0 +1,191 @@
+//! The logs of all load balancers: which are open, which are on their way out.
+
+use std::{
+    collections::HashMap,
+    io,
+    net::IpAddr,
+    sync::{Arc, Weak},
+    time::Duration,
+};
+
+use futures_util::future::join_all;
+use parking_lot::Mutex;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+
+use super::wall_clock;
+use crate::{
+    access_log::{LogKind, LogMetrics, Sink, SinkSettings, sink},
+    metrics::Metrics,
+    model::{
+        LoadBalancer, LogDestination, Model,
+        load_balancer::{AccessLogFormat, LogFiles},
+    },
+    target_groups::{HealthCheckLog, HealthCheckLogs},
+    time_scale::TimeScale,
+};
+
+/// Where a log goes, and how.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Destination {
+    file: Option<LogDestination>,
+    stdout: bool,
+    files: LogFiles,
+    format: AccessLogFormat,
+}
+
+impl Destination {
+    /// `None` for a log that is off.
+    fn of(log: LogKind, load_balancer: &LoadBalancer) -> Option<Self> {
+        let attributes = &load_balancer.attributes;
+        let file = file(log, load_balancer);
+        let stdout = log == LogKind::Access && attributes.access_logs_stdout;
+        (file.is_some() || stdout).then(|| Self {
+            file: file.cloned(),
+            stdout,
+            files: attributes.access_log_files,
+            format: attributes.access_log_format,
+        })
+    }
+}
+
+/// The directories that a load balancer's logs go to.
+pub(super) fn destinations(load_balancer: &LoadBalancer) -> impl Iterator<Item = (LogKind, &LogDestination)> {
+    LogKind::ALL.into_iter().filter_map(|log| Some((log, file(log, load_balancer)?)))
+}
+
+const fn file(log: LogKind, load_balancer: &LoadBalancer) -> Option<&LogDestination> {
+    let attributes = &load_balancer.attributes;
+    match log {
+        LogKind::Access => attributes.access_logs.as_ref(),
+        LogKind::Connection => attributes.connection_logs.as_ref(),
+        LogKind::HealthCheck => attributes.health_check_logs.as_ref(),
+    }
+}
+
+/// Load balancer's log name (`app/NAME/ID`), and which of its logs.
+type Key = (String, LogKind);
+
+/// The open logs. They outlive reloads that do not change them.
+#[derive(Debug, Default)]
+pub(super) struct Logs {
+    open: Mutex<HashMap<Key, (Destination, Arc<Sink>)>>,
+    /// No longer wanted, but perhaps still written to by a WebSocket that was opened under them.
+    retired: Mutex<Vec<Retired>>,
+}
+
+/// A log that goes with the last WebSocket that writes to it; its writer may be busy for longer.
+#[derive(Debug)]
+struct Retired {
+    sink: Weak<Sink>,
+    finished: CancellationToken,
+}
+
+/// The logs that are in force.
+#[derive(Debug)]
+pub(super) struct Sinks(HashMap<Key, Arc<Sink>>);
+
+impl Sinks {
+    /// A log of the load balancer with this log name; `None` if it is off.
+    pub(super) fn get(&self, log: LogKind, load_balancer: &str) -> Option<Arc<Sink>> {
+        self.0.get(&(load_balancer.to_owned(), log)).cloned()
+    }
+}
+
+/// Where health checks are logged, by load balancer's log name.
+pub(super) fn health_checks(model: &Model, sinks: &Sinks) -> HealthCheckLogs {
+    let logged = model.load_balancers.iter().filter_map(|load_balancer| {
+        let name = &load_balancer.log_name;
+        let sink = sinks.get(LogKind::HealthCheck, name)?;
+        Some((name.clone(), HealthCheckLog { sink, node: node(load_balancer) }))
+    });
+    HealthCheckLogs(logged.collect())
+}
+
+impl Logs {
+    /// Opens the logs that `model` wants and that are not open, and forgets those it does not want.
+    /// A forgotten log writes its last lines and ends when the last request that uses it has ended.
+    pub(super) fn apply(&self, model: &Model, metrics: &Metrics, scale: TimeScale) -> io::Result<Sinks> {
+        let mut open = self.open.lock();
+        let mut wanted = HashMap::new();
+        for load_balancer in &model.load_balancers {
+            for log in LogKind::ALL {
+                let Some(destination) = Destination::of(log, load_balancer) else { continue };
+                let key = (load_balancer.log_name.clone(), log);
+                let sink = match open.get(&key) {
+                    Some((same, sink)) if *same == destination => Arc::clone(sink),
+                    _ => {
+                        let settings = settings(log, model, load_balancer, &destination, scale);
+                        let metrics = metrics.load_balancer(&load_balancer.log_name);
+                        Arc::new(Sink::open(settings, LogMetrics::of(log, &metrics))?)
+                    }
+                };
+                wanted.insert(key, (destination, sink));
+            }
+        }
+        let sinks = wanted.iter().map(|(key, (_, sink))| (key.clone(), Arc::clone(sink))).collect();
+        let left = open.drain().map(|(_, (_, sink))| sink);
+        let mut retired = self.retired.lock();
+        retired.retain(|log| !log.finished.is_cancelled());
+        retired.extend(left.filter(|sink| !is_among(sink, &wanted)).map(|sink| Retired::from(&sink)));
+        *open = wanted;
+        Ok(Sinks(sinks))
+    }
+
+    /// Writes what is queued and finishes all files, for at most `limit`.
+    pub(super) async fn close(&self, limit: Duration) {
+        let open: Vec<Arc<Sink>> = self.open.lock().drain().map(|(_, (_, sink))| sink).collect();
+        let retired: Vec<Retired> = self.retired.lock().drain(..).collect();
+        let closed = join_all(open.iter().map(|sink| sink.close(limit)));
+        let ended = join_all(retired.iter().map(|log| async move {
+            match log.sink.upgrade() {
+                Some(sink) => sink.close(limit).await,
+                None => timeout(limit, log.finished.cancelled()).await.is_ok(),
+            }
+        }));
+        let (closed, ended) = tokio::join!(closed, ended);
+        for _ in closed.into_iter().chain(ended).filter(|written| !written) {
+            tracing::error!("a log could not be written to its end in time");
+        }
+    }
+}
+
+impl From<&Arc<Sink>> for Retired {
+    fn from(sink: &Arc<Sink>) -> Self {
+        Self { sink: Arc::downgrade(sink), finished: sink.finished() }
+    }
+}
+
+fn is_among(sink: &Arc<Sink>, wanted: &HashMap<Key, (Destination, Arc<Sink>)>) -> bool {
+    wanted.values().any(|(_, kept)| Arc::ptr_eq(sink, kept))
+}
+
+fn settings(
+    log: LogKind,
+    model: &Model,
+    load_balancer: &LoadBalancer,
+    destination: &Destination,
+    scale: TimeScale,
+) -> SinkSettings {
+    SinkSettings {
+        log,
+        destination: destination.file.clone(),
+        files: destination.files,
+        interval: scale.apply(sink::INTERVAL),
+        format: destination.format,
+        copy: destination.stdout.then(|| Box::new(io::stdout()) as _),
+        scope: model.scope.clone(),
+        load_balancer: load_balancer.log_name.clone(),
+        node: node(load_balancer),
+        clock: wall_clock,
+        random: rand::random,
+    }
+}
+
+/// The address that stands for this node: where the first listener listens.
+fn node(load_balancer: &LoadBalancer) -> IpAddr {
+    load_balancer
+        .listeners
+        .first()
+        .map_or_else(|| IpAddr::from([127, 0, 0, 1]), |listener| listener.bind.ip())
+}
