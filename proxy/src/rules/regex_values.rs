@@ -70,7 +70,11 @@ fn has_possessive_quantifier(pattern: &str) -> bool {
     while let Some(byte) = bytes.next() {
         let quantifier = match byte {
             b'\\' => {
-                bytes.next();
+                let escaped = bytes.next();
+                // The braces of `\x{41}` count nothing.
+                if escaped.is_some_and(|byte| b"xuUb".contains(&byte)) && bytes.peek() == Some(&b'{') {
+                    bytes.by_ref().find(|&byte| byte == b'}');
+                }
                 false
             }
             b'[' => {
@@ -108,8 +112,22 @@ mod tests {
     #[test]
     fn what_elb_does_not_know_is_refused() {
         for pattern in [
-            "(?=a)", "(?!a)", "(?<=a)", r"(a)\1", "(?>a)", "a++", "a*+", "a?+", "a{1,2}+", r"\pL", "(?R)",
-            "(a", "[", "*",
+            "(?=a)",
+            "(?!a)",
+            "(?<=a)",
+            r"(a)\1",
+            "(?>a)",
+            "a++",
+            "a*+",
+            "a?+",
+            "a{1,2}+",
+            r"\d{2}+",
+            r"\x{41}++",
+            r"\pL",
+            "(?R)",
+            "(a",
+            "[",
+            "*",
         ] {
             assert!(matches!(compile(pattern, Case::Sensitive), Err(RegexError::Syntax(_))), "{pattern}");
         }
@@ -125,7 +143,19 @@ mod tests {
 
     #[test]
     fn a_plus_after_anything_else_is_a_quantifier() {
-        for pattern in [r"\++", r"\*+", "[*+]+", "[]?+]", "(a?)+", "a{2}b+", r"[\]*+]+", "a+b+", "a+?"] {
+        for pattern in [
+            r"\++",
+            r"\*+",
+            "[*+]+",
+            "[]?+]",
+            "(a?)+",
+            "a{2}b+",
+            r"[\]*+]+",
+            "a+b+",
+            "a+?",
+            r"\x{41}+",
+            r"[\x{41}]+",
+        ] {
             assert!(compile(pattern, Case::Sensitive).is_ok(), "{pattern}");
         }
     }

@@ -7,7 +7,7 @@
 //!
 //! - The first match is replaced, not every one. `^…$` replaces the whole.
 //! - A host is matched without its port and whatever its case, as by
-//!   `host-header` conditions; the port is kept unless the replacement names
+//!   `host-header` conditions; a port is kept unless the replacement names
 //!   one. A path is matched as the client sent it, not normalised, with its
 //!   query.
 //! - `$0` and a `$` before anything but 1–9 are text.
@@ -28,7 +28,7 @@ use crate::model::rule::{self, Rewrite};
 /// Longest path and query after a rewrite, in bytes: what a request line may be.
 const LONGEST_URI: usize = 16 * 1024;
 /// Longest host after a rewrite, in bytes, its port included: a DNS name, a colon, five digits.
-const LONGEST_HOST: usize = 253 + 6;
+const LONGEST_HOST: usize = 253 + 1 + 5;
 
 /// The transforms of a rule, compiled.
 #[derive(Debug, Clone)]
@@ -180,11 +180,12 @@ impl Rewriter {
         let name = without_port(host);
         let Some(rewritten) = self.replace_first(name.as_bytes(), LONGEST_HOST)? else { return Ok(None) };
         let mut rewritten = String::from_utf8(rewritten).map_err(|_| TransformFailure::InvalidHost)?;
-        if without_port(&rewritten) == rewritten {
-            rewritten.push_str(host.get(name.len()..).unwrap_or_default());
-        }
         if !is_host(&rewritten) {
             return Err(TransformFailure::InvalidHost);
+        }
+        let port = host.get(name.len()..).unwrap_or_default();
+        if without_port(&rewritten) == rewritten && is_port(port) {
+            rewritten.push_str(port);
         }
         Ok((rewritten != host).then_some(rewritten))
     }
@@ -275,8 +276,14 @@ fn is_host(host: &str) -> bool {
             !name.is_empty() && name.bytes().all(allowed)
         }
     };
-    let is_port = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit()) && text.parse::<u16>().is_ok();
-    is_name && host.len() <= LONGEST_HOST && (port.is_empty() || port.strip_prefix(':').is_some_and(is_port))
+    is_name && host.len() <= LONGEST_HOST && (port.is_empty() || is_port(port))
+}
+
+/// A colon and a port.
+fn is_port(text: &str) -> bool {
+    let is_number =
+        |digits: &str| digits.bytes().all(|byte| byte.is_ascii_digit()) && digits.parse::<u16>().is_ok();
+    text.strip_prefix(':').is_some_and(is_number)
 }
 
 #[cfg(test)]

@@ -55,6 +55,9 @@ fn a_host_is_matched_without_port_and_case_and_keeps_its_port() {
     check(host("^a.test$", "b.test", "A.test:8080"), "b.test:8080");
     check(host("^a.test$", "b.test:9000", "a.test:8080"), "b.test:9000");
     check(host("^a.test$", "[::1]", "a.test:8080"), "[::1]:8080");
+    for odd in ["a.test:", "a.test:x", "a.test:99999"] {
+        check(host("^a.test$", "b.test", odd), "b.test");
+    }
     check(host(r"^\[::1\]$", "b.test", "[::1]:8080"), "b.test:8080");
 }
 
