@@ -1,7 +1,7 @@
 //! host-header-rewrite and url-rewrite as targets, clients and the access log see them.
 
 use albeit_e2e::{
-    Albeit, Ca, Config, Group, Listener, Response, Step, Target,
+    Albeit, Ca, Config, Group, H2Target, Listener, Response, Step, Target,
     ca::ALL_VERSIONS,
     forward,
     http2::Http2,
@@ -197,5 +197,27 @@ async fn websockets_and_http2_requests_are_rewritten_too() -> Result<()> {
     let port = albeit.listener(1)?.port();
     let request = target.request(2).await?;
     assert_eq!(seen(&request)?, ("/ws/h2?q".to_owned(), format!("inner.test:{port}")));
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_target_that_speaks_http2_gets_them_as_pseudo_headers() -> Result<()> {
+    let target = H2Target::start(100, |mut call| async move {
+        call.respond.send_response(http::Response::new(()), true)?;
+        Ok(())
+    })?;
+    let ca = Ca::try_new()?;
+    let config = Config::try_new()?;
+    let certificate = ca.issue(config.dir(), "localhost", &["localhost"])?;
+    let transforms = json!([url("^/app/(.*)$", "/$1&v=1"), host("^localhost$", "inner.test:1")]);
+    let listener = Listener::https(&["localhost"], forward("web"))?
+        .with("rules", json!([rule(1, "/app/*", transforms, forward("web"))]));
+    let group = Group::new("web", &[target.addr()]).speaking("HTTP", "HTTP2");
+    let config = config.with_certificate(certificate).with_group(group).with_listener(listener);
+    let albeit = Albeit::start(config).await?;
+    let h2 = Http2::connect(albeit.listener(0)?, "localhost", ca.client(&["h2"], ALL_VERSIONS)?).await?;
+    assert_eq!(h2.get("https://localhost/app/x?a", &[]).await?.status(), 200);
+    assert_eq!(target.request(1).await?.uri, "http://inner.test:1/x?a&v=1");
+    assert_eq!(albeit.record("/app/x").await?["actions_executed"], "rewrite,forward");
     Ok(())
 }
