@@ -28,6 +28,15 @@ struct TargetHealthDescription {
     target: TargetId,
     target_health: TargetHealth,
     outstanding_requests: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    anomaly_detection: Option<AnomalyDetection>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct AnomalyDetection {
+    result: &'static str,
+    mitigation_in_effect: &'static str,
 }
 
 #[derive(Serialize)]
@@ -71,5 +80,9 @@ fn description(target: &TargetDescription) -> TargetHealthDescription {
             description: reason.map(|reason| reason.to_string()),
         },
         outstanding_requests: target.outstanding,
+        anomaly_detection: target.anomaly_detection.map(|detected| AnomalyDetection {
+            result: detected.result.as_str(),
+            mitigation_in_effect: detected.mitigation.as_str(),
+        }),
     }
 }

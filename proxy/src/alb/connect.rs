@@ -123,6 +123,7 @@ async fn open(group: &GroupState, target: &Target, limits: Limits) -> Result<Tar
         Ok(Ok(tcp)) => tcp,
         Ok(Err(error)) => {
             group.metrics.target_connection_error_count.inc();
+            target.count_error();
             tracing::debug!(%error, target = %target.addr(), "connecting to the target failed");
             return Err(match error.kind() {
                 io::ErrorKind::TimedOut => Cause::ConnectTimeout,
@@ -131,6 +132,7 @@ async fn open(group: &GroupState, target: &Target, limits: Limits) -> Result<Tar
         }
         Err(_) => {
             group.metrics.target_connection_error_count.inc();
+            target.count_error();
             return Err(Cause::ConnectTimeout);
         }
     };

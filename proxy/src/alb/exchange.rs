@@ -17,6 +17,7 @@ use super::{
     state::Shared,
     transforms,
     upgrade::Upgrade,
+    weighted_target_groups,
 };
 use crate::{
     access_log::record::{ActionExecuted, MatchedRule},
@@ -143,8 +144,8 @@ impl Exchange<'_> {
                     transforms::rewrite(self, transforms)?;
                 }
                 self.context.actions.push(ActionExecuted::Forward);
-                let group = action.target_groups.first().and_then(|group| state.group(group.target_group));
-                forward::forward(self, group.ok_or(Cause::Internal)?, xff).await
+                let chosen = weighted_target_groups::choose(self, action)?;
+                forward::forward(self, &chosen, xff).await
             }
             Action::Redirect(action) => self.redirect(action).await,
             Action::FixedResponse(action) => self.fixed_response(action).await,

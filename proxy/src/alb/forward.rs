@@ -24,27 +24,30 @@ use super::{
     tls_headers,
     transfer::{self, TargetSide, Upload},
     transforms, upgrade,
+    weighted_target_groups::Chosen,
 };
 use crate::{
     headers::{forwarded::XffOutcome, trace_id, websocket::RequestKind},
     model::{ListenerProtocol, target_group::ProtocolVersion},
+    target_groups::OutstandingGuard,
 };
 
-/// Carries a request to a target of `group` and its response back.
+/// Carries a request to a target of the `chosen` group and its response back.
 ///
 /// # Errors
 ///
 /// The cause for which the load balancer answers by itself.
 pub async fn forward(
     exchange: &mut Exchange<'_>,
-    group: &Arc<GroupState>,
+    chosen: &Chosen,
     xff: XffOutcome,
 ) -> Result<Outcome, Cause> {
+    let group = &chosen.group;
     exchange.context.group = Some(Arc::clone(group));
     let request = exchange.request();
     grpc::check(group.protocol_version, request.version, &request.method, &request.headers)?;
     let sticky = Sticky::decide(exchange, group);
-    let selected = group.group.select(sticky.target()).map_err(|_| Cause::NoTargets)?;
+    let selected = group.group.select(sticky.target(), rand::random).map_err(|_| Cause::NoTargets)?;
     sticky.count(group, &selected);
     let guard = selected.target.begin();
     group.metrics.request_count.inc();
@@ -60,9 +63,9 @@ pub async fn forward(
     let head = request_head(exchange, kind, xff)?;
     if group.protocol_version != ProtocolVersion::Http1 {
         let answered = Box::pin(http2_target::request(exchange, group, &guard, &head)).await?;
-        note_response(exchange, group, &answered.head)?;
-        let cookies = sticky.set_cookies(exchange, group, guard.target().addr());
-        let cookies = cookies.into_iter().flatten();
+        note_response(exchange, group, &guard, &answered.head)?;
+        let addr = guard.target().addr();
+        let cookies = sticky.set_cookies(exchange, chosen, addr, Some(&answered.head));
         Box::pin(http2_target::respond(exchange, &guard, answered, cookies)).await?;
         return Ok(Outcome::Done);
     }
@@ -73,8 +76,9 @@ pub async fn forward(
     exchange.context.dispatched = Some(Instant::now());
 
     let upload = transfer::await_response(exchange, &mut target).await?;
-    note_response(exchange, group, target.session.resp_header().ok_or(Cause::BadResponse)?)?;
-    let cookies = sticky.set_cookies(exchange, group, target.guard.target().addr());
+    note_response(exchange, group, &target.guard, target.session.resp_header().ok_or(Cause::BadResponse)?)?;
+    let addr = target.guard.target().addr();
+    let cookies = sticky.set_cookies(exchange, chosen, addr, target.session.resp_header());
     if target.session.get_status() == Some(http::StatusCode::SWITCHING_PROTOCOLS) {
         return match kind {
             RequestKind::WebSocketUpgrade => upgrade::upgrade(exchange, target, cookies).await,
@@ -128,6 +132,7 @@ fn request_head(
 fn note_response(
     exchange: &mut Exchange<'_>,
     group: &GroupState,
+    guard: &OutstandingGuard,
     head: &ResponseHeader,
 ) -> Result<(), Cause> {
     let now = Instant::now();
@@ -138,6 +143,9 @@ fn note_response(
     context.answered = Some(now);
     context.target_status = Some(head.status.as_u16());
     group.metrics.count_target_status(head.status.as_u16());
+    if head.status.is_server_error() {
+        guard.target().count_error();
+    }
     if let Some(dispatched) = context.dispatched {
         group.metrics.target_response_time.observe(now.saturating_duration_since(dispatched).as_secs_f64());
     }

@@ -114,8 +114,9 @@ pub async fn respond(
 ) -> Result<(), Cause> {
     let limit = exchange.idle_timeout();
     let Answered { head, mut body, mut upload, _place } = answered;
-    let head = response::for_client(&head, RequestKind::Ordinary, Version::HTTP_2, cookies)
+    let mut head = response::for_client(&head, RequestKind::Ordinary, Version::HTTP_2, cookies)
         .map_err(|_| Cause::BadResponse)?;
+    exchange.context.state.response_headers.insert(&mut head);
     let Session::H2(session) = &mut *exchange.session else {
         return Err(Cause::ProtocolMismatch);
     };

@@ -31,3 +31,4 @@ pub mod tls_headers;
 pub mod transfer;
 pub mod transforms;
 pub mod upgrade;
+pub mod weighted_target_groups;

@@ -14,10 +14,10 @@ use crate::{
     model::{
         Listener, ListenerProtocol, LoadBalancer, TargetGroup, TargetGroupIndex,
         listener::MutualAuthentication,
-        target_group::{ProtocolVersion, Stickiness, TargetGroupAttributes},
+        target_group::{ProtocolVersion, Stickiness},
     },
     rules::RuleSet,
-    stickiness::{lb_cookie::GroupId, seal::Keys},
+    stickiness::{GroupId, seal::Keys},
     target_groups::{Group, Target},
     time_scale::TimeScale,
     tls::{
@@ -72,6 +72,8 @@ pub struct Timers {
     pub connect: Duration,
     /// [`tls::target::HANDSHAKE_TIMEOUT`](crate::tls::target::HANDSHAKE_TIMEOUT).
     pub target_handshake: Duration,
+    /// What they were divided by; for `TargetGroupStickinessConfig`, which belongs to a rule.
+    pub scale: TimeScale,
 }
 
 impl Timers {
@@ -83,6 +85,7 @@ impl Timers {
             client_keep_alive: scale.apply(load_balancer.attributes.client_keep_alive),
             connect: scale.apply(CONNECT_TIMEOUT),
             target_handshake: scale.apply(target::HANDSHAKE_TIMEOUT),
+            scale,
         }
     }
 }
@@ -117,17 +120,10 @@ pub struct GroupState {
     pub protocol_version: ProtocolVersion,
     /// TLS towards the targets of a group with protocol HTTPS.
     pub tls: Option<TargetTls>,
-    /// `stickiness.lb_cookie.duration_seconds`, if stickiness is on.
-    pub stickiness: Option<StickinessState>,
-}
-
-/// Stickiness of a group.
-#[derive(Debug, Clone, Copy)]
-pub struct StickinessState {
     /// The group's name in cookies.
-    pub id: GroupId,
-    /// How long a cookie is honoured.
-    pub duration: Duration,
+    pub cookie_id: GroupId,
+    /// Stickiness with its duration scaled, if it is on.
+    pub stickiness: Option<Stickiness>,
 }
 
 impl GroupState {
@@ -139,15 +135,15 @@ impl GroupState {
         metrics: Arc<TargetGroupMetrics>,
         load_balancer: Arc<LoadBalancerMetrics>,
         tls: Option<TargetTls>,
+        scale: TimeScale,
     ) -> Self {
-        let TargetGroupAttributes { stickiness, .. } = &settings.attributes;
-        let stickiness = match stickiness {
-            Some(Stickiness::LbCookie { duration }) => {
-                Some(StickinessState { id: GroupId::new(&settings.name), duration: *duration })
-            }
-            // Refused by `config`.
-            Some(Stickiness::AppCookie { .. }) | None => None,
-        };
+        let mut stickiness = settings.attributes.stickiness.clone();
+        if let Some(Stickiness::LbCookie { duration } | Stickiness::AppCookie { duration, .. }) =
+            &mut stickiness
+        {
+            *duration = scale.apply(*duration);
+        }
+        let cookie_id = GroupId::new(&settings.name);
         Self {
             group,
             arn: settings.arn.clone(),
@@ -155,6 +151,7 @@ impl GroupState {
             load_balancer,
             protocol_version: settings.protocol_version,
             tls,
+            cookie_id,
             stickiness,
         }
     }

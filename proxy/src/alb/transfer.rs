@@ -155,7 +155,7 @@ pub async fn relay_response(
     exchange: &mut Exchange<'_>,
     target: &mut TargetSide,
     mut upload: Upload,
-    cookies: Option<[HeaderValue; 2]>,
+    cookies: Vec<HeaderValue>,
 ) -> Result<Upload, Cause> {
     let idle = exchange.idle_timeout();
     send_head(exchange, &target.session, cookies).await?;
@@ -195,13 +195,12 @@ pub async fn relay_response(
 async fn send_head(
     exchange: &mut Exchange<'_>,
     target: &HttpSession,
-    cookies: Option<[HeaderValue; 2]>,
+    cookies: Vec<HeaderValue>,
 ) -> Result<(), Cause> {
     let received = target.resp_header().ok_or(Cause::BadResponse)?;
     let version = exchange.request().version;
-    let mut head =
-        response::for_client(received, RequestKind::Ordinary, version, cookies.into_iter().flatten())
-            .map_err(|_| Cause::BadResponse)?;
+    let mut head = response::for_client(received, RequestKind::Ordinary, version, cookies)
+        .map_err(|_| Cause::BadResponse)?;
     exchange.context.state.response_headers.insert(&mut head);
     // Before HTTP/1.1 a body without a length ends with the connection.
     let is_unframed =

@@ -55,7 +55,7 @@ pub struct Upgrade {
 pub async fn upgrade(
     exchange: &mut Exchange<'_>,
     target: TargetSide,
-    cookies: Option<[HeaderValue; 2]>,
+    cookies: Vec<HeaderValue>,
 ) -> Result<Outcome, Cause> {
     let TargetSide { session: mut target, guard, .. } = target;
     let received = target.resp_header().ok_or(Cause::BadResponse)?;
@@ -64,7 +64,6 @@ pub async fn upgrade(
         return Err(Cause::BadResponse);
     }
     let version = exchange.request().version;
-    let cookies = cookies.into_iter().flatten();
     let mut head = response::for_client(received, RequestKind::WebSocketUpgrade, version, cookies)
         .map_err(|_| Cause::BadResponse)?;
     exchange.context.state.response_headers.insert(&mut head);

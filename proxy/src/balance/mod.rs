@@ -2,7 +2,13 @@
 //!
 //! ELB page: "Edit target group attributes for your Application Load Balancer"
 //! (routing algorithms). Pure: the caller keeps the cursor, usually an atomic
-//! counter per target group, and says which targets are usable.
+//! counter per target group, and says which targets are usable. Shares that
+//! differ from target to target are in [`weighted`], and how they come about in
+//! [`slow_start`] and [`anomaly`].
+
+pub mod anomaly;
+pub mod slow_start;
+pub mod weighted;
 
 /// `round_robin`: the position among `candidates` usable targets that the cursor points to.
 ///

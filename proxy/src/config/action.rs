@@ -2,6 +2,8 @@
 //!
 //! ELB page: "Action types for listener rules".
 
+use std::time::Duration;
+
 use http::StatusCode;
 
 use super::{
@@ -9,18 +11,20 @@ use super::{
     context::Context,
     path::Path,
     protocol::Protocol,
-    raw::{List, RawAction, RawFixedResponse, RawForward, RawTargetGroupStickiness},
+    raw::{List, RawAction, RawFixedResponse, RawForward, RawTargetGroupStickiness, RawWeightedTargetGroup},
     redirect,
-    scalar::{Number, Text},
+    scalar::Text,
 };
 use crate::model::{
     Action, LoadBalancerType, TargetGroupIndex,
-    rule::{Actions, FixedResponse, Forward},
-    target_group::ProtocolVersion,
+    rule::{Actions, FixedResponse, Forward, WeightedTargetGroup},
+    target_group::{ProtocolVersion, Stickiness},
 };
 
 /// Target groups in one forward action.
 const MOST_TARGET_GROUPS: usize = 5;
+/// Weight of a target group that names none.
+const DEFAULT_WEIGHT: u16 = 1;
 /// Heaviest weight of a target group.
 const HEAVIEST: u16 = 999;
 /// Longest body of a fixed response, in characters.
@@ -153,34 +157,16 @@ fn one(raw: RawAction, owner: Owner<'_>, last: bool, at: &Path, cx: &mut Context
 }
 
 fn forward(raw: RawForward, owner: Owner<'_>, at: &Path, cx: &mut Context<'_>) -> Option<Forward> {
-    if let Some(raw) = &raw.target_group_stickiness_config {
-        group_stickiness(raw, &at.key("target_group_stickiness_config"), cx);
-    }
+    let stickiness = raw
+        .target_group_stickiness_config
+        .and_then(|raw| group_stickiness(&raw, &at.key("target_group_stickiness_config"), cx));
     let (single, list) = (at.key("target_group"), at.key("target_groups"));
-    let target_group = match (raw.target_group, raw.target_groups) {
-        (Some(Text(name)), None) => cx.target_group(&name, &single, owner.load_balancer, owner.protocol)?,
-        (None, Some(groups)) => {
-            if groups.is_empty() || groups.len() > MOST_TARGET_GROUPS {
-                let message =
-                    format!("must have 1 to {MOST_TARGET_GROUPS} target groups, not {}", groups.len());
-                cx.report.mistake(&list, message);
-            }
-            if groups.len() > 1 {
-                cx.report.not_yet(&list, "more than one target group in a forward action");
-            }
-            let mut found = Vec::new();
-            for (index, group) in groups.into_iter().enumerate() {
-                let at = list.index(index);
-                match group {
-                    Some(group) => {
-                        weight(group.weight, &at.key("weight"), cx);
-                        found.push(named_group(group.target_group, owner, &at.key("target_group"), cx));
-                    }
-                    None => cx.report.missing(&at),
-                }
-            }
-            found.into_iter().next()??
+    let target_groups = match (raw.target_group, raw.target_groups) {
+        (Some(Text(name)), None) => {
+            let target_group = cx.target_group(&name, &single, owner.load_balancer, owner.protocol)?;
+            vec![WeightedTargetGroup { target_group, weight: DEFAULT_WEIGHT }]
         }
+        (None, Some(groups)) => weighted_groups(groups, owner, stickiness.is_some(), &list, cx)?,
         (Some(_), Some(_)) => {
             cx.report.mistake(at, "must have either target_group or target_groups, not both");
             return None;
@@ -192,7 +178,65 @@ fn forward(raw: RawForward, owner: Owner<'_>, at: &Path, cx: &mut Context<'_>) -
             return None;
         }
     };
-    Some(Forward::to(target_group))
+    Some(Forward { target_groups, stickiness })
+}
+
+/// `target_groups` of a forward action; `is_sticky` says whether the action binds clients to one of them.
+fn weighted_groups(
+    raw: Vec<Option<RawWeightedTargetGroup>>,
+    owner: Owner<'_>,
+    is_sticky: bool,
+    at: &Path,
+    cx: &mut Context<'_>,
+) -> Option<Vec<WeightedTargetGroup>> {
+    if raw.is_empty() || raw.len() > MOST_TARGET_GROUPS {
+        let message = format!("must have 1 to {MOST_TARGET_GROUPS} target groups, not {}", raw.len());
+        cx.report.mistake(at, message);
+    }
+    let is_choice = raw.len() > 1;
+    let mut found: Vec<WeightedTargetGroup> = Vec::new();
+    for (index, raw) in raw.into_iter().enumerate() {
+        let at = at.index(index);
+        let Some(raw) = raw else {
+            cx.report.missing(&at);
+            continue;
+        };
+        let weight = raw.weight.map_or(Some(DEFAULT_WEIGHT), |weight| {
+            cx.in_range(weight, &at.key("weight"), "weight", (0, HEAVIEST))
+        });
+        let at = at.key("target_group");
+        let target_group = named_group(raw.target_group, owner, &at, cx);
+        let (Some(weight), Some(target_group)) = (weight, target_group) else { continue };
+        if found.iter().any(|other| other.target_group == target_group) {
+            cx.report.mistake(&at, "the action forwards to the same target group twice");
+        }
+        if is_choice {
+            target_stickiness_of_choice(target_group, is_sticky, &at, cx);
+        }
+        found.push(WeightedTargetGroup { target_group, weight });
+    }
+    (!found.is_empty()).then_some(found)
+}
+
+/// Target stickiness of one of several groups: which kinds work, and what else they need.
+fn target_stickiness_of_choice(
+    TargetGroupIndex(index): TargetGroupIndex,
+    is_sticky: bool,
+    at: &Path,
+    cx: &mut Context<'_>,
+) {
+    match cx.groups.get(index).and_then(|group| group.stickiness.as_ref()) {
+        Some(Stickiness::AppCookie { .. }) => cx.report.mistake(
+            at,
+            "stickiness of type 'app_cookie' is not supported with more than one target group; use 'lb_cookie'",
+        ),
+        Some(Stickiness::LbCookie { .. }) if !is_sticky => cx.report.warn(
+            at,
+            "its stickiness is lost whenever the weights choose another target group: enable \
+             target_group_stickiness_config",
+        ),
+        Some(Stickiness::LbCookie { .. }) | None => {}
+    }
 }
 
 fn named_group(
@@ -205,26 +249,18 @@ fn named_group(
     cx.target_group(&name, at, owner.load_balancer, owner.protocol)
 }
 
-fn weight(raw: Option<Number>, at: &Path, cx: &mut Context<'_>) {
-    let Some(number) = raw else { return };
-    if cx.in_range(number, at, "weight", (0, HEAVIEST)) == Some(0) {
-        cx.report.not_yet(at, "a weight of 0");
-    }
-}
-
-fn group_stickiness(raw: &RawTargetGroupStickiness, at: &Path, cx: &mut Context<'_>) {
+fn group_stickiness(raw: &RawTargetGroupStickiness, at: &Path, cx: &mut Context<'_>) -> Option<Duration> {
     let enabled = raw.enabled.unwrap_or(false);
-    let seconds = raw.duration.map(|span| span.0.as_secs());
-    let in_range = seconds.is_none_or(|seconds| (1..=LONGEST_GROUP_STICKINESS).contains(&seconds));
+    let duration = raw.duration.map(|span| span.0);
+    let in_range =
+        duration.is_none_or(|duration| (1..=LONGEST_GROUP_STICKINESS).contains(&duration.as_secs()));
     if !in_range {
         let message = format!("must be between '1-{LONGEST_GROUP_STICKINESS}' seconds inclusive");
         cx.report.mistake(&at.key("duration"), message);
-    } else if enabled && seconds.is_none() {
+    } else if enabled && duration.is_none() {
         cx.report.missing(&at.key("duration"));
     }
-    if enabled {
-        cx.report.not_yet(at, "target group stickiness");
-    }
+    duration.filter(|_| enabled)
 }
 
 fn fixed_response(raw: RawFixedResponse, at: &Path, cx: &mut Context<'_>) -> Option<FixedResponse> {

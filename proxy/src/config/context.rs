@@ -16,7 +16,7 @@ use crate::model::{
     CertificateIndex, TargetGroupIndex, TrustStoreIndex,
     arn::Scope,
     attributes::{AttributeValues, Support},
-    target_group::ProtocolVersion,
+    target_group::{ProtocolVersion, Stickiness},
 };
 
 /// A target group that rules can refer to.
@@ -30,6 +30,8 @@ pub(super) struct KnownGroup {
     pub(super) version: Option<ProtocolVersion>,
     /// The load balancer that uses it.
     pub(super) used_by: Option<String>,
+    /// Its stickiness, if that is on.
+    pub(super) stickiness: Option<Stickiness>,
 }
 
 /// Shared by all conversions of one file.

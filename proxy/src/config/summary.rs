@@ -82,8 +82,12 @@ fn write_group(group: &TargetGroup, out: &mut String) -> fmt::Result {
         check.path,
         check.interval.as_secs()
     )?;
-    if let Some(Stickiness::LbCookie { duration }) = group.attributes.stickiness {
-        write!(out, ", lb_cookie for {} s", duration.as_secs())?;
+    match &group.attributes.stickiness {
+        Some(Stickiness::LbCookie { duration }) => write!(out, ", lb_cookie for {} s", duration.as_secs())?,
+        Some(Stickiness::AppCookie { cookie_name, duration }) => {
+            write!(out, ", app_cookie {cookie_name} for {} s", duration.as_secs())?;
+        }
+        None => {}
     }
     writeln!(out)?;
     for target in &group.targets {

@@ -7,6 +7,7 @@ mod not_yet;
 mod routing;
 mod target_groups;
 mod tls;
+mod weighted_groups;
 
 use std::{path::Path, sync::LazyLock};
 

@@ -197,7 +197,13 @@ fn target_groups(raw: List<RawTargetGroup>, cx: &mut Context<'_>) -> Vec<TargetG
         let at = at.index(index);
         let Some(mut raw) = raw else {
             cx.report.missing(&at);
-            cx.groups.push(KnownGroup { name: None, protocol: None, version: None, used_by: None });
+            cx.groups.push(KnownGroup {
+                name: None,
+                protocol: None,
+                version: None,
+                used_by: None,
+                stickiness: None,
+            });
             continue;
         };
         let name_at = at.key("name");
@@ -210,8 +216,12 @@ fn target_groups(raw: List<RawTargetGroup>, cx: &mut Context<'_>) -> Vec<TargetG
         let version = raw.protocol_version.as_ref().and_then(|Text(text)| {
             target_group::PROTOCOL_VERSIONS.iter().find(|(name, _)| name == text).map(|(_, version)| *version)
         });
-        cx.groups.push(KnownGroup { name: spelled, protocol, version, used_by: None });
-        groups.extend(target_group::convert(raw, name, &at, cx));
+        cx.groups.push(KnownGroup { name: spelled, protocol, version, used_by: None, stickiness: None });
+        let group = target_group::convert(raw, name, &at, cx);
+        if let Some(known) = cx.groups.last_mut() {
+            known.stickiness = group.as_ref().and_then(|group| group.attributes.stickiness.clone());
+        }
+        groups.extend(group);
     }
     groups
 }

@@ -223,6 +223,9 @@ metrics! {
     non_sticky_request_count: Counter = "albeit_non_sticky_request_count_total", "requests",
         Some("NonStickyRequestCount"),
         "Requests sent to a newly chosen target because there was no usable sticky session.";
+    app_cookie_non_stickiness_count: Counter = "albeit_app_cookie_non_stickiness_count_total", "requests",
+        Some("AppCookieNonStickinessCount"),
+        "Requests with the load balancer's application-based cookie but without the application's.";
     healthy_host_count: Gauge = "albeit_healthy_host_count", "targets",
         Some("HealthyHostCount"), "Targets that are healthy now.";
     unhealthy_host_count: Gauge = "albeit_unhealthy_host_count", "targets",
@@ -230,12 +233,35 @@ metrics! {
     unhealthy_routing_request_count: Counter = "albeit_unhealthy_routing_request_count_total", "requests",
         Some("UnhealthyRoutingRequestCount"),
         "Requests routed by fail open, because too few targets were healthy.";
+    anomalous_host_count: Gauge = "albeit_anomalous_host_count", "targets",
+        Some("AnomalousHostCount"), "Targets that fail unlike the others now.";
+    mitigated_host_count: Gauge = "albeit_mitigated_host_count", "targets",
+        Some("MitigatedHostCount"), "Targets whose share of requests is lowered now.";
+    healthy_state_dns: Gauge = "albeit_healthy_state_dns", "zones",
+        Some("HealthyStateDNS"), "1 if enough targets are healthy for target_group_health.dns_failover.";
+    unhealthy_state_dns: Gauge = "albeit_unhealthy_state_dns", "zones",
+        Some("UnhealthyStateDNS"), "1 if too few targets are healthy for target_group_health.dns_failover.";
+    healthy_state_routing: Gauge = "albeit_healthy_state_routing", "zones",
+        Some("HealthyStateRouting"),
+        "1 if enough targets are healthy for target_group_health.unhealthy_state_routing.";
+    unhealthy_state_routing: Gauge = "albeit_unhealthy_state_routing", "zones",
+        Some("UnhealthyStateRouting"),
+        "1 if too few targets are healthy for target_group_health.unhealthy_state_routing.";
 }
 
 impl TargetGroupFamilies {
     /// Removes the host count series with these label values; a series that is not there is no error.
     pub(super) fn forget_host_counts(&self, labels: [&str; 2]) {
-        for family in [&self.healthy_host_count, &self.unhealthy_host_count] {
+        for family in [
+            &self.healthy_host_count,
+            &self.unhealthy_host_count,
+            &self.anomalous_host_count,
+            &self.mitigated_host_count,
+            &self.healthy_state_dns,
+            &self.unhealthy_state_dns,
+            &self.healthy_state_routing,
+            &self.unhealthy_state_routing,
+        ] {
             family.remove_label_values(&labels).unwrap_or_default();
         }
     }

@@ -205,10 +205,11 @@ pub enum Stickiness {
     },
 }
 
-/// `target_group_health.unhealthy_state_routing.minimum_healthy_targets`: below either, the group fails open.
+/// `minimum_healthy_targets` of `target_group_health.unhealthy_state_routing` (below either, the group
+/// fails open) or of `target_group_health.dns_failover` (below either, a zone would leave DNS).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MinimumHealthyTargets {
-    /// `.count`: at least this many healthy targets. Default 1.
+    /// `.count`: at least this many healthy targets. Default 1; 0 is `off`.
     pub count: u32,
     /// `.percentage`: at least this share of the registered targets. Default off.
     pub percentage: Option<u8>,
@@ -227,6 +228,20 @@ pub struct TargetGroupAttributes {
     pub slow_start: Option<Duration>,
     /// Threshold of fail-open routing.
     pub minimum_healthy_targets: MinimumHealthyTargets,
+    /// Threshold of the metrics `HealthyStateDNS` and `UnhealthyStateDNS`; there is no DNS to fail over.
+    pub dns_failover: MinimumHealthyTargets,
+}
+
+impl MinimumHealthyTargets {
+    /// Whether `healthy` of `registered` targets are enough.
+    #[must_use]
+    pub fn is_met(self, healthy: usize, registered: usize) -> bool {
+        let too_few = u32::try_from(healthy).is_ok_and(|healthy| healthy < self.count);
+        let too_small_a_share = self.percentage.is_some_and(|percentage| {
+            healthy.saturating_mul(100) < registered.saturating_mul(percentage.into())
+        });
+        !too_few && !too_small_a_share
+    }
 }
 
 impl Default for TargetGroupAttributes {
@@ -237,6 +252,7 @@ impl Default for TargetGroupAttributes {
             algorithm: Algorithm::RoundRobin,
             slow_start: None,
             minimum_healthy_targets: MinimumHealthyTargets { count: 1, percentage: None },
+            dns_failover: MinimumHealthyTargets { count: 1, percentage: None },
         }
     }
 }

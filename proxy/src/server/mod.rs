@@ -41,7 +41,7 @@ use crate::{
     time_scale::TimeScale,
 };
 
-/// How often idle connections to targets are looked over, before time scaling.
+/// How often idle connections and weights of targets are looked over, before time scaling.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
 /// How long the first look-up of target host names may hold up readiness. Not scaled.
 const RESOLVE_LIMIT: Duration = Duration::from_secs(5);
@@ -281,6 +281,7 @@ impl Server {
                 loop {
                     tokio::time::sleep(interval).await;
                     registry.sweep_idle_connections(Instant::now());
+                    registry.tick(Instant::now());
                 }
             };
             stopped.run_until_cancelled(sweeping).await;

@@ -29,7 +29,7 @@ pub(super) fn listeners(
             connection_log: sinks.get(LogKind::Connection, &load_balancer.log_name),
             timers: Timers::new(load_balancer, scale),
         });
-        let groups = group_states(prepared, load_balancer, groups, metrics);
+        let groups = group_states(prepared, load_balancer, groups, metrics, scale);
         for (listener, tls) in load_balancer.listeners.iter().zip(tls) {
             let state = ListenerState::new(
                 load_balancer,
@@ -50,12 +50,14 @@ fn group_states(
     load_balancer: &LoadBalancer,
     groups: &[Arc<Group>],
     metrics: &Metrics,
+    scale: TimeScale,
 ) -> Arc<[Arc<GroupState>]> {
     let own = metrics.load_balancer(&load_balancer.log_name);
     let settings = prepared.model.target_groups.iter().zip(&prepared.target_tls);
     let states = settings.zip(groups).map(|((settings, tls), group)| {
         let metrics = metrics.target_group(&load_balancer.log_name, &settings.metric_name);
-        Arc::new(GroupState::new(settings, Arc::clone(group), metrics, Arc::clone(&own), tls.clone()))
+        let (own, tls) = (Arc::clone(&own), tls.clone());
+        Arc::new(GroupState::new(settings, Arc::clone(group), metrics, own, tls, scale))
     });
     states.collect()
 }

@@ -19,6 +19,7 @@ use super::{
     select::Selection,
 };
 use crate::{
+    balance::anomaly::AnomalyDetection,
     health::{Health, Outcome, Reason, Thresholds, Tracker},
     model::{TargetGroup, target_group::TargetId},
 };
@@ -43,6 +44,8 @@ pub struct TargetDescription {
     pub health: Health,
     /// Requests and tunnels in progress.
     pub outstanding: u32,
+    /// `AnomalyDetection`; `None` for a target that drains.
+    pub anomaly_detection: Option<AnomalyDetection>,
 }
 
 impl Group {
@@ -72,12 +75,17 @@ impl Group {
     }
 
     /// Chooses the target of a new request. `sticky` is the address in its opened, unexpired
-    /// stickiness cookie. Takes no lock and allocates nothing.
+    /// stickiness cookie; `draw` gives random numbers, and is asked only by `weighted_random`. Takes
+    /// no lock and allocates nothing.
     ///
     /// # Errors
     /// [`NoTarget`] when no target is registered.
-    pub fn select(&self, sticky: Option<SocketAddr>) -> Result<Selected, NoTarget> {
-        self.selection.load().select(&self.cursor, sticky)
+    pub fn select(
+        &self,
+        sticky: Option<SocketAddr>,
+        draw: impl FnOnce() -> u32,
+    ) -> Result<Selected, NoTarget> {
+        self.selection.load().select(&self.cursor, sticky, draw)
     }
 
     /// Runs what drives a connection to a target, until it ends or the last request of the process has.
@@ -103,6 +111,21 @@ impl Group {
         let members = self.members.lock();
         members.registered.iter().for_each(|registered| registered.target.sweep_idle_connections(now));
         members.draining.iter().for_each(|target| target.close_idle_connections());
+    }
+
+    /// Lets shares that grow with time grow, and has anomaly detection judge when its interval is over.
+    pub(super) fn tick(&self, now: Instant) {
+        let mut members = self.members.lock();
+        if members.removed {
+            return;
+        }
+        let scale = self.environment.scale;
+        let has_judged = members.judge(now, scale);
+        let has_ramped = members.ramp(now, scale);
+        if has_judged || has_ramped {
+            self.selection.store(Arc::new(members.selection()));
+            members.count_hosts();
+        }
     }
 
     /// Whether every host name of the group was looked up at least once.
@@ -179,7 +202,7 @@ impl Group {
     pub(super) fn handle_outcome(&self, target: &Target, outcome: Outcome, thresholds: Thresholds) {
         if target.track(|tracker| tracker.handle_outcome(outcome, thresholds)) {
             self.log(target);
-            self.publish(&self.members.lock());
+            self.publish(&mut self.members.lock());
         }
     }
 
@@ -274,12 +297,13 @@ impl Group {
         target.track(Tracker::handle_delay_over);
         self.log(target);
         target.terminated().cancel();
-        self.publish(&members);
+        self.publish(&mut members);
     }
 
     /// Makes the present members the ones that requests choose from.
-    fn publish(&self, members: &Members) {
+    fn publish(&self, members: &mut Members) {
         if !members.removed {
+            members.ramp(Instant::now(), self.environment.scale);
             self.selection.store(Arc::new(members.selection()));
             members.count_hosts();
         }

@@ -2,9 +2,10 @@
 
 use std::{mem, net::SocketAddr, sync::Arc};
 
+use tokio::time::Instant;
 use tokio_util::sync::DropGuard;
 
-use super::{Target, TargetDescription, resolve::Host, select::Selection};
+use super::{Target, TargetDescription, resolve::Host, select::Selection, weights::Weight};
 use crate::{
     health::State,
     metrics::TargetGroupMetrics,
@@ -28,6 +29,8 @@ pub(super) struct Members {
     pub(super) registered: Vec<Registered>,
     /// In the order they began to drain.
     pub(super) draining: Vec<Arc<Target>>,
+    /// When anomaly detection judges the targets again; `None` before the first time.
+    pub(super) next_judgement: Option<Instant>,
     /// The group left the configuration: what is left of it drains.
     pub(super) removed: bool,
 }
@@ -39,6 +42,15 @@ pub(super) struct Registered {
     pub(super) target: Arc<Target>,
     /// Ends its health checks when dropped. `None`: it is not being checked.
     pub(super) checks: Option<DropGuard>,
+    /// What its share of the requests depends on.
+    pub(super) weight: Weight,
+}
+
+impl Registered {
+    /// Whether it is healthy now.
+    pub(super) fn is_healthy(&self) -> bool {
+        self.target.health().state == State::Healthy
+    }
 }
 
 impl Members {
@@ -52,6 +64,7 @@ impl Members {
             hosts: Vec::new(),
             registered: Vec::new(),
             draining: Vec::new(),
+            next_judgement: None,
             removed: false,
         }
     }
@@ -74,12 +87,14 @@ impl Members {
             .into_iter()
             .partition(|member| wanted.binary_search(&member.target.addr()).is_ok());
         self.registered = kept;
+        let others_carry = self.registered.iter().any(|member| member.weight.carries());
         let mut came = Vec::new();
         for addr in wanted {
             if let Err(place) = self.registered.binary_search_by_key(&addr, |member| member.target.addr()) {
                 let target = Target::new(addr);
                 came.push(Arc::clone(&target));
-                self.registered.insert(place, Registered { target, checks: None });
+                let weight = Weight::registered(others_carry);
+                self.registered.insert(place, Registered { target, checks: None, weight });
             }
         }
         (came, left.into_iter().map(|member| member.target).collect())
@@ -109,30 +124,43 @@ impl Members {
     pub(super) fn selection(&self) -> Selection {
         let registered: Vec<_> = self.registered.iter().map(|member| Arc::clone(&member.target)).collect();
         Selection::new(&self.settings.attributes, &registered, &self.draining)
+            .with_weights(|addr| self.weight_of(addr))
     }
 
-    /// Writes the host counts into the metrics.
+    /// Writes the host counts, and the states they make, into the metrics.
     pub(super) fn count_hosts(&self) {
-        let count = |state| {
-            let members = self.registered.iter();
-            let count = members.filter(|member| member.target.health().state == state).count();
-            i64::try_from(count).unwrap_or(i64::MAX)
-        };
+        let hosts = |is: &dyn Fn(&Registered) -> bool| self.registered.iter().filter(|&it| is(it)).count();
+        let gauge = |count| i64::try_from(count).unwrap_or(i64::MAX);
+        let (healthy, registered) = (hosts(&Registered::is_healthy), self.registered.len());
+        let unhealthy = hosts(&|member| member.target.health().state == State::Unhealthy);
+        let anomalous = hosts(&|member| member.weight.is_anomalous());
+        let mitigated = hosts(&|member| member.weight.is_mitigated());
+        let attributes = &self.settings.attributes;
+        let routing = attributes.minimum_healthy_targets.is_met(healthy, registered);
+        let dns = attributes.dns_failover.is_met(healthy, registered);
         for metrics in &self.metrics {
-            metrics.healthy_host_count.set(count(State::Healthy));
-            metrics.unhealthy_host_count.set(count(State::Unhealthy));
+            metrics.healthy_host_count.set(gauge(healthy));
+            metrics.unhealthy_host_count.set(gauge(unhealthy));
+            metrics.anomalous_host_count.set(gauge(anomalous));
+            metrics.mitigated_host_count.set(gauge(mitigated));
+            metrics.healthy_state_routing.set(routing.into());
+            metrics.unhealthy_state_routing.set((!routing).into());
+            metrics.healthy_state_dns.set(dns.into());
+            metrics.unhealthy_state_dns.set((!dns).into());
         }
     }
 
     /// All registered targets, then the draining ones.
     pub(super) fn describe(&self) -> Vec<TargetDescription> {
-        let registered = self.registered.iter().map(|member| &member.target);
+        let registered =
+            self.registered.iter().map(|member| (&member.target, Some(member.weight.anomaly_detection())));
         registered
-            .chain(&self.draining)
-            .map(|target| TargetDescription {
+            .chain(self.draining.iter().map(|target| (target, None)))
+            .map(|(target, anomaly_detection)| TargetDescription {
                 addr: target.addr(),
                 health: target.health(),
                 outstanding: target.outstanding(),
+                anomaly_detection,
             })
             .collect()
     }

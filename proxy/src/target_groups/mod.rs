@@ -8,7 +8,8 @@
 //! and changes only what differs. A request chooses its target with
 //! [`Group::select`], which takes no lock and allocates nothing. Invariant: a
 //! target is chosen only from the selection published last, and
-//! that is published again at every change of membership, health or settings.
+//! that is published again at every change of membership, health, settings or
+//! weights ([`Registry::tick`]).
 //! Sealing and opening stickiness cookies is not done here.
 
 mod check_log;
@@ -22,6 +23,7 @@ mod resolve;
 mod select;
 mod target;
 mod target_io;
+mod weights;
 
 pub use self::{
     check_log::{HealthCheckLog, HealthCheckLogs},

@@ -136,6 +136,13 @@ impl Registry {
         }
     }
 
+    /// Lets weights follow the time: to be called once a second, divided by the time scale.
+    pub fn tick(&self, now: Instant) {
+        for group in self.groups() {
+            group.tick(now);
+        }
+    }
+
     /// Told after every change of membership or health of any group.
     #[must_use]
     pub fn changes(&self) -> watch::Receiver<()> {

@@ -16,9 +16,9 @@ use std::{
 
 use super::Target;
 use crate::{
-    balance,
+    balance::{self, weighted},
     health::State,
-    model::target_group::{Algorithm, MinimumHealthyTargets, TargetGroupAttributes},
+    model::target_group::{Algorithm, TargetGroupAttributes},
 };
 
 /// A target chosen for a request.
@@ -76,6 +76,8 @@ pub(super) struct Selection {
     algorithm: Algorithm,
     /// Ordered by address, so that a cookie's target is found by bisection.
     usable: Box<[Arc<Target>]>,
+    /// Weights of `usable`, if any of them is lowered.
+    weights: Option<Box<[u32]>>,
     unusable: Box<[(SocketAddr, Unusable)]>,
     fail_open: bool,
 }
@@ -89,7 +91,8 @@ impl Selection {
     ) -> Self {
         let (healthy, unhealthy): (Vec<_>, Vec<_>) =
             registered.iter().cloned().partition(|target| target.health().state == State::Healthy);
-        let fail_open = fails_open(attributes.minimum_healthy_targets, healthy.len(), registered.len());
+        let is_met = attributes.minimum_healthy_targets.is_met(healthy.len(), registered.len());
+        let fail_open = !registered.is_empty() && !is_met;
         let mut unusable: Vec<_> =
             draining.iter().map(|target| (target.addr(), Unusable::Draining)).collect();
         let usable = if fail_open {
@@ -98,19 +101,37 @@ impl Selection {
             unusable.extend(unhealthy.iter().map(|target| (target.addr(), Unusable::Unhealthy)));
             healthy
         };
-        Self { algorithm: attributes.algorithm, usable: usable.into(), unusable: unusable.into(), fail_open }
+        Self {
+            algorithm: attributes.algorithm,
+            usable: usable.into(),
+            weights: None,
+            unusable: unusable.into(),
+            fail_open,
+        }
     }
 
-    /// Chooses for one request. `sticky` is the address in the request's opened cookie, if it had one.
+    /// Gives each target its weight, where one is lowered. A group that fails open knows no weights.
+    pub(super) fn with_weights(mut self, weight_of: impl Fn(SocketAddr) -> u32) -> Self {
+        let weights: Box<[u32]> = self.usable.iter().map(|target| weight_of(target.addr())).collect();
+        let is_lowered = weights.iter().any(|weight| *weight < weighted::WHOLE);
+        self.weights = (is_lowered && !self.fail_open).then_some(weights);
+        self
+    }
+
+    /// Chooses for one request. `sticky` is the address in the request's opened cookie, if it had one;
+    /// `draw` gives random numbers, and is asked only by the algorithm that needs one.
     pub(super) fn select(
         &self,
         cursor: &AtomicUsize,
         sticky: Option<SocketAddr>,
+        draw: impl FnOnce() -> u32,
     ) -> Result<Selected, NoTarget> {
         let (target, outcome) = match sticky.map(|addr| self.find(addr)) {
             Some(Ok(target)) => (target, Outcome::Sticky),
-            Some(Err(unusable)) => (self.choose(cursor)?, Outcome::Chosen { instead_of: Some(unusable) }),
-            None => (self.choose(cursor)?, Outcome::Chosen { instead_of: None }),
+            Some(Err(unusable)) => {
+                (self.choose(cursor, draw)?, Outcome::Chosen { instead_of: Some(unusable) })
+            }
+            None => (self.choose(cursor, draw)?, Outcome::Chosen { instead_of: None }),
         };
         Ok(Selected { target: Arc::clone(target), outcome, fail_open: self.fail_open })
     }
@@ -123,27 +144,24 @@ impl Selection {
         })
     }
 
-    fn choose(&self, cursor: &AtomicUsize) -> Result<&Arc<Target>, NoTarget> {
+    fn choose(&self, cursor: &AtomicUsize, draw: impl FnOnce() -> u32) -> Result<&Arc<Target>, NoTarget> {
         let turn = cursor.fetch_add(1, Ordering::Relaxed);
-        let chosen = match self.algorithm {
-            // `config` refuses the weighted algorithm.
-            Algorithm::RoundRobin | Algorithm::WeightedRandom { .. } => {
-                balance::round_robin(turn, self.usable.len()).and_then(|index| self.usable.get(index))
-            }
-            Algorithm::LeastOutstandingRequests => {
-                let candidates = self.usable.iter().map(|target| (target, target.outstanding()));
+        let targets = self.usable.len();
+        let index = match (self.algorithm, &self.weights) {
+            (Algorithm::LeastOutstandingRequests, _) => {
+                let candidates =
+                    self.usable.iter().enumerate().map(|(at, target)| (at, target.outstanding()));
                 balance::least_outstanding_requests(turn, candidates)
             }
+            (Algorithm::RoundRobin, None) => balance::round_robin(turn, targets),
+            (Algorithm::RoundRobin, Some(weights)) => {
+                weighted::choose(weighted::in_turn(turn), weights.iter().copied())
+            }
+            (Algorithm::WeightedRandom { .. }, None) => weighted::choose_evenly(draw(), targets),
+            (Algorithm::WeightedRandom { .. }, Some(weights)) => {
+                weighted::choose(draw(), weights.iter().copied())
+            }
         };
-        chosen.ok_or(NoTarget)
+        index.and_then(|index| self.usable.get(index)).ok_or(NoTarget)
     }
-}
-
-/// Whether so few of the registered targets are healthy that all of them get traffic.
-fn fails_open(minimum: MinimumHealthyTargets, healthy: usize, registered: usize) -> bool {
-    let too_few = u32::try_from(healthy).is_ok_and(|healthy| healthy < minimum.count);
-    let too_small_a_share = minimum
-        .percentage
-        .is_some_and(|percentage| healthy.saturating_mul(100) < registered.saturating_mul(percentage.into()));
-    registered > 0 && (too_few || too_small_a_share)
 }

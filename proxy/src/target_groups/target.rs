@@ -13,7 +13,10 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::{http2_pool::Http2Pool, pool::ConnectionPool};
-use crate::health::{Health, Tracker};
+use crate::{
+    balance::anomaly::Sample,
+    health::{Health, Tracker},
+};
 
 /// A target with its health and the work it has in flight.
 ///
@@ -24,6 +27,10 @@ pub struct Target {
     addr: SocketAddr,
     tracker: Mutex<Tracker>,
     outstanding: AtomicU32,
+    /// Requests and tunnels ever begun, wrapping round.
+    requests: AtomicU32,
+    /// Those of them that failed, wrapping round.
+    errors: AtomicU32,
     terminated: CancellationToken,
     pool: ConnectionPool,
     http2_pool: Http2Pool,
@@ -35,6 +42,8 @@ impl Target {
             addr,
             tracker: Mutex::new(Tracker::new()),
             outstanding: AtomicU32::new(0),
+            requests: AtomicU32::new(0),
+            errors: AtomicU32::new(0),
             terminated: CancellationToken::new(),
             pool: ConnectionPool::default(),
             http2_pool: Http2Pool::default(),
@@ -63,7 +72,21 @@ impl Target {
     #[must_use]
     pub fn begin(self: &Arc<Self>) -> OutstandingGuard {
         self.outstanding.fetch_add(1, Ordering::Relaxed);
+        self.requests.fetch_add(1, Ordering::Relaxed);
         OutstandingGuard { target: Arc::clone(self) }
+    }
+
+    /// Counts a 5xx response or a connection that failed, for anomaly detection.
+    pub fn count_error(&self) {
+        self.errors.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Requests and errors since it was registered, wrapping round.
+    pub(super) fn totals(&self) -> Sample {
+        Sample {
+            requests: self.requests.load(Ordering::Relaxed),
+            errors: self.errors.load(Ordering::Relaxed),
+        }
     }
 
     /// Cancelled when the deregistration delay is over: whatever is still in flight must be cut.

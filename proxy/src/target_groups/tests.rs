@@ -4,6 +4,7 @@ mod health;
 mod membership;
 mod selection;
 mod sockets;
+mod weights;
 
 use std::{
     collections::HashMap,
@@ -111,6 +112,11 @@ impl World {
         let in_time = timeout(Duration::from_secs(3600), reached).await;
         assert!(in_time.is_ok(), "expected {expected:?}, is {:?}", states(group));
     }
+}
+
+/// For algorithms that need no randomness.
+fn no_draw() -> u32 {
+    unreachable!("no algorithm here draws")
 }
 
 fn states(group: &Group) -> Vec<(SocketAddr, State)> {

@@ -84,6 +84,19 @@ pub const TARGETS: &[Target] = &[
         run: stickiness::lb_cookie,
         seeds: &[b"AWSALB=abc; AWSALBCORS=def; a=b", b"AWSALB=;;;=\nAWSALBCORS"],
     },
+    Target {
+        name: "target_group_cookie",
+        run: stickiness::target_group_cookie,
+        seeds: &[b"AWSALBTG=abc; AWSALBTGCORS=def; a=b", b"AWSALBTG=;;;=\nAWSALBTGCORS"],
+    },
+    Target {
+        name: "app_cookie",
+        run: stickiness::app_cookie,
+        seeds: &[
+            b"SESSION=1; AWSALBAPP-0=abc; AWSALBAPP-1=_remove_\nAWSALBAPP-2=x; AWSALBAPP-3=",
+            b"Mozilla/5.0 Chrome/120.0.0.0 Chromium/80",
+        ],
+    },
 ];
 
 /// The target with this name.

@@ -1,6 +1,6 @@
 //! What a later version will have is checked, then refused by name.
 
-use super::{check, default_action, https_listener, load_balancer_attributes, target_group};
+use super::{check, https_listener, load_balancer_attributes, target_group};
 
 const LISTENER: &str = "load_balancers[0].listeners[0]";
 
@@ -15,25 +15,6 @@ fn actions() {
     let refused = |yaml: &str, key: &str, what: &str| {
         refused(yaml, &format!("{LISTENER}.default_actions[0].{key}"), what);
     };
-    refused(
-        &default_action(
-            "forward: { target_groups: [{ target_group: web, weight: 1 }, { target_group: web, weight: 2 }] }",
-        ),
-        "forward.target_groups",
-        "more than one target group in a forward action",
-    );
-    refused(
-        &default_action("forward: { target_groups: [{ target_group: web, weight: 0 }] }"),
-        "forward.target_groups[0].weight",
-        "a weight of 0",
-    );
-    refused(
-        &default_action(
-            "forward: { target_group: web, target_group_stickiness_config: { enabled: true, duration: 1h } }",
-        ),
-        "forward.target_group_stickiness_config",
-        "target group stickiness",
-    );
     let login = |action: &str| {
         https_listener(&format!(
             "certificates: [main]
@@ -84,15 +65,6 @@ fn target_group_settings() {
     refused(zone, "targets[0].availability_zone", "availability zones");
     let quic = "protocol: HTTP\nport: 80\ntargets: [{ id: 10.0.0.1, quic_server_id: '0x0011223344556677' }]";
     refused(quic, "targets[0].quic_server_id", "QUIC targets");
-    for (key, value) in [
-        ("slow_start.duration_seconds", "30"),
-        ("load_balancing.algorithm.type", "weighted_random"),
-        ("stickiness.type", "app_cookie"),
-        ("stickiness.app_cookie.cookie_name", "SESSION"),
-    ] {
-        let settings = format!("protocol: HTTP\nattributes: {{ {key}: {value} }}");
-        refused(&settings, &format!("attributes.{key}"), &format!("'{key}' with the value '{value}'"));
-    }
 }
 
 #[test]

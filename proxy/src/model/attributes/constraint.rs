@@ -75,14 +75,22 @@ fn stickiness(values: &AttributeValues, protocol: GroupProtocol, broken: &mut Ve
         ));
     }
     if values.text(ALGORITHM) == "weighted_random" {
-        broken.push((ALGORITHM, "'weighted_random' is not supported with stickiness".to_owned()));
+        broken.push((
+            ALGORITHM,
+            "You cannot have both stickiness and weighted random algorithm enabled on the same target group"
+                .to_owned(),
+        ));
     }
 }
 
 fn algorithm(values: &AttributeValues, broken: &mut Vec<(&'static str, String)>) {
     let algorithm = values.text(ALGORITHM);
     if values.text(SLOW_START) != "0" && algorithm != "round_robin" {
-        broken.push((SLOW_START, format!("slow start is not supported with the algorithm '{algorithm}'")));
+        let algorithm = algorithm.replace('_', " ");
+        broken.push((
+            SLOW_START,
+            format!("You cannot enable both slow start and {algorithm} algorithm on a target group"),
+        ));
     }
     if values.text(ANOMALY_MITIGATION) == "on" && algorithm != "weighted_random" {
         broken.push((

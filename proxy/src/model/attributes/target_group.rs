@@ -9,7 +9,8 @@ use super::{
 };
 
 const NO_ZONES: &str = "Albeit has no availability zones: every target is in reach of every node";
-const NO_DNS: &str = "Albeit serves no DNS zone, so no zone can fail away";
+const NO_DNS: &str =
+    "Albeit serves no DNS zone: only the metrics HealthyStateDNS and UnhealthyStateDNS follow it";
 
 /// Seven days, the longest a cookie may bind a client.
 const SEVEN_DAYS: u32 = 604_800;
@@ -43,7 +44,7 @@ pub(super) const TABLE: &[Attribute] = &[
         Both,
         OneOf(&["lb_cookie", "app_cookie", "source_ip"]),
         DefaultValue::ByType { application: "lb_cookie", network: "source_ip" },
-        Support::ActsExcept(&["app_cookie"]),
+        Support::Acts,
         "What a client is recognised by.",
     ),
     row(
@@ -59,7 +60,7 @@ pub(super) const TABLE: &[Attribute] = &[
         Application,
         CookieName,
         Always(""),
-        Support::NotYet,
+        Support::Acts,
         "Name of the application's cookie.",
     ),
     row(
@@ -67,7 +68,7 @@ pub(super) const TABLE: &[Attribute] = &[
         Application,
         Integer(1, SEVEN_DAYS),
         Always("86400"),
-        Support::NotYet,
+        Support::Acts,
         "Seconds an application cookie binds a client.",
     ),
     row(
@@ -75,7 +76,7 @@ pub(super) const TABLE: &[Attribute] = &[
         Application,
         OneOf(&["round_robin", "least_outstanding_requests", "weighted_random"]),
         Always("round_robin"),
-        Support::ActsExcept(&["weighted_random"]),
+        Support::Acts,
         "How a target is chosen.",
     ),
     row(
@@ -83,7 +84,7 @@ pub(super) const TABLE: &[Attribute] = &[
         Application,
         OneOf(&["on", "off"]),
         Always("off"),
-        Support::NotYet,
+        Support::Acts,
         "Sends less to targets that behave unlike the others; only with weighted_random.",
     ),
     row(
@@ -91,7 +92,7 @@ pub(super) const TABLE: &[Attribute] = &[
         Application,
         ZeroOrInteger(30, 900),
         Always("0"),
-        Support::NotYet,
+        Support::Acts,
         "Seconds in which the share of a new target grows linearly.",
     ),
     row(

@@ -57,7 +57,7 @@ fn cookie_names_of_the_load_balancer_are_reserved() {
             "{reserved}"
         );
     }
-    assert!(matches!(name("SESSION"), Err(AttributeError::NotSupportedYet { .. })));
+    assert!(name("SESSION").is_ok());
     assert!(matches!(name("a b"), Err(AttributeError::BadText { .. })));
 }
 
@@ -113,7 +113,10 @@ fn combinations_that_elb_refuses_for_http_groups() {
             &[("slow_start.duration_seconds", "30"), ("load_balancing.algorithm.type", algorithm)],
             &[(
                 "slow_start.duration_seconds",
-                &format!("slow start is not supported with the algorithm '{algorithm}'"),
+                &format!(
+                    "You cannot enable both slow start and {} algorithm on a target group",
+                    algorithm.replace('_', " ")
+                ),
             )],
         );
     }
@@ -126,7 +129,10 @@ fn combinations_that_elb_refuses_for_http_groups() {
     );
     http(
         &[("stickiness.enabled", "true"), ("load_balancing.algorithm.type", "weighted_random")],
-        &[("load_balancing.algorithm.type", "'weighted_random' is not supported with stickiness")],
+        &[(
+            "load_balancing.algorithm.type",
+            "You cannot have both stickiness and weighted random algorithm enabled on the same target group",
+        )],
     );
     http(
         &[("stickiness.enabled", "true"), ("load_balancing.cross_zone.enabled", "false")],

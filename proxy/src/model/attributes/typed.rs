@@ -60,7 +60,15 @@ impl LoadBalancerAttributes {
 
 impl From<&AttributeValues> for TargetGroupAttributes {
     fn from(values: &AttributeValues) -> Self {
-        const FAIL_OPEN: &str = "target_group_health.unhealthy_state_routing.minimum_healthy_targets";
+        let minimum = |action: &str| {
+            let number = |unit: &str| {
+                values.number(&format!("target_group_health.{action}.minimum_healthy_targets.{unit}"))
+            };
+            MinimumHealthyTargets {
+                count: number("count").unwrap_or(0),
+                percentage: number("percentage").and_then(|percentage| u8::try_from(percentage).ok()),
+            }
+        };
         let stickiness = values.flag("stickiness.enabled").then(|| match values.text("stickiness.type") {
             "app_cookie" => Stickiness::AppCookie {
                 cookie_name: values.text("stickiness.app_cookie.cookie_name").to_owned(),
@@ -80,12 +88,8 @@ impl From<&AttributeValues> for TargetGroupAttributes {
                 _ => Algorithm::RoundRobin,
             },
             slow_start: (!slow_start.is_zero()).then_some(slow_start),
-            minimum_healthy_targets: MinimumHealthyTargets {
-                count: values.number(&format!("{FAIL_OPEN}.count")).unwrap_or(1),
-                percentage: values
-                    .number(&format!("{FAIL_OPEN}.percentage"))
-                    .and_then(|percentage| u8::try_from(percentage).ok()),
-            },
+            minimum_healthy_targets: minimum("unhealthy_state_routing"),
+            dns_failover: minimum("dns_failover"),
         }
     }
 }

@@ -1,6 +1,9 @@
+use std::{net::IpAddr, time::UNIX_EPOCH};
+
 use proptest::prelude::*;
 
 use super::*;
+use crate::stickiness::VALUE_LENGTH;
 
 const DAY: Duration = Duration::from_secs(86_400);
 const TARGET: &str = "10.0.0.7:9001";

@@ -13,7 +13,7 @@ async fn a_reload_keeps_health_and_work_in_flight() {
     let world = World::new();
     let group = world.apply_one(group("web", &[A]));
     world.reach(&group, &[(A, State::Healthy)]).await;
-    let target = group.select(None).unwrap().target;
+    let target = group.select(None, no_draw).unwrap().target;
     let _work = target.begin();
     let again = world.apply_one(super::group("web", &[A, B]));
     assert!(Arc::ptr_eq(&group, &again));
@@ -26,7 +26,7 @@ async fn a_removed_target_drains_for_the_delay_and_then_its_work_is_cut() {
     let world = World::new();
     let group = world.apply_one(group("web", &[A, B]));
     world.reach(&group, &[(A, State::Healthy), (B, State::Healthy)]).await;
-    let target = group.select(Some(addr(A))).unwrap().target;
+    let target = group.select(Some(addr(A)), no_draw).unwrap().target;
     let work = target.begin();
     let removed = Instant::now();
     world.apply_one(super::group("web", &[B]));
@@ -35,7 +35,7 @@ async fn a_removed_target_drains_for_the_delay_and_then_its_work_is_cut() {
     assert_eq!(draining.health.reason.unwrap().code(), "Target.DeregistrationInProgress");
     assert_eq!(draining.outstanding, 1);
     for _ in 0..4 {
-        assert_eq!(group.select(None).unwrap().target.addr(), addr(B));
+        assert_eq!(group.select(None, no_draw).unwrap().target.addr(), addr(B));
     }
     assert!(!target.terminated().is_cancelled());
     target.terminated().cancelled().await;
@@ -51,16 +51,16 @@ async fn a_target_that_comes_back_starts_anew_while_the_old_one_drains() {
     let world = World::new();
     let group = world.apply_one(group("web", &[A]));
     world.reach(&group, &[(A, State::Healthy)]).await;
-    let old = group.select(None).unwrap().target;
+    let old = group.select(None, no_draw).unwrap().target;
     world.apply_one(super::group("web", &[]));
-    assert_eq!(group.select(None).unwrap_err(), NoTarget);
+    assert_eq!(group.select(None, no_draw).unwrap_err(), NoTarget);
     world.apply_one(super::group("web", &[A]));
     assert_eq!(states(&group), [(addr(A), State::Initial), (addr(A), State::Draining)]);
     world.reach(&group, &[(A, State::Healthy), (A, State::Draining)]).await;
-    assert!(!Arc::ptr_eq(&old, &group.select(Some(addr(A))).unwrap().target));
+    assert!(!Arc::ptr_eq(&old, &group.select(Some(addr(A)), no_draw).unwrap().target));
     world.reach(&group, &[(A, State::Healthy)]).await;
     assert!(old.terminated().is_cancelled());
-    assert!(!group.select(None).unwrap().target.terminated().is_cancelled());
+    assert!(!group.select(None, no_draw).unwrap().target.terminated().is_cancelled());
 }
 
 #[tokio::test(start_paused = true)]
@@ -69,7 +69,7 @@ async fn a_removed_group_drains_and_still_serves_requests_routed_before() {
     let group = world.apply_one(group("web", &[A]));
     world.reach(&group, &[(A, State::Healthy)]).await;
     world.apply(vec![super::group("other", &[B])]);
-    let target = group.select(None).unwrap().target;
+    let target = group.select(None, no_draw).unwrap().target;
     assert_eq!(target.health().state, State::Draining);
     let names = || world.registry.groups().iter().map(|group| group.name().to_owned()).collect::<Vec<_>>();
     assert_eq!(names(), ["other", "web"]);
@@ -86,7 +86,7 @@ async fn a_removed_group_may_come_back_while_it_drains() {
     let again = world.apply_one(super::group("web", &[A]));
     world.reach(&again, &[(A, State::Healthy), (A, State::Draining)]).await;
     world.reach(&again, &[(A, State::Healthy)]).await;
-    assert_eq!(again.select(None).unwrap().target.health().state, State::Healthy);
+    assert_eq!(again.select(None, no_draw).unwrap().target.health().state, State::Healthy);
 }
 
 #[tokio::test(start_paused = true)]
@@ -100,7 +100,7 @@ async fn every_address_of_a_host_name_is_a_target() {
     world.script.host("web.local", &[B]);
     world.reach(&group, &[(B, State::Healthy), (A, State::Draining)]).await;
     let instead_of = Some(Unusable::Draining);
-    assert_eq!(group.select(Some(addr(A))).unwrap().outcome, Outcome::Chosen { instead_of });
+    assert_eq!(group.select(Some(addr(A)), no_draw).unwrap().outcome, Outcome::Chosen { instead_of });
 }
 
 #[tokio::test(start_paused = true)]
@@ -120,7 +120,7 @@ async fn an_unknown_host_name_does_not_hold_up_the_start() {
     let world = World::new();
     let group = world.apply_one(group("web", &["nowhere.invalid:80"]));
     timeout(Duration::from_secs(1), world.registry.resolved()).await.expect("one failure is enough");
-    assert_eq!(group.select(None).unwrap_err(), NoTarget);
+    assert_eq!(group.select(None, no_draw).unwrap_err(), NoTarget);
 }
 
 #[tokio::test(start_paused = true)]

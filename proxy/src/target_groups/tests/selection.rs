@@ -41,7 +41,7 @@ fn attributes(algorithm: Algorithm) -> TargetGroupAttributes {
 
 fn choices(selection: &Selection, times: usize) -> Vec<SocketAddr> {
     let cursor = std::sync::atomic::AtomicUsize::new(0);
-    (0..times).map(|_| selection.select(&cursor, None).unwrap().target.addr()).collect()
+    (0..times).map(|_| selection.select(&cursor, None, no_draw).unwrap().target.addr()).collect()
 }
 
 /// The decision table of `lb_cookie`: which target, how, and whether `NonStickyRequestCount` counts it.
@@ -49,7 +49,7 @@ fn choices(selection: &Selection, times: usize) -> Vec<SocketAddr> {
 fn check(cookie: Option<&str>, expected: (&str, Outcome), non_sticky: bool) {
     let registered = [healthy(HEALTHY), healthy(OTHER), unhealthy(UNHEALTHY)];
     let selection = Selection::new(&attributes(Algorithm::RoundRobin), &registered, &[healthy(DRAINING)]);
-    let selected = selection.select(&0.into(), cookie.map(addr)).unwrap();
+    let selected = selection.select(&0.into(), cookie.map(addr), no_draw).unwrap();
     assert_eq!((selected.target.addr(), selected.outcome), (addr(expected.0), expected.1));
     assert_eq!(selected.outcome.is_non_sticky(), non_sticky);
     assert!(!selected.fail_open);
@@ -69,7 +69,7 @@ fn a_cookie_is_honoured_exactly_when_its_target_is_healthy() {
 fn a_group_without_healthy_targets_fails_open_and_honours_cookies() {
     let registered = [target(HEALTHY, None), unhealthy(UNHEALTHY)];
     let selection = Selection::new(&attributes(Algorithm::RoundRobin), &registered, &[]);
-    let selected = selection.select(&0.into(), Some(addr(UNHEALTHY))).unwrap();
+    let selected = selection.select(&0.into(), Some(addr(UNHEALTHY)), no_draw).unwrap();
     assert_eq!((selected.outcome, selected.fail_open), (Outcome::Sticky, true));
     assert_eq!(choices(&selection, 4), [HEALTHY, UNHEALTHY, HEALTHY, UNHEALTHY].map(addr));
 }
@@ -85,8 +85,8 @@ fn initial_targets_get_no_traffic_beside_healthy_ones() {
 fn a_group_without_registered_targets_has_none_to_give() {
     for algorithm in [Algorithm::RoundRobin, Algorithm::LeastOutstandingRequests] {
         let selection = Selection::new(&attributes(algorithm), &[], &[healthy(DRAINING)]);
-        assert_eq!(selection.select(&0.into(), None).unwrap_err(), NoTarget);
-        assert_eq!(selection.select(&0.into(), Some(addr(DRAINING))).unwrap_err(), NoTarget);
+        assert_eq!(selection.select(&0.into(), None, no_draw).unwrap_err(), NoTarget);
+        assert_eq!(selection.select(&0.into(), Some(addr(DRAINING)), no_draw).unwrap_err(), NoTarget);
     }
 }
 
@@ -115,7 +115,7 @@ fn fail_open_begins_below_the_count_or_below_the_percentage() {
             minimum_healthy_targets: MinimumHealthyTargets { count: minimum, percentage },
             ..TargetGroupAttributes::default()
         };
-        let selected = Selection::new(&attributes, &targets, &[]).select(&0.into(), None).unwrap();
+        let selected = Selection::new(&attributes, &targets, &[]).select(&0.into(), None, no_draw).unwrap();
         let case = (count, registered, minimum, percentage);
         assert_eq!(selected.fail_open, expected, "{case:?}");
     }
@@ -148,7 +148,7 @@ proptest! {
         // Away from the end of the number range, where a round robin may skip once.
         let cursor = (start / 2).into();
         let work: Vec<_> = (0..rounds * registered.len())
-            .map(|_| selection.select(&cursor, None).unwrap().target.begin())
+            .map(|_| selection.select(&cursor, None, no_draw).unwrap().target.begin())
             .collect();
         for target in &registered {
             prop_assert_eq!(target.outstanding() as usize, rounds);
@@ -169,7 +169,7 @@ proptest! {
         }).collect();
         let selection = Selection::new(&attributes(Algorithm::RoundRobin), &registered, &[]);
         let cookie = cookie.map(|cookie| addr(&at((cookie % 16).into())));
-        let selected = selection.select(&0.into(), cookie).unwrap();
+        let selected = selection.select(&0.into(), cookie, no_draw).unwrap();
         let is_healthy = |target: &RunningTarget| target.health().state == State::Healthy;
         prop_assert_eq!(selected.fail_open, !registered.iter().any(|target| is_healthy(target)));
         prop_assert!(selected.fail_open || is_healthy(&selected.target));
