@@ -12,7 +12,7 @@ use serde_json::Value;
 use tokio::process::ChildStdout;
 
 use crate::{
-    access_log::{self, Record},
+    access_log::{self, Log, Record},
     client::{Client, Response},
     config::Config,
     metrics::Metrics,
@@ -192,6 +192,14 @@ impl Albeit {
     /// When a line is not a record of 34 fields.
     pub fn access_log(&self) -> Result<Vec<Record>> {
         access_log::read(&self.config.dir().join("logs"))
+    }
+
+    /// All lines so far of one of the logs.
+    ///
+    /// # Errors
+    /// When a line does not have the log's fields.
+    pub fn log(&self, log: Log) -> Result<Vec<Record>> {
+        access_log::read_log(&self.config.dir().join("logs"), log)
     }
 
     /// Waits for the one record whose request line contains `needle`.

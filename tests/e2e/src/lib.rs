@@ -15,6 +15,7 @@ pub mod client_certificate;
 pub mod config;
 pub mod h2_target;
 pub mod http2;
+pub mod log_tools;
 pub mod metrics;
 pub mod ports;
 pub mod process;

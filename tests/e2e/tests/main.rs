@@ -13,6 +13,7 @@ mod conditions;
 mod config_cli;
 #[cfg(test)]
 mod desync;
+mod connection_log;
 #[cfg(test)]
 mod dev;
 #[cfg(test)]
@@ -24,6 +25,8 @@ mod forwarded_headers;
 #[cfg(test)]
 mod health;
 #[cfg(test)]
+mod health_check_log;
+#[cfg(test)]
 mod hold;
 #[cfg(test)]
 mod keep_alive_race;
@@ -33,6 +36,11 @@ mod limits;
 mod metrics;
 #[cfg(test)]
 mod mtls;
+mod log_files;
+#[cfg(test)]
+mod metrics;
+#[cfg(test)]
+mod mixed_log;
 #[cfg(test)]
 mod reload;
 #[cfg(test)]
