@@ -119,6 +119,15 @@ pub(super) struct Lost {
     pub(super) lines: u64,
 }
 
+/// How far lines got that were not lost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Progress {
+    /// They are kept in memory, or there were none.
+    Kept,
+    /// They, or others before them, have reached the file.
+    Written,
+}
+
 /// Lines of one interval after another.
 #[derive(Debug)]
 pub(super) enum File {
@@ -144,10 +153,13 @@ impl File {
     }
 
     /// Appends whole lines to the file of the interval that `now` lies in.
-    pub(super) fn write(&mut self, now: SystemTime, bytes: &[u8], lines: u64) -> Result<(), Lost> {
+    pub(super) fn write(&mut self, now: SystemTime, bytes: &[u8], lines: u64) -> Result<Progress, Lost> {
         match self {
             Self::Gzip(file) => file.write(now, bytes, lines),
-            Self::Plain(file) => file.write(now, bytes).map_err(|error| Lost { error, lines }),
+            Self::Plain(file) => {
+                let written = file.write(now, bytes);
+                written.map(|()| Progress::Written).map_err(|error| Lost { error, lines })
+            }
         }
     }
 
@@ -160,18 +172,18 @@ impl File {
     }
 
     /// Finishes a file whose interval is over.
-    pub(super) fn handle_time(&mut self, now: SystemTime) -> Result<(), Lost> {
+    pub(super) fn handle_time(&mut self, now: SystemTime) -> Result<Progress, Lost> {
         match self {
             Self::Gzip(file) => file.handle_time(now),
-            Self::Plain(_) => Ok(()),
+            Self::Plain(_) => Ok(Progress::Kept),
         }
     }
 
     /// Finishes the file: no more lines will come.
-    pub(super) fn finish(&mut self) -> Result<(), Lost> {
+    pub(super) fn finish(&mut self) -> Result<Progress, Lost> {
         match self {
             Self::Gzip(file) => file.finish(),
-            Self::Plain(_) => Ok(()),
+            Self::Plain(_) => Ok(Progress::Kept),
         }
     }
 }

@@ -25,7 +25,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     LogKind,
-    file::{File, Intervals, Lost, Naming},
+    file::{File, Intervals, Lost, Naming, Progress},
     format::{self, LogRecord},
 };
 use crate::{
@@ -303,6 +303,7 @@ impl Writer {
     fn write_test_file(&mut self) {
         if let Some(file) = &self.file {
             let written = file.naming().write_test_file((self.clock)());
+            let written = written.map(|()| Progress::Written);
             self.judge(written.map_err(|error| Lost { error, lines: 0 }));
         }
     }
@@ -322,19 +323,23 @@ impl Writer {
     }
 
     /// Counts what was lost, and tells when trouble begins and ends.
-    fn judge(&mut self, result: Result<(), Lost>) {
+    fn judge(&mut self, result: Result<Progress, Lost>) {
         let (log, load_balancer) = (self.log.as_str(), self.load_balancer.as_str());
-        let failed = result.is_err();
-        if let Err(Lost { error, lines }) = result {
-            self.metrics.write_errors.inc();
-            self.metrics.lines_dropped.inc_by(lines);
-            if !self.failing {
-                tracing::error!(load_balancer, %error, "{log} cannot be written, lines are lost");
+        match result {
+            Err(Lost { error, lines }) => {
+                self.metrics.write_errors.inc();
+                self.metrics.lines_dropped.inc_by(lines);
+                if !self.failing {
+                    tracing::error!(load_balancer, %error, "{log} cannot be written, lines are lost");
+                }
+                self.failing = true;
             }
-        } else if self.failing {
-            tracing::info!(load_balancer, "{log} is written again");
+            Ok(Progress::Written) if self.failing => {
+                tracing::info!(load_balancer, "{log} is written again");
+                self.failing = false;
+            }
+            Ok(Progress::Written | Progress::Kept) => {}
         }
-        self.failing = failed;
     }
 
     /// The copy is for people: once its reader has gone, it ends, and the file goes on.

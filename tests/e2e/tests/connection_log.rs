@@ -88,9 +88,7 @@ async fn a_connection_in_clear_text() -> Result<()> {
 async fn connections_over_tls() -> Result<()> {
     let site = Site::start().await?;
     let addr = site.albeit.listener(1)?;
-    for (version, protocol) in
-        [(&rustls::version::TLS12, "TLSv1.2"), (&rustls::version::TLS13, "TLSv1.3")]
-    {
+    for (version, protocol) in [(&rustls::version::TLS12, "TLSv1.2"), (&rustls::version::TLS13, "TLSv1.3")] {
         let tls = site.ca.client(&["http/1.1"], &[version])?;
         let mut client = Client::connect_tls(addr, "localhost", tls).await?;
         let path = format!("/{protocol}");

@@ -16,7 +16,7 @@ use std::{
 
 use flate2::{Compression, write::GzEncoder};
 
-use super::{Intervals, Lost, Naming, is_there, open};
+use super::{Intervals, Lost, Naming, Progress, is_there, open};
 
 /// A member is written when it holds this many bytes of lines, or at the end of the interval.
 const MEMBER_BYTES: usize = 1024 * 1024;
@@ -65,22 +65,22 @@ impl File {
 
     /// Takes whole lines in. The hidden file is opened at once, so that a log that cannot be written
     /// is noticed with its first line; one that was removed is made again.
-    pub(super) fn write(&mut self, now: SystemTime, bytes: &[u8], count: u64) -> Result<(), Lost> {
+    pub(super) fn write(&mut self, now: SystemTime, bytes: &[u8], count: u64) -> Result<Progress, Lost> {
         let finished = self.handle_time(now);
         let intervals = &self.intervals;
         let interval = self.interval.get_or_insert_with(|| Interval::new(intervals, now));
         both(finished, interval.write(bytes, count))
     }
 
-    pub(super) fn handle_time(&mut self, now: SystemTime) -> Result<(), Lost> {
+    pub(super) fn handle_time(&mut self, now: SystemTime) -> Result<Progress, Lost> {
         match self.deadline() {
             Some(end) if end <= now => self.finish(),
-            _ => Ok(()),
+            _ => Ok(Progress::Kept),
         }
     }
 
-    pub(super) fn finish(&mut self) -> Result<(), Lost> {
-        self.interval.take().map_or(Ok(()), Interval::finish)
+    pub(super) fn finish(&mut self) -> Result<Progress, Lost> {
+        self.interval.take().map_or(Ok(Progress::Kept), Interval::finish)
     }
 }
 
@@ -100,12 +100,12 @@ impl Interval {
         }
     }
 
-    fn write(&mut self, bytes: &[u8], count: u64) -> Result<(), Lost> {
+    fn write(&mut self, bytes: &[u8], count: u64) -> Result<Progress, Lost> {
         let taken = self.open().and_then(|()| self.member.write_all(bytes));
         taken.map_err(|error| Lost { error, lines: count })?;
         self.pending.bytes += bytes.len();
         self.pending.count += count;
-        if self.pending.bytes < MEMBER_BYTES { Ok(()) } else { self.flush() }
+        if self.pending.bytes < MEMBER_BYTES { Ok(Progress::Kept) } else { self.flush() }
     }
 
     /// Makes sure that the hidden file is open and ends with a whole member.
@@ -125,12 +125,12 @@ impl Interval {
     }
 
     /// Ends the member and writes it, or loses its lines.
-    fn flush(&mut self) -> Result<(), Lost> {
+    fn flush(&mut self) -> Result<Progress, Lost> {
         let pending = mem::take(&mut self.pending);
         let done = mem::replace(&mut self.member, member()).finish().and_then(|bytes| self.append(&bytes));
         done.map_err(|error| Lost { error, lines: pending.count })?;
         self.written += pending.count;
-        Ok(())
+        Ok(Progress::Written)
     }
 
     fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
@@ -146,8 +146,8 @@ impl Interval {
     }
 
     /// Gives the file its name. One without lines is removed.
-    fn finish(mut self) -> Result<(), Lost> {
-        let flushed = if self.pending.count > 0 { self.flush() } else { Ok(()) };
+    fn finish(mut self) -> Result<Progress, Lost> {
+        let flushed = if self.pending.count > 0 { self.flush() } else { Ok(Progress::Kept) };
         if self.length == 0 {
             // It may never have been there.
             fs::remove_file(&self.temporary).unwrap_or_default();
@@ -156,7 +156,8 @@ impl Interval {
         let Self { path, temporary, .. } = &self;
         let whole = if self.handle.is_none() { open(temporary, self.length).map(drop) } else { Ok(()) };
         let renamed = whole.and_then(|()| fs::rename(temporary, path));
-        both(flushed, renamed.map_err(|error| Lost { error, lines: self.written }))
+        let named = renamed.map_err(|error| Lost { error, lines: self.written });
+        both(flushed, named.map(|()| Progress::Written))
     }
 }
 
@@ -164,10 +165,12 @@ fn member() -> GzEncoder<Vec<u8>> {
     GzEncoder::new(Vec::new(), Compression::default())
 }
 
-/// What was lost altogether, with the first reason.
-fn both(first: Result<(), Lost>, second: Result<(), Lost>) -> Result<(), Lost> {
+/// What was lost altogether, with the first reason; else the better progress.
+fn both(first: Result<Progress, Lost>, second: Result<Progress, Lost>) -> Result<Progress, Lost> {
     match (first, second) {
         (Err(first), Err(second)) => Err(Lost { lines: first.lines + second.lines, ..first }),
-        (first, second) => first.and(second),
+        (Err(lost), Ok(_)) | (Ok(_), Err(lost)) => Err(lost),
+        (Ok(Progress::Written), Ok(_)) => Ok(Progress::Written),
+        (Ok(Progress::Kept), second) => second,
     }
 }

@@ -121,13 +121,13 @@ fn a_compressed_file_is_there_when_its_interval_is_over() {
     let directory = tempfile::tempdir().unwrap();
     let mut file = gzip(&directory);
     assert_eq!(file.deadline(), None);
-    file.write(at(10), b"one\n", 1).unwrap();
+    assert_eq!(file.write(at(10), b"one\n", 1).unwrap(), Progress::Kept);
     file.write(at(299), b"two\n", 1).unwrap();
     assert_eq!(file.deadline(), Some(at(300)));
-    file.handle_time(at(299)).unwrap();
+    assert_eq!(file.handle_time(at(299)).unwrap(), Progress::Kept);
     assert!(contents(&directory).is_empty(), "a reader sees nothing of it yet");
     // The next line comes two intervals later: the one between has no file.
-    file.write(at(900), b"three\n", 1).unwrap();
+    assert_eq!(file.write(at(900), b"three\n", 1).unwrap(), Progress::Written);
     assert_eq!(contents(&directory), ["one\ntwo\n"]);
     file.handle_time(at(1200)).unwrap();
     assert_eq!(contents(&directory), ["one\ntwo\n", "three\n"]);
