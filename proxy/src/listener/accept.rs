@@ -91,7 +91,7 @@ async fn serve(
     };
     let trace_id = ConnTraceId(rand::rng().random());
     let attempt = Attempt { client, local, trace_id };
-    let log = |tls| attempt.log(&state.load_balancer, tls, meter.wall_clock(Instant::now()));
+    let log = |tls| attempt.log(&state.load_balancer, tls, || meter.wall_clock(Instant::now()));
     let (transport, tls) = match &state.tls {
         None => {
             log(Tls::None);

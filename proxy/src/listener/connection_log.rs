@@ -39,12 +39,17 @@ pub(super) enum Tls<'a> {
 
 impl Attempt {
     /// Writes the attempt, if the load balancer has a connection log.
-    pub(super) fn log(&self, load_balancer: &LoadBalancerState, tls: Tls<'_>, now: SystemTime) {
+    pub(super) fn log(
+        &self,
+        load_balancer: &LoadBalancerState,
+        tls: Tls<'_>,
+        now: impl FnOnce() -> SystemTime,
+    ) {
         let Some(log) = &load_balancer.connection_log else {
             return;
         };
         let clear = ConnectionRecord {
-            timestamp: now,
+            timestamp: now(),
             client: self.client,
             listener_port: self.local.port(),
             tls_protocol: None,

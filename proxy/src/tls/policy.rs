@@ -273,5 +273,17 @@ mod tests {
     fn what_is_never_served_has_no_name() {
         assert_eq!(openssl_name(CipherSuite::TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256), "-");
         assert_eq!(protocol_name(ProtocolVersion::TLSv1_1), "-");
+        assert_eq!(key_exchange_name(NamedGroup::FFDHE2048), "-");
+    }
+
+    #[test]
+    fn every_key_exchange_that_is_served_has_a_name() {
+        for policy in SecurityPolicy::all() {
+            for group in crypto_provider(policy).kx_groups {
+                assert_ne!(key_exchange_name(group.name()), "-", "{:?}", group.name());
+            }
+        }
+        let hybrids = [NamedGroup::X25519MLKEM768, NamedGroup::secp256r1MLKEM768].map(key_exchange_name);
+        assert_eq!(hybrids, ["X25519MLKEM768", "SecP256r1MLKEM768"]);
     }
 }

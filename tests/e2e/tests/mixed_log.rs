@@ -36,6 +36,17 @@ const PATHS: [&str; 6] = [
     "//double//slashes/../dots?x=http://a.example/",
 ];
 
+/// Paths, and the codes that come of them.
+const STATUSES: [(&str, u16); 7] = [
+    ("/forward", 200),
+    ("/404", 404),
+    ("/fixed", 200),
+    ("/redirect", 302),
+    ("/nobody", 503),
+    ("/close", 502),
+    ("/silent", 504),
+];
+
 struct Site {
     albeit: Albeit,
     ca: Ca,
@@ -54,7 +65,7 @@ async fn start() -> Result<Site> {
         match request.path() {
             "/404" => vec![Step::Send(response("404 Not Found", &[], "no"))],
             "/close" => vec![Step::Close],
-            "/silent" | "/leave" => vec![Step::Pause(Duration::from_secs(60))],
+            "/silent" | "/leave/plain" | "/leave/secure" => vec![Step::Pause(Duration::from_secs(60))],
             _ => vec![Step::Send(ok("hello"))],
         }
     })?;
@@ -89,69 +100,77 @@ impl Site {
         Client::connect_tls(self.albeit.listener(1)?, "localhost", tls).await
     }
 
-    /// HTTP/1 over one transport: every action and error, odd agents and URLs.
+    /// HTTP/1 over one transport; the number of requests.
     async fn http1(&self, secure: bool) -> Result<usize> {
-        let mut requests = 0;
-        for (path, status) in [
-            ("/forward", 200),
-            ("/404", 404),
-            ("/fixed", 200),
-            ("/redirect", 302),
-            ("/nobody", 503),
-            ("/close", 502),
-            ("/silent", 504),
-        ] {
-            assert_eq!(self.client(secure).await?.get(path).await?.status, status, "{path}");
-            requests += 1;
-        }
-        for agent in AGENTS {
-            let mut client = self.client(secure).await?;
-            let request = [b"GET /agent HTTP/1.1\r\nHost: a.example\r\nUser-Agent: ", agent, b"\r\n\r\n"];
-            client.send(request.concat()).await?;
-            client.response().await?;
-            requests += 1;
-        }
-        for path in PATHS {
-            let mut client = self.client(secure).await?;
-            client.send(format!("GET {path} HTTP/1.1\r\nHost: a.example\r\n\r\n")).await?;
-            client.response().await?;
-            requests += 1;
-        }
-        let addresses = format!("X-Forwarded-For: {}", vec!["203.0.113.7"; 31].join(", "));
-        assert_eq!(self.client(secure).await?.get_with("/463", &[&addresses]).await?.status, 463);
-        for (bytes, status) in [
-            ("NONSENSE\r\n\r\n", 400),
-            // Never finished.
-            ("GET /408 HTTP/1.1\r\nHost: a.exam", 408),
-            ("TRACE /405 HTTP/1.1\r\nHost: a.example\r\n\r\n", 405),
-            ("POST /501 HTTP/1.1\r\nHost: a.example\r\nTransfer-Encoding: gzip\r\n\r\n", 501),
-        ] {
-            let mut client = self.client(secure).await?;
-            client.send(bytes).await?;
-            assert_eq!(client.response().await?.status, status, "{bytes:?}");
-        }
-        let seen = self.target.requests().len();
+        let answered = self.answered(secure).await? + self.odd(secure).await? + self.refused(secure).await?;
+        let path = if secure { "/leave/secure" } else { "/leave/plain" };
         let mut leaving = self.client(secure).await?;
-        leaving.send("GET /leave HTTP/1.1\r\nHost: a.example\r\n\r\n").await?;
-        self.target.request(seen + 1).await?;
+        leaving.send(format!("GET {path} HTTP/1.1\r\nHost: a.example\r\n\r\n")).await?;
+        eventually(SOON, "the request that nobody will wait for", || async {
+            ensure!(self.target.requests().iter().any(|request| request.path() == path), "not yet");
+            Ok(())
+        })
+        .await?;
         drop(leaving);
         let mut socket = self.client(secure).await?;
         websocket::upgrade(&mut socket, "/socket").await?;
         socket.send("12345").await?;
         socket.read_exactly(5).await?;
-        drop(socket);
-        Ok(requests + 7)
+        Ok(answered + 2)
+    }
+
+    /// Every action, and what targets do wrong.
+    async fn answered(&self, secure: bool) -> Result<usize> {
+        for (path, status) in STATUSES {
+            assert_eq!(self.client(secure).await?.get(path).await?.status, status, "{path}");
+        }
+        Ok(STATUSES.len())
+    }
+
+    /// Odd agents and URLs.
+    async fn odd(&self, secure: bool) -> Result<usize> {
+        for agent in AGENTS {
+            let mut client = self.client(secure).await?;
+            let request = [b"GET /agent HTTP/1.1\r\nHost: a.example\r\nUser-Agent: ", agent, b"\r\n\r\n"];
+            client.send(request.concat()).await?;
+            client.response().await?;
+        }
+        for path in PATHS {
+            let mut client = self.client(secure).await?;
+            client.send(format!("GET {path} HTTP/1.1\r\nHost: a.example\r\n\r\n")).await?;
+            client.response().await?;
+        }
+        Ok(AGENTS.len() + PATHS.len())
+    }
+
+    /// What clients do wrong.
+    async fn refused(&self, secure: bool) -> Result<usize> {
+        let addresses = format!("X-Forwarded-For: {}", vec!["203.0.113.7"; 31].join(", "));
+        assert_eq!(self.client(secure).await?.get_with("/463", &[&addresses]).await?.status, 463);
+        let refused = [
+            ("NONSENSE\r\n\r\n", 400),
+            // Never finished.
+            ("GET /408 HTTP/1.1\r\nHost: a.exam", 408),
+            ("TRACE /405 HTTP/1.1\r\nHost: a.example\r\n\r\n", 405),
+            ("POST /501 HTTP/1.1\r\nHost: a.example\r\nTransfer-Encoding: gzip\r\n\r\n", 501),
+        ];
+        for (bytes, status) in refused {
+            let mut client = self.client(secure).await?;
+            client.send(bytes).await?;
+            assert_eq!(client.response().await?.status, status, "{bytes:?}");
+        }
+        Ok(1 + refused.len())
     }
 
     async fn http2(&self) -> Result<usize> {
         let addr = self.albeit.listener(1)?;
         let h2 = Http2::connect(addr, "localhost", self.ca.client(&["h2"], ALL_VERSIONS)?).await?;
-        let paths = ["/forward", "/404", "/fixed", "/redirect", "/nobody", "/close", "/silent"];
-        for path in paths {
+        for (path, status) in STATUSES {
             let uri = format!("https://localhost:{}{path}", addr.port());
-            h2.get(&uri, &[("user-agent", "an \"HTTP/2\" \\ agent")]).await?;
+            let answer = h2.get(&uri, &[("user-agent", "an \"HTTP/2\" \\ agent")]).await?;
+            assert_eq!(answer.status(), status, "{path}");
         }
-        Ok(paths.len())
+        Ok(STATUSES.len())
     }
 }
 

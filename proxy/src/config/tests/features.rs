@@ -5,7 +5,9 @@ use std::time::Duration;
 use super::{default_action, http_listener, https_listener, load, load_balancer_attributes, target_group};
 use crate::model::{
     Action, Condition, HealthCheck, LogDestination, Model, TargetGroupIndex,
-    load_balancer::{DesyncMitigationMode, LoadBalancerAttributes, XffHeaderProcessing},
+    load_balancer::{
+        AccessLogFormat, DesyncMitigationMode, LoadBalancerAttributes, LogFiles, XffHeaderProcessing,
+    },
     rule::{Actions, Forward, Patterns, QueryPattern, Rewrite},
     target_group::{Algorithm, Matcher, MinimumHealthyTargets, Stickiness, TargetGroupAttributes, TargetId},
 };
@@ -57,6 +59,33 @@ fn attributes_become_typed() {
     assert!(attributes.access_logs_stdout && attributes.xff_client_port && attributes.preserve_host_header);
     assert!(!attributes.http2 && attributes.drop_invalid_header_fields);
     assert_eq!(attributes.desync_mitigation_mode, DesyncMitigationMode::Strictest);
+}
+
+#[test]
+fn the_three_logs_share_format_and_files() {
+    let defaults = model(&load_balancer_attributes("idle_timeout.timeout_seconds: 60"));
+    let attributes = &defaults.load_balancers[0].attributes;
+    assert_eq!(
+        (attributes.access_log_format, attributes.access_log_files),
+        (AccessLogFormat::Elb, LogFiles::Elb)
+    );
+    assert_eq!((&attributes.connection_logs, &attributes.health_check_logs), (&None, &None));
+    let model = model(&load_balancer_attributes(
+        "connection_logs.s3.enabled: true, connection_logs.s3.bucket: connections, \
+         health_check_logs.s3.enabled: true, health_check_logs.s3.bucket: checks, \
+         health_check_logs.s3.prefix: a, albeit.access_logs.format: json, albeit.access_logs.files: plain",
+    ));
+    let attributes = &model.load_balancers[0].attributes;
+    assert_eq!(
+        (attributes.access_log_format, attributes.access_log_files),
+        (AccessLogFormat::Json, LogFiles::Plain)
+    );
+    for (logs, root) in
+        [(&attributes.connection_logs, "connections"), (&attributes.health_check_logs, "checks/a")]
+    {
+        assert_eq!(logs.as_ref().map(LogDestination::root), Some(super::FILES.path().join(root)));
+    }
+    assert_eq!(attributes.access_logs, None);
 }
 
 #[test]
