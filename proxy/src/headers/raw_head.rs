@@ -90,6 +90,7 @@ pub enum InvalidNames {
 
 /// A head that has been looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is an answer of its own")]
 pub struct Survey {
     /// Its version.
     pub version: Version,
@@ -97,6 +98,9 @@ pub struct Survey {
     pub has_invalid_names: bool,
     /// Whether one of them is not even a token, so that servers may read another name into it.
     pub has_broken_names: bool,
+    /// Whether all of it is as RFC 9112 wants it and nothing in it, Content-Length for example, can raise a
+    /// doubt: most requests without a body are like this.
+    pub is_ordinary: bool,
     is_plain: bool,
 }
 
@@ -111,13 +115,21 @@ impl Survey {
             version,
             has_invalid_names: false,
             has_broken_names: false,
+            is_ordinary: request_line.is_exact()
+                && request_line.is_ordinary()
+                && has_only_proper_line_ends(head),
             is_plain: request_line.target.first() == Some(&b'/') && request_line.is_exact(),
         };
         let (mut fields, mut hosts) = (0, 0);
         for line in lines {
             fields += 1;
-            let Some((name, value)) = split_field(line) else { continue };
+            let Some((name, value)) = split_field(line) else {
+                survey.is_ordinary = false;
+                continue;
+            };
+            survey.is_ordinary &= !may_look_like_framing(name);
             if !is_valid_name(name) {
+                survey.is_ordinary = false;
                 survey.has_invalid_names = true;
                 survey.has_broken_names |= name.is_empty() || !name.iter().copied().all(is_token_byte);
             }
@@ -276,6 +288,13 @@ impl<'a> RequestLine<'a> {
         matches!(self.version, b"HTTP/1.1" | b"HTTP/1.0") && self.trailing == 0
     }
 
+    fn is_ordinary(&self) -> bool {
+        self.method.iter().copied().all(is_token_byte)
+            && !self.method.is_empty()
+            && !self.target.is_empty()
+            && memchr::memchr(b' ', self.target).is_none()
+    }
+
     fn version_for_engine(&self) -> &'a [u8] {
         match self.served() {
             Version::Simple | Version::Old => b"HTTP/1.0",
@@ -323,6 +342,21 @@ fn split_field(line: &[u8]) -> Option<(&[u8], &[u8])> {
     }
     let colon = memchr::memchr(b':', line)?;
     Some((line.get(..colon)?, line.get(colon + 1..)?))
+}
+
+/// Whether CR and LF come in pairs only, and no other control character comes at all.
+fn has_only_proper_line_ends(head: &[u8]) -> bool {
+    let controls = head.iter().filter(|byte| byte.is_ascii_control()).count();
+    let following = head.get(1..).unwrap_or_default();
+    let ends = head.iter().zip(following).filter(|&(&a, &b)| (a, b) == (b'\r', b'\n')).count();
+    controls == 2 * ends
+}
+
+/// Whether a name could be taken for Content-Length or Transfer-Encoding by somebody who passes over what
+/// is no letter: it is as long, and begins like them or with a hyphen.
+fn may_look_like_framing(name: &[u8]) -> bool {
+    name.len() >= "content-length".len()
+        && name.first().is_some_and(|first| matches!(first, b'c' | b'C' | b't' | b'T' | b'-'))
 }
 
 /// Whether a field's name is `[-A-Za-z0-9]+`.

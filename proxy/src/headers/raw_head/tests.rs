@@ -54,6 +54,18 @@ fn plain_heads_are_left_alone() {
 }
 
 #[test]
+fn what_could_raise_a_doubt_is_not_ordinary() {
+    let get = |lines: &str| survey(&format!("GET / HTTP/1.1\r\n{lines}\r\n")).is_ordinary;
+    assert!(get("Host: a\r\nAccept-Encoding: gzip, br\r\nCookie: \u{e9}\r\n"));
+    for lines in ["X_Y: 1\r\n", "X: a\tb\r\n", "X: a\n", "X\r\n", " X: y\r\n", "Content-Length: 1\r\n"] {
+        assert!(!get(lines), "{lines:?}");
+    }
+    for line in ["GET /a b HTTP/1.1", "GET / HTTP/1.2", "G@T / HTTP/1.1", "GET  HTTP/1.1", "GET /"] {
+        assert!(!survey(&format!("{line}\r\n\r\n")).is_ordinary, "{line:?}");
+    }
+}
+
+#[test]
 fn versions_are_told_apart() {
     let version = |line: &str| survey(&format!("{line}\r\n\r\n")).version;
     assert_eq!(version("GET / HTTP/1.1"), Version::Usual);
