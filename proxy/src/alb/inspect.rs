@@ -22,7 +22,7 @@ use crate::{
 pub fn http1(context: &mut Context, head: &[u8]) -> Survey {
     let head = raw_head::without_leading_lines(head);
     let survey = Survey::of(head);
-    // Most requests are spared the engine's analysis, which costs several times what reading them does.
+    // Most requests are spared the analysis, which costs twice what looking at them does.
     let finding = if survey.is_ordinary {
         None
     } else if survey.version == Version::Simple {

@@ -8,14 +8,14 @@
 //! meaning it has here. What has no single meaning (folded lines, lines without
 //! a colon, names that are no token) is left for the engine to refuse. Pure.
 
-use std::borrow::Cow;
+mod rewrite;
 
-use super::host;
+pub use self::rewrite::{Rewritten, rewrite};
 
 /// Header lines that the HTTP engine reads; the others are handed to it later.
 const ENGINE_FIELDS: usize = 200;
 
-/// The first byte of a request line that is no head of HTTP at all, TLS for example.
+/// Whether a request, or the empty lines before it, may begin with this byte; TLS does not.
 #[must_use]
 pub const fn begins_request(first: u8) -> bool {
     is_token_byte(first) || matches!(first, b'\r' | b'\n')
@@ -150,102 +150,6 @@ impl Survey {
     }
 }
 
-/// A head written anew.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Rewritten {
-    /// What the engine reads.
-    pub head: Vec<u8>,
-    /// Further fields, name and value, for which the engine has no room or no understanding: Host lines
-    /// after the first, and what follows the first hundreds of fields.
-    pub further: Vec<(Vec<u8>, Vec<u8>)>,
-}
-
-/// Writes a head anew.
-///
-/// - The authority of an absolute target takes the place of Host.
-/// - Further Host lines are set aside.
-/// - `identity` goes from Transfer-Encoding, unless it comes last of several.
-/// - Fields with invalid names go, if `names` says so.
-/// - HTTP/0.9 becomes HTTP/1.0; blanks after the version go.
-#[must_use]
-pub fn rewrite(head: &[u8], names: InvalidNames) -> Rewritten {
-    let mut lines = lines(head);
-    let request_line = RequestLine::of(lines.next().unwrap_or_default());
-    let mut out = Rewritten { head: Vec::with_capacity(head.len() + 64), further: Vec::new() };
-    out.push_line(&[request_line.method, b" ", request_line.target, b" ", request_line.version_for_engine()]);
-    let authority = host::absolute_form(request_line.target).map(|(authority, _)| authority);
-    if let Some(authority) = authority {
-        out.push_line(&[b"Host: ", authority.as_bytes()]);
-    }
-    let mut has_host = authority.is_some();
-    for (number, line) in lines.enumerate() {
-        let Some((name, value)) = split_field(line) else {
-            out.push_line(&[line]);
-            continue;
-        };
-        if names == InvalidNames::Drop && !is_valid_name(name) {
-            continue;
-        }
-        if name.eq_ignore_ascii_case(b"host") {
-            if authority.is_some() {
-                continue;
-            }
-            if has_host {
-                out.further.push((name.to_vec(), value.trim_ascii().to_vec()));
-                continue;
-            }
-            has_host = true;
-        }
-        if name.eq_ignore_ascii_case(b"transfer-encoding") {
-            if let Some(codings) = without_identity(value) {
-                out.push_line(&[name, b": ", &codings]);
-            }
-        } else if number < ENGINE_FIELDS || is_for_engine(name) {
-            out.push_line(&[line]);
-        } else {
-            out.further.push((name.to_vec(), value.trim_ascii().to_vec()));
-        }
-    }
-    out.push_line(&[]);
-    out
-}
-
-impl Rewritten {
-    fn push_line(&mut self, parts: &[&[u8]]) {
-        for part in parts {
-            self.head.extend_from_slice(part);
-        }
-        self.head.extend_from_slice(b"\r\n");
-    }
-}
-
-/// Codings without `identity`, which is none (RFC 7230 section 4 removed it); `None` if nothing is left.
-///
-/// As the last of several it stays: whether a body that ends with it is chunked is not agreed on.
-fn without_identity(codings: &[u8]) -> Option<Cow<'_, [u8]>> {
-    let is_identity = |coding: &[u8]| coding.trim_ascii().eq_ignore_ascii_case(b"identity");
-    let mut members = codings.split(|&byte| byte == b',');
-    if !members.clone().any(is_identity) {
-        return Some(Cow::Borrowed(codings));
-    }
-    if members.clone().all(is_identity) {
-        return None;
-    }
-    if members.next_back().is_some_and(is_identity) {
-        return Some(Cow::Borrowed(codings));
-    }
-    let kept: Vec<&[u8]> =
-        codings.split(|&byte| byte == b',').filter(|coding| !is_identity(coding)).collect();
-    Some(Cow::Owned(kept.join(&b',')))
-}
-
-/// Fields by which the engine frames the message and keeps the connection.
-fn is_for_engine(name: &[u8]) -> bool {
-    [&b"content-length"[..], b"host", b"connection", b"upgrade", b"expect"]
-        .iter()
-        .any(|known| name.eq_ignore_ascii_case(known))
-}
-
 /// Method, target and version of a request line.
 #[derive(Debug, Clone, Copy)]
 struct RequestLine<'a> {
@@ -346,10 +250,16 @@ fn split_field(line: &[u8]) -> Option<(&[u8], &[u8])> {
 
 /// Whether CR and LF come in pairs only, and no other control character comes at all.
 fn has_only_proper_line_ends(head: &[u8]) -> bool {
-    let controls = head.iter().filter(|byte| byte.is_ascii_control()).count();
+    // Counted in bytes and by pieces that cannot overflow them: so it is done with vectors.
+    let controls = head.chunks(u8::MAX.into()).map(|piece| {
+        usize::from(piece.iter().map(|&byte| u8::from(byte < b' ') + u8::from(byte == 0x7f)).sum::<u8>())
+    });
     let following = head.get(1..).unwrap_or_default();
-    let ends = head.iter().zip(following).filter(|&(&a, &b)| (a, b) == (b'\r', b'\n')).count();
-    controls == 2 * ends
+    let ends = head.chunks(u8::MAX.into()).zip(following.chunks(u8::MAX.into())).map(|(piece, following)| {
+        let pairs = piece.iter().zip(following);
+        usize::from(pairs.map(|(&a, &b)| u8::from(a == b'\r') & u8::from(b == b'\n')).sum::<u8>())
+    });
+    controls.sum::<usize>() == 2 * ends.sum::<usize>()
 }
 
 /// Whether a name could be taken for Content-Length or Transfer-Encoding by somebody who passes over what

@@ -133,7 +133,7 @@ async fn check_mode(mode: &str, column: usize) -> Result<()> {
         assert_eq!([&record["classification"], &record["classification_reason"]], [class, reason]);
         let expected = if outcome == Outcome::Block { ("400", "-") } else { ("200", "200") };
         assert_eq!(
-            (&record["elb_status_code"][..], &record["target_status_code"][..]),
+            (record["elb_status_code"].as_str(), record["target_status_code"].as_str()),
             expected,
             "{request:?}"
         );
@@ -226,7 +226,7 @@ async fn an_absolute_target_wins_over_host() -> Result<()> {
     client.send("GET http://Other.test/x?y HTTP/1.1\r\nHost: a\r\n\r\n").await?;
     assert_eq!(client.response().await?.status, 200);
     let request = site.target.request(1).await?;
-    assert_eq!((request.path(), request.header("host")?), ("/x?y", &format!("other.test:{port}")[..]));
+    assert_eq!((request.path(), request.header("host")?), ("/x?y", format!("other.test:{port}").as_str()));
     let record = site.albeit.record("/x?y").await?;
     assert_eq!(record.request(), format!("GET http://Other.test:{port}/x?y HTTP/1.1"));
     Ok(())

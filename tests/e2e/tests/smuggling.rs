@@ -196,7 +196,7 @@ fn check_unambiguous(request: &Request) -> Result<()> {
 fn responses(bytes: &[u8]) -> Vec<(u16, String)> {
     let text = String::from_utf8_lossy(bytes);
     let mut all = Vec::new();
-    let mut rest = &text[..];
+    let mut rest = text.as_ref();
     while let Some((head, after)) = rest.split_once("\r\n\r\n") {
         let status = head.split(' ').nth(1).and_then(|code| code.parse().ok()).unwrap_or(0);
         let length = head.lines().find_map(|line| line.strip_prefix("Content-Length: ")?.parse().ok());

@@ -162,7 +162,8 @@ proptest! {
     fn no_bytes_make_it_panic(head in prop::collection::vec(any::<u8>(), 0..300)) {
         let end = EndOfHead::default().find(&head);
         prop_assert!(end.is_none_or(|end| end <= head.len()));
-        let _ = Survey::of(&head);
+        let survey = Survey::of(&head);
+        prop_assert!(survey.has_invalid_names || !survey.has_broken_names);
         drop(rewrite(&head, InvalidNames::Drop));
     }
 
