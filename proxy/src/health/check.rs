@@ -113,14 +113,14 @@ impl HttpChecker {
     async fn probe(&self, addr: SocketAddr, settings: &HealthCheck, limit: Duration) -> io::Result<Answer> {
         let tcp = TcpStream::connect(addr).await?;
         tcp.set_nodelay(true)?;
-        let stream: Box<dyn Io> = match settings.protocol {
-            TargetGroupProtocol::Https => {
-                self.tls(settings)?.connect(addr.ip(), tcp, limit).await.map_err(|error| match error {
-                    HandshakeError::TimedOut => io::ErrorKind::TimedOut.into(),
-                    HandshakeError::Failed(error) => error,
-                })?
-            }
-            _ => Box::new(tcp),
+        let stream: Box<dyn Io> = if settings.protocol == TargetGroupProtocol::Https {
+            let connected = self.tls(settings)?.connect(addr.ip(), tcp, limit).await;
+            connected.map_err(|error| match error {
+                HandshakeError::TimedOut => io::ErrorKind::TimedOut.into(),
+                HandshakeError::Failed(error) => error,
+            })?
+        } else {
+            Box::new(tcp)
         };
         match settings.protocol_version {
             ProtocolVersion::Http1 => http1(stream, addr, settings).await.map(Answer::Http),
