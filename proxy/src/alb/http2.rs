@@ -40,6 +40,9 @@ const MAX_SEND_BUFFER: usize = 128 * 1024;
 /// Bytes of a head that are taken (128 KiB): more than the limits allow, so that a head a little too long
 /// is answered with its own status.
 const MAX_HEAD: u32 = 128 * 1024;
+/// Memory that small pieces of bodies may take beside their bytes (4 MiB): as much as a window full of the
+/// smallest gRPC messages does, each in a frame of its own, while their target does not read.
+const DATA_FRAME_BUDGET: usize = 4 << 20;
 /// Requests after which a connection is told to go away.
 const MAX_REQUESTS: usize = 10_000;
 /// Malformed streams after which a connection is given up.
@@ -56,6 +59,7 @@ pub async fn serve(
     options.max_concurrent_streams(MAX_CONCURRENT_STREAMS);
     options.max_send_buffer_size(MAX_SEND_BUFFER);
     options.max_header_list_size(MAX_HEAD);
+    options.data_frame_budget(DATA_FRAME_BUDGET);
     let idle = listener.load().load_balancer.timers.idle;
     let stream: Stream = Box::new(stream.write_through());
     let greeting = tokio::time::timeout(idle, server::handshake(stream, Some(options)));

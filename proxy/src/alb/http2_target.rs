@@ -16,7 +16,8 @@ use std::{
     time::Duration,
 };
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
+use futures_util::FutureExt as _;
 use h2::{RecvStream, SendStream, client::ResponseFuture};
 use http::{
     HeaderValue, Request, Uri, Version, header,
@@ -40,6 +41,11 @@ use crate::{
     model::target_group::ProtocolVersion,
     target_groups::{OutstandingGuard, http2_pool::Http2Stream},
 };
+
+/// Pieces of a request's body that are shorter than this are joined.
+const SMALL: usize = 256;
+/// Bytes up to which they are (16 KiB).
+const JOINED: usize = 16 * 1024;
 
 /// A request that the target has begun to answer.
 pub struct Answered {
@@ -238,6 +244,32 @@ impl Upload {
         Cause::ClientClosedRequest
     }
 
+    /// Joins what has come after a small piece: targets take a flood of small frames for an attack and close
+    /// the connection, which is not the client's alone.
+    fn join(&mut self, session: &mut HttpSession) -> Result<(), Cause> {
+        let mut joined = BytesMut::new();
+        while self.state == State::Running && joined.len() < JOINED {
+            match session.read_body_bytes().now_or_never() {
+                Some(Ok(Some(more))) => {
+                    if joined.is_empty() {
+                        joined.extend_from_slice(&self.pending);
+                    }
+                    joined.extend_from_slice(&more);
+                    if session.is_body_done() {
+                        self.state = State::Last;
+                    }
+                }
+                Some(Ok(None)) => self.state = State::Last,
+                Some(Err(_)) => return Err(Cause::ClientClosedBody),
+                None => break,
+            }
+        }
+        if !joined.is_empty() {
+            self.pending = joined.freeze();
+        }
+        Ok(())
+    }
+
     /// Sends the body to its end. Cancel safe.
     async fn run(&mut self, session: &mut HttpSession, activity: &Activity) -> Result<(), Cause> {
         while self.state != State::Over {
@@ -247,6 +279,9 @@ impl Upload {
                     self.state = State::Last;
                 }
                 self.pending = body.unwrap_or_default();
+                if self.pending.len() < SMALL {
+                    self.join(session)?;
+                }
                 activity.received.fetch_add(self.pending.len(), Ordering::Relaxed);
                 activity.note();
             }
