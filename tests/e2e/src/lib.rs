@@ -13,6 +13,7 @@ pub mod ca;
 pub mod client;
 pub mod client_certificate;
 pub mod config;
+pub mod grpc;
 pub mod h2_target;
 pub mod http2;
 pub mod log_tools;

@@ -23,11 +23,17 @@ mod errors;
 #[cfg(test)]
 mod forwarded_headers;
 #[cfg(test)]
+mod grpc;
+#[cfg(test)]
 mod health;
 #[cfg(test)]
 mod health_check_log;
 #[cfg(test)]
 mod hold;
+#[cfg(test)]
+mod http2_targets;
+#[cfg(test)]
+mod https_targets;
 #[cfg(test)]
 mod keep_alive_race;
 #[cfg(test)]
