@@ -8,7 +8,7 @@
 //!
 //! The RFC 9151 (CNSA 1.0) policies: ELB's page lists their ciphers, not their
 //! groups and signature schemes. The strict ones are held to what the RFC allows
-//! of both, the INTEROP ones prefer it.
+//! of both, the INTEROP ones are not.
 
 /// The policy of a listener that names none, as in the API and the CLI.
 pub const DEFAULT: &str = "ELBSecurityPolicy-2016-08";
@@ -34,7 +34,7 @@ pub struct SecurityPolicy {
 pub enum Rfc9151 {
     /// Nothing else is agreed on: AES-256, P-384, signatures with SHA-384 by P-384 or RSA keys of 3072 bits and more.
     Strict,
-    /// The same is preferred, but AES-128 and P-256 are served too.
+    /// AES-256 is preferred, but AES-128 and P-256 are served too, with any signature.
     Interop,
 }
 

@@ -189,12 +189,14 @@ async fn a_client_that_cannot_be_verified_is_refused_by_tls() -> Result<()> {
     let early = root.issue("client", |params| params.not_before = date_time_ymd(2053, 1, 1))?;
     let revoked = root.issue("client", with_serial(7))?;
     let unknown = stranger.issue("client", |_| {})?;
+    let large = root.issue(&"x".repeat(70_000), |_| {})?;
     let cases = [
         (None, "UnmappedConnectionError"),
         (Some(&expired), "ClientCertExpired"),
         (Some(&early), "ClientCertNotYetValid"),
         (Some(&revoked), "ClientCertCrlHit"),
         (Some(&unknown), "ClientCertUntrusted"),
+        (Some(&large), "ClientCertMaxSizeExceeded"),
     ];
     for (certificate, status) in cases {
         assert!(!setup.is_served(&albeit, certificate).await?, "{status}");
@@ -207,7 +209,7 @@ async fn a_client_that_cannot_be_verified_is_refused_by_tls() -> Result<()> {
     }
     // A handshake that fails is counted, but is no request.
     let metrics = albeit.metrics().await?;
-    assert!((metrics.cloudwatch("ClientTLSNegotiationErrorCount")? - 5.0).abs() < 0.1);
+    assert!((metrics.cloudwatch("ClientTLSNegotiationErrorCount")? - 6.0).abs() < 0.1);
     assert_eq!(albeit.records("/served", 1).await?.len(), 1);
     assert_eq!(setup.target.requests().len(), 1);
     Ok(())
@@ -274,7 +276,7 @@ async fn sessions_are_not_resumed() -> Result<()> {
 #[tokio::test]
 async fn a_listener_can_rename_the_headers() -> Result<()> {
     let root = Authority::root("root")?;
-    let client = root.issue("client", with_serial(0x03a5_b1))?;
+    let client = root.issue("client", with_serial(0x0003_a5b1))?;
     let mut setup = Setup::try_new(verify(), root.pem(), None)?;
     let names = json!({
         "routing.http.request.x_amzn_mtls_clientcert_serial_number.header_name": "Client-Serial",
@@ -330,6 +332,32 @@ async fn changed_files_are_read_without_being_told() -> Result<()> {
     assert_eq!(open.get("/").await?.status, 200, "open connections go on");
     let reloads = albeit.metrics().await?.sum("albeit_config_reloads_total", "");
     assert!((reloads - 3.0).abs() < 0.1, "{reloads}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_only_passed_through_is_never_taken_for_verified() -> Result<()> {
+    let root = Authority::root("root")?;
+    let stranger = Authority::root("stranger")?.issue("boss", |_| {})?;
+    let setup = Setup::try_new(json!({ "mode": "passthrough" }), root.pem(), None)?;
+    let mut albeit = setup.start().await?;
+    let mut open = setup.connect(&albeit, Some(&stranger)).await?;
+    open.get("/before").await?;
+    assert!(!setup.target.request(1).await?.headers(HEADERS[0]).is_empty());
+
+    let mut config = setup.config.clone();
+    let listeners = std::mem::take(&mut config.listeners);
+    config.listeners = listeners.into_iter().map(|it| it.with("mutual_authentication", verify())).collect();
+    albeit.reload(config).await?;
+    eventually(SOON, "verification", || async {
+        ensure!(!setup.is_served(&albeit, Some(&stranger)).await?, "still passthrough");
+        Ok(())
+    })
+    .await?;
+    open.get_with("/after", &["X-Amzn-Mtls-Clientcert-Subject: CN=boss"]).await?;
+    let requests = setup.target.requests();
+    let seen = requests.iter().find(|request| request.path() == "/after");
+    assert!(seen.is_some_and(|seen| !seen.head.to_lowercase().contains("mtls")), "{seen:?}");
     Ok(())
 }
 
