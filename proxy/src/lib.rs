@@ -7,6 +7,7 @@
 pub mod access_log;
 pub mod admin;
 pub mod alb;
+pub mod authenticate;
 pub mod balance;
 pub mod cli;
 pub mod client;

@@ -7,6 +7,7 @@
 //! | `/readyz` | 200 `ready`, or 503 `starting` or `draining` |
 //! | `/metrics` | all metrics in the Prometheus text format |
 //! | `/targets` | the health of all targets as JSON, in the words of `DescribeTargetHealth` |
+//! | `/public-keys/KID` | the public key that verifies `x-amzn-oidc-data`, PEM |
 //!
 //! Read only, GET and HEAD, without authentication: it belongs on loopback or a
 //! management network. Nothing here changes state.
@@ -25,7 +26,7 @@ pub use self::{
     readiness::{Phase, Readiness},
     server::serve,
 };
-use crate::{metrics::Metrics, target_groups::Registry};
+use crate::{authenticate::Authenticator, metrics::Metrics, target_groups::Registry};
 
 /// What the admin API shows.
 #[derive(Debug, Clone)]
@@ -36,13 +37,16 @@ pub struct AdminState {
     pub metrics: Arc<Metrics>,
     /// Readiness for `/readyz`.
     pub readiness: Arc<Readiness>,
+    /// Keys for `/public-keys`.
+    pub authenticator: Arc<Authenticator>,
 }
 
 impl AdminState {
     /// Answers one request; the body is not looked at.
     fn answer<B>(&self, request: &Request<B>) -> Response<Full<Bytes>> {
         let path = request.uri().path();
-        if !matches!(path, "/healthz" | "/readyz" | "/metrics" | "/targets") {
+        let kid = path.strip_prefix("/public-keys/");
+        if kid.is_none() && !matches!(path, "/healthz" | "/readyz" | "/metrics" | "/targets") {
             return text(StatusCode::NOT_FOUND, "not found\n");
         }
         if !matches!(*request.method(), Method::GET | Method::HEAD) {
@@ -50,11 +54,22 @@ impl AdminState {
             response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET, HEAD"));
             return response;
         }
+        if let Some(kid) = kid {
+            return self.public_key(kid);
+        }
         match path {
             "/readyz" => self.readyz(),
             "/metrics" => self.metrics(),
             "/targets" => self.targets(),
             _ => text(StatusCode::OK, "ok\n"),
+        }
+    }
+
+    /// A regional address of AWS serves these; the path after it is the same.
+    fn public_key(&self, kid: &str) -> Response<Full<Bytes>> {
+        match self.authenticator.signers().public_key(kid) {
+            Some(pem) => with_type(pem.to_owned(), "text/plain; charset=utf-8"),
+            None => text(StatusCode::NOT_FOUND, "not found\n"),
         }
     }
 

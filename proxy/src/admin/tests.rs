@@ -18,6 +18,7 @@ use crate::{
         arn::Scope,
         target_group::{TargetGroupAttributes, TargetId},
     },
+    stickiness::seal::Keys,
     target_groups::Environment,
     time_scale::TimeScale,
 };
@@ -48,7 +49,8 @@ async fn serving() -> Server {
         Environment::new(tracker.clone(), TimeScale::default(), Arc::clone(&metrics), shutdown.clone());
     environment.checker = Box::new(NeverAsked);
     let registry = Arc::new(Registry::with_environment(environment));
-    let state = AdminState { registry, metrics, readiness: Arc::new(Readiness::new()) };
+    let authenticator = Arc::new(Authenticator::new(&Keys::generate(&mut rand::rng()), TimeScale::default()));
+    let state = AdminState { registry, metrics, readiness: Arc::new(Readiness::new()), authenticator };
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
     let addr = listener.local_addr().unwrap();
     tracker.spawn(serve(listener, state.clone(), tracker.clone(), shutdown.clone()));

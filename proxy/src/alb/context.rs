@@ -14,6 +14,7 @@ use pingora::http::RequestHeader;
 use tokio::time::Instant;
 
 use super::{
+    authenticate::Authenticated,
     error::Cause,
     grpc,
     request::Target,
@@ -40,6 +41,8 @@ pub struct Context {
     stream: Option<StreamBytes>,
     /// The rule that matched.
     pub matched_rule: MatchedRule,
+    /// What authentication has for the target and the client.
+    pub authenticated: Option<Box<Authenticated>>,
     /// The actions carried out.
     pub actions: ActionsExecuted,
     /// `error_reason`.
@@ -105,6 +108,7 @@ impl Context {
             mark,
             stream: None,
             matched_rule: MatchedRule::NotReached,
+            authenticated: None,
             actions: ActionsExecuted::default(),
             error_reason: None,
             classification: None,

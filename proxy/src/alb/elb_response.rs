@@ -98,12 +98,15 @@ fn page(status: StatusCode) -> String {
 fn reason_phrase(status: StatusCode) -> &'static str {
     match status.as_u16() {
         302 => "Found",
+        401 => "Authorization Required",
         405 => "Not Allowed",
         408 => "Request Time-out",
         414 => "Request-URI Too Large",
         463 | 464 => "Unknown",
         503 => "Service Temporarily Unavailable",
         504 => "Gateway Time-out",
+        561 => "Unauthorized",
+        562 => "JWKS Request Failed",
         _ => status.canonical_reason().unwrap_or("Unknown"),
     }
 }

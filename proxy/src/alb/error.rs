@@ -6,6 +6,8 @@
 
 use http::StatusCode;
 
+use crate::authenticate::refusal::Refusal;
+
 /// A failure that ends a request, named by who caused it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Cause {
@@ -51,6 +53,8 @@ pub enum Cause {
     RedirectTooLong,
     /// Configuration: what a transform made of the request cannot be sent.
     TransformFailed,
+    /// The rule's authentication action does not let the request pass.
+    Authentication(Refusal),
     /// The load balancer failed.
     Internal,
 }
@@ -77,6 +81,7 @@ impl Cause {
             Self::ConnectTimeout | Self::TlsTimeout | Self::TargetTimeout => StatusCode::GATEWAY_TIMEOUT,
             Self::NoTargets => StatusCode::SERVICE_UNAVAILABLE,
             Self::RedirectTooLong => StatusCode::INSUFFICIENT_STORAGE,
+            Self::Authentication(refusal) => refusal.status(),
             Self::TransformFailed | Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
@@ -123,6 +128,9 @@ mod tests {
     fn every_cause_has_its_documented_status() {
         check(Cause::BadRequest, 400);
         check(Cause::ClientClosedBody, 400);
+        check(Cause::Authentication(Refusal::Denied), 401);
+        check(Cause::Authentication(Refusal::IdpError), 561);
+        check(Cause::Authentication(Refusal::JwksFailed), 562);
         check(Cause::MethodNotAllowed, 405);
         check(Cause::RequestTimeout, 408);
         check(Cause::UriTooLong, 414);

@@ -9,6 +9,7 @@ use pingora::{Error, ErrorType, Result, http::RequestHeader, protocols::http::se
 use tokio::time::Instant;
 
 use super::{
+    authenticate,
     context::Context,
     elb_response::ElbResponse,
     error::Cause,
@@ -126,6 +127,10 @@ impl Exchange<'_> {
         request::check(request, target)?;
         let xff = request::x_forwarded_for(request, &state.headers, self.context.connection.client)?;
 
+        if state.logins.as_ref().is_some_and(|logins| logins.is_callback(target.origin_form)) {
+            let response = authenticate::callback(self).await?;
+            return Ok(self.respond(response, Connection::KeepAlive).await);
+        }
         let matched = state.rules.evaluate(rules::Request {
             host: state.headers.host_of(request),
             target: &target.text(),
@@ -138,6 +143,11 @@ impl Exchange<'_> {
             priority => MatchedRule::Priority(priority),
         };
         state.load_balancer.metrics.rule_evaluations.inc_by(matched.evaluated as u64);
+        if let Some(action) = &matched.actions.authenticate
+            && let Some(response) = authenticate::authenticate(self, action, matched.priority).await?
+        {
+            return Ok(self.respond(response, Connection::KeepAlive).await);
+        }
         match &matched.actions.action {
             Action::Forward(action) => {
                 if let Some(transforms) = matched.transforms {
@@ -191,6 +201,7 @@ impl Exchange<'_> {
             return Outcome::Aborted;
         }
         self.context.fail(cause, Instant::now());
+        authenticate::note_refusal(&mut self.context, cause);
         if !cause.is_answered() {
             return Outcome::Aborted;
         }
@@ -220,6 +231,7 @@ impl Exchange<'_> {
         if connection == Connection::Close || self.must_close() {
             self.session.set_keepalive(None);
         }
+        authenticate::add_cookies(&mut self.context, &mut head);
         head.set_version(self.request().version);
         let body = if self.request().method == Method::HEAD { Bytes::new() } else { body };
         self.context.count_stream(0, head_size(&head.headers) + body.len());

@@ -12,7 +12,7 @@ use rand::Rng;
 use tokio::time::Instant;
 
 use super::{
-    connect,
+    authenticate, connect,
     error::Cause,
     exchange::{Exchange, Outcome, head_size},
     grpc, http2_target,
@@ -125,6 +125,7 @@ fn request_head(
     let context = &exchange.context;
     tls_headers::set(&context.state.tls_headers, context.connection.tls.as_ref(), &mut head)
         .map_err(|_| Cause::Internal)?;
+    authenticate::add_user_claims(&exchange.context, &mut head)?;
     exchange.context.trace_id = Some(trace_id);
     Ok(head)
 }

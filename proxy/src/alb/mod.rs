@@ -8,6 +8,7 @@
 //! [`forward`] talks to the target, [`transfer`] carries the bodies, [`upgrade`] hands WebSockets to the
 //! tunnel, [`context`] writes the log record, [`error`] maps causes to statuses.
 
+pub mod authenticate;
 pub mod connect;
 pub mod connection;
 pub mod context;

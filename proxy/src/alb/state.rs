@@ -6,9 +6,10 @@ use std::{sync::Arc, time::Duration};
 use arc_swap::ArcSwap;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::{request::HeaderSettings, response_headers::ResponseHeaders};
+use super::{authenticate::Logins, request::HeaderSettings, response_headers::ResponseHeaders};
 use crate::{
     access_log::Sink,
+    authenticate::Authenticator,
     headers::{forwarded::ClientEntry, host::HostRule, raw_head::InvalidNames, tls::TlsHeaders},
     metrics::{LoadBalancerMetrics, TargetGroupMetrics},
     model::{
@@ -39,6 +40,8 @@ pub struct Shared {
     pub terminated: CancellationToken,
     /// Keys of the stickiness cookies; replaced on reload.
     pub stickiness_keys: ArcSwap<Keys>,
+    /// What authentication actions work with.
+    pub authenticator: Arc<Authenticator>,
 }
 
 impl std::fmt::Debug for Shared {
@@ -95,6 +98,8 @@ impl Timers {
 pub struct LoadBalancerState {
     /// `app/NAME/ID`.
     pub log_name: String,
+    /// Full ARN-like name.
+    pub arn: String,
     /// Its counters.
     pub metrics: Arc<LoadBalancerMetrics>,
     /// Where its access log goes, if it has one.
@@ -168,6 +173,8 @@ pub struct ListenerState {
     pub port: u16,
     /// Its rules, compiled.
     pub rules: RuleSet,
+    /// The `authenticate-oidc` actions of its rules, if there are any.
+    pub logins: Option<Logins>,
     /// How request headers are treated.
     pub headers: HeaderSettings,
     /// What targets are told of the client's TLS.
@@ -204,6 +211,7 @@ impl ListenerState {
             protocol: listener.protocol,
             port,
             rules: RuleSet::compile(&listener.rules, &listener.default_actions),
+            logins: Logins::of(listener),
             headers: HeaderSettings {
                 xff: attributes.xff_header_processing,
                 client_entry,

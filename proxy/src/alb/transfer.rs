@@ -11,6 +11,7 @@ use pingora::{
 use tokio::time::Instant;
 
 use super::{
+    authenticate,
     error::Cause,
     exchange::{Exchange, head_size},
     response,
@@ -199,6 +200,7 @@ async fn send_head(
 ) -> Result<(), Cause> {
     let received = target.resp_header().ok_or(Cause::BadResponse)?;
     let version = exchange.request().version;
+    let cookies = cookies.into_iter().chain(authenticate::take_cookies(&mut exchange.context));
     let mut head = response::for_client(received, RequestKind::Ordinary, version, cookies)
         .map_err(|_| Cause::BadResponse)?;
     exchange.context.state.response_headers.insert(&mut head);

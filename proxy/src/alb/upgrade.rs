@@ -13,6 +13,7 @@ use pingora::{http::RequestHeader, protocols::http::server::Session};
 use tokio::{io::AsyncWriteExt, time::Instant};
 
 use super::{
+    authenticate,
     context::Context,
     error::Cause,
     exchange::{Exchange, Outcome},
@@ -64,6 +65,7 @@ pub async fn upgrade(
         return Err(Cause::BadResponse);
     }
     let version = exchange.request().version;
+    let cookies = cookies.into_iter().chain(authenticate::take_cookies(&mut exchange.context));
     let mut head = response::for_client(received, RequestKind::WebSocketUpgrade, version, cookies)
         .map_err(|_| Cause::BadResponse)?;
     exchange.context.state.response_headers.insert(&mut head);

@@ -17,7 +17,7 @@ use super::{
 };
 use crate::model::{
     Action, LoadBalancerType, TargetGroupIndex,
-    rule::{Actions, FixedResponse, Forward, WeightedTargetGroup},
+    rule::{Actions, Authenticate, FixedResponse, Forward, WeightedTargetGroup},
     target_group::{ProtocolVersion, Stickiness},
 };
 
@@ -67,17 +67,31 @@ pub(super) fn convert(
     if last.is_none() {
         cx.report.mistake(at, "at least one action is needed");
     }
-    let mut terminal = None;
+    let (mut authenticate, mut terminal) = (None, None);
     let kinds: Vec<_> = raw.iter().map(|raw| raw.as_ref().and_then(kind)).collect();
     for (index, raw) in raw.into_iter().enumerate() {
         let at = at.index(index);
-        match raw {
-            Some(raw) => terminal = one(raw, owner, Some(index) == last, &at, cx),
-            None => cx.report.missing(&at),
+        let Some(raw) = raw else {
+            cx.report.missing(&at);
+            continue;
+        };
+        match one(raw, owner, Some(index) == last, &at, cx) {
+            Some(Step::Last(action)) => terminal = Some(action),
+            Some(Step::Authenticate(_)) if authenticate.is_some() => {
+                cx.report.mistake(&at, "only one action of a rule can authenticate");
+            }
+            Some(Step::Authenticate(action)) => authenticate = Some(action),
+            None => {}
         }
     }
     only_forward(&kinds, terminal.as_ref(), at, cx);
-    terminal.map(Actions::from)
+    terminal.map(|action| Actions { authenticate, action })
+}
+
+/// One action of a list.
+enum Step {
+    Authenticate(Authenticate),
+    Last(Action),
 }
 
 /// Groups of protocol version HTTP2 and GRPC take nothing but a forward action.
@@ -115,7 +129,7 @@ fn kind(raw: &RawAction) -> Option<&'static str> {
     kinds.next().filter(|_| kinds.next().is_none())
 }
 
-fn one(raw: RawAction, owner: Owner<'_>, last: bool, at: &Path, cx: &mut Context<'_>) -> Option<Action> {
+fn one(raw: RawAction, owner: Owner<'_>, last: bool, at: &Path, cx: &mut Context<'_>) -> Option<Step> {
     let Some(kind) = kind(&raw) else {
         if !cx.report.is_reported_within(at) {
             cx.report.mistake(at, format!("must have exactly one of {}", KINDS.join(", ")));
@@ -138,22 +152,21 @@ fn one(raw: RawAction, owner: Owner<'_>, last: bool, at: &Path, cx: &mut Context
         cx.report.mistake(&at, format!("{kind} is for HTTPS listeners only"));
     }
     if let Some(raw) = raw.forward {
-        return forward(raw, owner, &at, cx).map(Action::Forward);
+        return forward(raw, owner, &at, cx).map(Action::Forward).map(Step::Last);
     }
     if let Some(raw) = raw.redirect {
-        return redirect::convert(raw, owner, &at, cx).map(Action::Redirect);
+        return redirect::convert(raw, owner, &at, cx).map(Action::Redirect).map(Step::Last);
     }
     if let Some(raw) = raw.fixed_response {
-        return fixed_response(raw, &at, cx).map(Action::FixedResponse);
+        return fixed_response(raw, &at, cx).map(Action::FixedResponse).map(Step::Last);
     }
     if let Some(raw) = raw.authenticate_oidc {
-        authenticate::oidc(raw, &at, cx);
-    } else if let Some(raw) = raw.authenticate_cognito {
-        authenticate::cognito(raw, &at, cx);
-    } else if let Some(raw) = raw.jwt_validation {
-        authenticate::jwt(raw, &at, cx);
+        return authenticate::oidc(raw, &at, cx).map(Step::Authenticate);
     }
-    None
+    if let Some(raw) = raw.authenticate_cognito {
+        authenticate::cognito(raw, &at, cx);
+    }
+    raw.jwt_validation.and_then(|raw| authenticate::jwt(raw, &at, cx)).map(Step::Authenticate)
 }
 
 fn forward(raw: RawForward, owner: Owner<'_>, at: &Path, cx: &mut Context<'_>) -> Option<Forward> {

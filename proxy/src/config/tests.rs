@@ -1,5 +1,6 @@
 //! Configuration files, good and bad, as people write them.
 
+mod authenticate;
 mod conf_files;
 mod features;
 mod mistakes;

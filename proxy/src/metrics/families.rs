@@ -153,6 +153,28 @@ metrics! {
         "albeit_http_redirect_url_limit_exceeded_count_total", "requests",
         Some("HTTP_Redirect_Url_Limit_Exceeded_Count"),
         "Redirect actions not carried out because the Location would be longer than 8 KB.";
+    elb_auth_error: Counter = "albeit_elb_auth_error_total", "authentications",
+        Some("ELBAuthError"),
+        "Authentications not completed because the identity provider or the load balancer failed.";
+    elb_auth_failure: Counter = "albeit_elb_auth_failure_total", "authentications",
+        Some("ELBAuthFailure"),
+        "Authentications not completed because access was denied or the request was not a valid one.";
+    elb_auth_latency: Histogram = "albeit_elb_auth_latency_seconds", "seconds",
+        Some("ELBAuthLatency"),
+        "Time to ask the identity provider for the ID token and the user's claims, failures included.";
+    elb_auth_refresh_token_success: Counter = "albeit_elb_auth_refresh_token_success_total", "refreshes",
+        Some("ELBAuthRefreshTokenSuccess"), "Claims refreshed with a refresh token.";
+    elb_auth_success: Counter = "albeit_elb_auth_success_total", "authentications",
+        Some("ELBAuthSuccess"), "Logins completed, counted when the user's claims are there.";
+    elb_auth_user_claims_size_exceeded: Counter =
+        "albeit_elb_auth_user_claims_size_exceeded_total", "responses",
+        Some("ELBAuthUserClaimsSizeExceeded"),
+        "Answers of identity providers whose claims were larger than 11 KB.";
+    jwt_validation_success_count: Counter = "albeit_jwt_validation_success_count_total", "requests",
+        Some("JWTValidationSuccessCount"), "Requests whose JSON Web Token was valid.";
+    jwt_validation_failure_count: Counter = "albeit_jwt_validation_failure_count_total", "requests",
+        Some("JWTValidationFailureCount"),
+        "Requests refused because their JSON Web Token was not valid or could not be verified.";
     rule_evaluations: Counter = "albeit_rule_evaluations_total", "evaluations",
         Some("RuleEvaluations"), "Rules evaluated while requests were processed.";
     desync_mitigation_mode_non_compliant_request_count: Counter =

@@ -32,6 +32,7 @@ use self::{
 use crate::{
     admin::{self, AdminState, Phase, Readiness},
     alb::state::Shared,
+    authenticate::Authenticator,
     config::Loaded,
     listener::{BindError, Listeners, PortSharing},
     metrics::Metrics,
@@ -148,11 +149,13 @@ impl Server {
         let (background, stopped) = (TaskTracker::new(), CancellationToken::new());
         let registry =
             Arc::new(Registry::new(background.clone(), options.scale, Arc::clone(&metrics), stopped.clone()));
+        let keys = Keys::generate(&mut rand::rng());
         let shared = Arc::new(Shared {
+            authenticator: Arc::new(Authenticator::new(&keys, options.scale)),
             tracker: TaskTracker::new(),
             draining: CancellationToken::new(),
             terminated: CancellationToken::new(),
-            stickiness_keys: ArcSwap::from_pointee(Keys::generate(&mut rand::rng())),
+            stickiness_keys: ArcSwap::from_pointee(keys),
         });
         let admin = bind_admin(&prepared.model).await?;
         let server = Self {
@@ -255,6 +258,7 @@ impl Server {
         let groups = self.registry.apply(model);
         let states = snapshot::listeners(&prepared, &groups, &sinks, &self.metrics, scale);
         if let Some(keys) = prepared.keys {
+            self.shared.authenticator.set_keys(&keys);
             self.shared.stickiness_keys.store(Arc::new(keys));
         }
         self.listeners.apply(bound, states);
@@ -270,6 +274,7 @@ impl Server {
                 registry: Arc::clone(&self.registry),
                 metrics: Arc::clone(&self.metrics),
                 readiness: Arc::clone(&self.readiness),
+                authenticator: Arc::clone(&self.shared.authenticator),
             };
             let serving = admin::serve(listener, state, self.background.clone(), self.stopped.clone());
             self.background.spawn(serving);

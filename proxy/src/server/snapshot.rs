@@ -24,6 +24,7 @@ pub(super) fn listeners(
     for (load_balancer, tls) in prepared.model.load_balancers.iter().zip(&prepared.tls) {
         let shared = Arc::new(LoadBalancerState {
             log_name: load_balancer.log_name.clone(),
+            arn: load_balancer.arn.clone(),
             metrics: metrics.load_balancer(&load_balancer.log_name),
             access_log: sinks.get(LogKind::Access, &load_balancer.log_name),
             connection_log: sinks.get(LogKind::Connection, &load_balancer.log_name),

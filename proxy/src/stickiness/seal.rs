@@ -12,7 +12,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use aws_lc_rs::aead::{AES_256_GCM_SIV, Aad, LessSafeKey, Nonce, UnboundKey};
+use aws_lc_rs::{
+    aead::{AES_256_GCM_SIV, Aad, LessSafeKey, Nonce, UnboundKey},
+    hkdf::{HKDF_SHA256, Prk, Salt},
+};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use rand::CryptoRng;
 use thiserror::Error;
@@ -29,6 +32,8 @@ pub struct Keys {
     sealing: LessSafeKey,
     /// Keys that only open any more.
     former: Vec<LessSafeKey>,
+    /// What other keys are derived from, the sealing key's first.
+    roots: Vec<Prk>,
 }
 
 /// A key file that cannot be used. The operator's fault.
@@ -62,7 +67,19 @@ impl Keys {
     /// Keys from their bytes: `sealing` seals and opens, `former` only open.
     #[must_use]
     pub fn new(sealing: &[u8; KEY_LENGTH], former: &[[u8; KEY_LENGTH]]) -> Self {
-        Self { sealing: key(sealing), former: former.iter().map(key).collect() }
+        let salt = Salt::new(HKDF_SHA256, b"albeit");
+        let roots = std::iter::once(sealing).chain(former).map(|key| salt.extract(key)).collect();
+        Self { sealing: key(sealing), former: former.iter().map(key).collect(), roots }
+    }
+
+    /// Other keys, one of each key and the sealing key's first: the same wherever the keys are the same,
+    /// and of no use for anything but `purpose` (HKDF, RFC 5869).
+    pub fn derive<'a>(&'a self, purpose: &'a [&'a [u8]]) -> impl Iterator<Item = [u8; KEY_LENGTH]> + 'a {
+        self.roots.iter().filter_map(move |root| {
+            let mut derived = [0; KEY_LENGTH];
+            root.expand(purpose, HKDF_SHA256).and_then(|okm| okm.fill(&mut derived)).ok()?;
+            Some(derived)
+        })
     }
 
     /// One new key, for a balancer without key files: its cookies end with the process.
@@ -195,6 +212,18 @@ mod tests {
         let keys = Keys::generate(&mut rand::rng());
         let sealed = keys.seal(b"AWSALB", b"text", NONCE).unwrap();
         assert_eq!(keys.open(b"AWSALBTG", &sealed), None);
+    }
+
+    #[test]
+    fn derived_keys_differ_by_key_and_purpose() {
+        let keys = Keys::new(&[1; 32], &[[2; 32]]);
+        let derive = |keys: &Keys, purpose: &[u8]| keys.derive(&[purpose]).collect::<Vec<_>>();
+        let derived = derive(&keys, b"a");
+        assert_eq!(derived.len(), 2);
+        assert_ne!(derived[0], derived[1]);
+        assert_ne!(derived, derive(&keys, b"b"));
+        assert_eq!(derived[1..], derive(&Keys::new(&[2; 32], &[]), b"a"));
+        assert!(!derived.contains(&[1; 32]));
     }
 
     #[test]

@@ -6,14 +6,16 @@ mod access_log;
 mod bad_input;
 #[cfg(test)]
 mod bodies;
+#[cfg(test)]
 mod certificate_choice;
 #[cfg(test)]
 mod conditions;
 #[cfg(test)]
 mod config_cli;
 #[cfg(test)]
-mod desync;
 mod connection_log;
+#[cfg(test)]
+mod desync;
 #[cfg(test)]
 mod dev;
 #[cfg(test)]
@@ -39,14 +41,13 @@ mod keep_alive_race;
 #[cfg(test)]
 mod limits;
 #[cfg(test)]
-mod metrics;
-#[cfg(test)]
-mod mtls;
 mod log_files;
 #[cfg(test)]
 mod metrics;
 #[cfg(test)]
 mod mixed_log;
+#[cfg(test)]
+mod mtls;
 #[cfg(test)]
 mod reload;
 #[cfg(test)]

@@ -44,6 +44,7 @@ const BELOW_ALB: &[&str] = &[
     "access_log",
     "metrics",
     "client",
+    "authenticate",
 ];
 
 const PROXY: Layers = Layers {
@@ -66,6 +67,7 @@ const PROXY: Layers = Layers {
         ("tls", &["model", "stickiness"]),
         ("access_log", &["model", "metrics"]),
         ("client", &["tls", "access_log", "metrics"]),
+        ("authenticate", &["model", "stickiness", "time_scale"]),
         ("alb", BELOW_ALB),
         (
             "nlb",
@@ -102,12 +104,12 @@ const PROXY: Layers = Layers {
         // What is compiled at load is tried when it is read.
         ("config", &["model", "rules"]),
         ("doctor", &["model", "config"]),
-        ("admin", &["model", "health", "target_groups", "metrics", "config"]),
+        ("admin", &["model", "health", "target_groups", "metrics", "config", "authenticate"]),
     ],
     composition: &["server", "cli", "dev", "main", "lib"],
     libraries: &[
         ("pingora*", &["alb", "client"]),
-        ("serde*", &["config", "admin"]),
+        ("serde*", &["config", "admin", "authenticate"]),
         ("albeit_backend", &[]),
         ("tokio_websockets", &[]),
     ],

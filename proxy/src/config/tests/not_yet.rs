@@ -1,48 +1,11 @@
 //! What a later version will have is checked, then refused by name.
 
-use super::{check, https_listener, load_balancer_attributes, target_group};
-
-const LISTENER: &str = "load_balancers[0].listeners[0]";
+use super::{check, load_balancer_attributes, target_group};
 
 /// `yaml` is refused for one feature only, at `path`.
 #[track_caller]
 fn refused(yaml: &str, path: &str, what: &str) {
     check(yaml, &[&format!("{path}: not supported yet: {what}")]);
-}
-
-#[test]
-fn actions() {
-    let refused = |yaml: &str, key: &str, what: &str| {
-        refused(yaml, &format!("{LISTENER}.default_actions[0].{key}"), what);
-    };
-    let login = |action: &str| {
-        https_listener(&format!(
-            "certificates: [main]
-default_actions:
-  - {}
-  - forward: {{ target_group: web }}",
-            action.replace('\n', "\n    ")
-        ))
-    };
-    let oidc = "authenticate_oidc:
-  issuer: https://i.example.com
-  authorization_endpoint: https://a.example.com
-  token_endpoint: https://t.example.com
-  user_info_endpoint: https://u.example.com
-  client_id: c
-  client_secret: s
-  session_timeout: 1h
-  scope: openid
-  authentication_request_extra_params: { prompt: login }
-  on_unauthenticated_request: deny";
-    refused(&login(oidc), "authenticate_oidc", "the action authenticate_oidc");
-    let cognito = "authenticate_cognito: { user_pool_arn: a, user_pool_client_id: b, user_pool_domain: c }";
-    refused(&login(cognito), "authenticate_cognito", "the action authenticate_cognito");
-    let jwt = "jwt_validation:
-  jwks_endpoint: https://j.example.com
-  issuer: i
-  additional_claims: [{ name: scope, format: string-array, values: [x] }]";
-    refused(&login(jwt), "jwt_validation", "the action jwt_validation");
 }
 
 #[test]

@@ -226,7 +226,6 @@ fn actions() {
                 "{at}.jwt_validation: the last action, and only the last, must be one of forward, redirect, fixed_response"
             ),
             &format!("{at}.jwt_validation: jwt_validation is for HTTPS listeners only"),
-            &format!("{at}.jwt_validation: not supported yet: the action jwt_validation"),
             &format!("{at}.jwt_validation.jwks_endpoint: 'http://x' is not an https URL"),
         ],
     );
