@@ -70,7 +70,9 @@ impl Albeit {
     /// # Errors
     /// When it ends or is not ready soon.
     pub async fn start_unsettled(config: Config) -> Result<Self> {
-        let process = Process::spawn("albeit", &binary()?, arguments(&config)?, config.dir())?;
+        let environment: Vec<_> = config.trusted.iter().map(|file| ("SSL_CERT_FILE", file.clone())).collect();
+        let args = arguments(&config)?;
+        let process = Process::spawn_with("albeit", &binary()?, args, config.dir(), &environment)?;
         let mut albeit = Self { process, config };
         albeit.wait_ready().await?;
         Ok(albeit)

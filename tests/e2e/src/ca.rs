@@ -88,6 +88,16 @@ impl Ca {
         Ok(Certificate { name: name.to_owned(), certificate, private_key })
     }
 
+    /// Writes the authority's certificate into `dir`.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn write(&self, dir: &Path) -> Result<PathBuf> {
+        let file = dir.join("ca.pem");
+        fs::write(&file, &self.pem)?;
+        Ok(file)
+    }
+
     /// Client settings that trust this authority, offer `versions`, and the
     /// application protocols `alpn` in this order. One value keeps TLS sessions for resumption.
     ///

@@ -45,6 +45,8 @@ pub struct Config {
     pub stickiness_keys: Vec<PathBuf>,
     /// `--time-scale`: all timers of the balancer are divided by it. Default 1.
     pub time_scale: u32,
+    /// PEM file with the authorities that the balancer trusts, in the place of the system's.
+    pub trusted: Option<PathBuf>,
     /// `--drain`. Default `5s`.
     pub drain: String,
 }
@@ -71,6 +73,7 @@ impl Config {
             trust_stores: Vec::new(),
             stickiness_keys: Vec::new(),
             time_scale: 1,
+            trusted: None,
             drain: "5s".to_owned(),
         })
     }
@@ -245,6 +248,17 @@ impl Listener {
             rules.push(rule);
         }
         self
+    }
+
+    /// The same listener on another port.
+    ///
+    /// # Errors
+    /// When no port can be had.
+    pub fn moved(&self) -> Result<Self> {
+        let port = HeldPort::try_new()?;
+        let moved = Self { port: Arc::new(port), value: self.value.clone() };
+        let number = moved.addr().port();
+        Ok(moved.with("port", number))
     }
 
     /// Where it listens.

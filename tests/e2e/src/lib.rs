@@ -9,6 +9,7 @@
 pub mod access_log;
 pub mod albeit;
 pub mod backend;
+pub mod browser;
 pub mod ca;
 pub mod client;
 pub mod client_certificate;
@@ -17,6 +18,7 @@ pub mod grpc;
 pub mod h2_target;
 pub mod http2;
 pub mod log_tools;
+pub mod idp;
 pub mod metrics;
 pub mod ports;
 pub mod process;
@@ -29,10 +31,12 @@ pub mod websocket;
 pub use self::{
     albeit::Albeit,
     backend::Backend,
+    browser::Browser,
     ca::Ca,
     client::{Client, Response},
     config::{Config, Group, Listener, forward},
     h2_target::H2Target,
+    idp::Idp,
     target::{Step, Target},
     tls_front::TlsFront,
     wait::{eventually, within},

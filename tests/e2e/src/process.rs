@@ -36,8 +36,27 @@ impl Process {
         args: impl IntoIterator<Item = impl AsRef<OsStr>>,
         dir: &Path,
     ) -> Result<Self> {
+        Self::spawn_with(name, binary, args, dir, &[])
+    }
+
+    /// The same with further environment variables.
+    ///
+    /// # Errors
+    /// When the binary cannot be started.
+    pub fn spawn_with(
+        name: &str,
+        binary: &Path,
+        args: impl IntoIterator<Item = impl AsRef<OsStr>>,
+        dir: &Path,
+        environment: &[(&str, PathBuf)],
+    ) -> Result<Self> {
         let stdout = File::create(dir.join(format!("{name}.stdout")))?;
-        Self::spawn_into(name, binary, args, dir, stdout.into())
+        Self::spawn_into(
+            name,
+            Command::new(binary).args(args).envs(environment.iter().cloned()),
+            dir,
+            stdout.into(),
+        )
     }
 
     /// The same, but its standard output goes to the caller.
@@ -50,29 +69,25 @@ impl Process {
         args: impl IntoIterator<Item = impl AsRef<OsStr>>,
         dir: &Path,
     ) -> Result<(Self, ChildStdout)> {
-        let mut process = Self::spawn_into(name, binary, args, dir, Stdio::piped())?;
+        let mut process = Self::spawn_into(name, Command::new(binary).args(args), dir, Stdio::piped())?;
         let stdout = process.child.stdout.take().context("no pipe")?;
         Ok((process, stdout))
     }
 
-    fn spawn_into(
-        name: &str,
-        binary: &Path,
-        args: impl IntoIterator<Item = impl AsRef<OsStr>>,
-        dir: &Path,
-        output: Stdio,
-    ) -> Result<Self> {
+    fn spawn_into(name: &str, command: &mut Command, dir: &Path, output: Stdio) -> Result<Self> {
         let stdout = dir.join(format!("{name}.stdout"));
         let stderr = dir.join(format!("{name}.stderr"));
-        let child = Command::new(binary)
-            .args(args)
+        let binary = command.as_std().get_program().to_owned();
+        let child = command
             .env("NO_COLOR", "1")
             .stdin(Stdio::null())
             .stdout(output)
             .stderr(File::create(&stderr)?)
             .kill_on_drop(true)
             .spawn()
-            .with_context(|| format!("start {} (build it first: make test does)", binary.display()))?;
+            .with_context(|| {
+                format!("start {} (build it first: make test does)", Path::new(&binary).display())
+            })?;
         let pid = child.id().context("the process has already ended")?;
         Ok(Self { name: name.to_owned(), child, pid, stdout, stderr })
     }

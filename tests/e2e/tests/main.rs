@@ -36,6 +36,7 @@ mod hold;
 mod http2_targets;
 #[cfg(test)]
 mod https_targets;
+mod jwt;
 #[cfg(test)]
 mod keep_alive_race;
 #[cfg(test)]
@@ -48,6 +49,7 @@ mod metrics;
 mod mixed_log;
 #[cfg(test)]
 mod mtls;
+mod oidc;
 #[cfg(test)]
 mod reload;
 #[cfg(test)]

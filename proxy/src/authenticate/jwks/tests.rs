@@ -1,7 +1,6 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use aws_lc_rs::{
-    encoding::AsDer as _,
     rand::SystemRandom,
     rsa::{KeyPair, KeySize},
     signature::{KeyPair as _, RSA_PKCS1_SHA256},
@@ -25,13 +24,11 @@ impl Signer {
     }
 
     fn jwk(&self) -> Value {
-        let public = self.key.public_key();
-        drop(public.as_der());
-        let number = |bytes: &[u8]| URL_SAFE_NO_PAD.encode(bytes);
+        // RSAPublicKey (RFC 8017 appendix A.1.1): the 256 bytes of a modulus follow nine of framing.
+        let modulus = self.key.public_key().as_ref().get(9..265).unwrap();
         json!({
             "kty": "RSA", "kid": self.kid, "use": "sig", "alg": "RS256",
-            "n": number(public.modulus().big_endian_without_leading_zero()),
-            "e": number(public.exponent().big_endian_without_leading_zero()),
+            "n": URL_SAFE_NO_PAD.encode(modulus), "e": "AQAB",
         })
     }
 

@@ -182,9 +182,7 @@ fn a_rule_authenticates_once_and_never_by_a_user_pool() {
         &https_listener(&format!(
             "certificates: [main]\ndefault_actions: [{once}, {once}, {{ forward: {{ target_group: web }} }}]"
         )),
-        &[
-            "load_balancers[0].listeners[0].default_actions[1].jwt_validation: only one action of a rule can authenticate",
-        ],
+        &["load_balancers[0].listeners[0].default_actions[1]: only one action of a rule can authenticate"],
     );
     let cognito = "authenticate_cognito: { user_pool_arn: a, user_pool_client_id: b, user_pool_domain: c }";
     check(
