@@ -12,6 +12,8 @@
 //! answered 401 and taken away, so that the next request leads to the login;
 //! with `on_unauthenticated_request: allow` it is as if there were none.
 
+mod logins;
+
 use std::{sync::Arc, time::Duration};
 
 use http::{HeaderName, HeaderValue, StatusCode, header};
@@ -19,6 +21,7 @@ use pingora::http::{RequestHeader, ResponseHeader};
 use rand::Rng;
 use tokio::time::Instant;
 
+pub use self::logins::Logins;
 use super::{context::Context, elb_response::ElbResponse, error::Cause, exchange::Exchange, request::Target};
 use crate::{
     access_log::record::{ActionExecuted, MatchedRule},
@@ -28,12 +31,9 @@ use crate::{
         query,
         refusal::{CountedAs, Refusal},
         session::{self, LoginId, Session},
-        user_claims::PREFIX,
+        user_claims,
     },
-    model::{
-        Listener,
-        rule::{Authenticate, AuthenticateOidc, OnUnauthenticatedRequest},
-    },
+    model::rule::{Authenticate, AuthenticateOidc, OnUnauthenticatedRequest},
 };
 
 /// What authentication has for the target and the client.
@@ -43,48 +43,6 @@ pub struct Authenticated {
     user_claims: Vec<(&'static str, HeaderValue)>,
     /// Set-Cookie values that the response must have.
     cookies: Vec<HeaderValue>,
-}
-
-/// The `authenticate-oidc` actions of a listener.
-#[derive(Debug)]
-pub struct Logins(Vec<Login>);
-
-#[derive(Debug)]
-struct Login {
-    id: LoginId,
-    priority: u16,
-    action: Arc<AuthenticateOidc>,
-}
-
-impl Logins {
-    /// The actions of `listener`; `None` without any.
-    #[must_use]
-    pub fn of(listener: &Listener) -> Option<Self> {
-        let rules = listener.rules.iter().map(|rule| (rule.priority, &rule.actions));
-        let all = rules.chain(std::iter::once((0, &listener.default_actions)));
-        let logins: Vec<Login> = all
-            .filter_map(|(priority, actions)| match &actions.authenticate {
-                Some(Authenticate::Oidc(action)) => {
-                    Some(Login { id: LoginId::of(action), priority, action: Arc::clone(action) })
-                }
-                Some(Authenticate::Jwt(_)) | None => None,
-            })
-            .collect();
-        (!logins.is_empty()).then_some(Self(logins))
-    }
-
-    /// Whether an identity provider sent the browser to this path and query.
-    #[must_use]
-    pub fn is_callback(&self, path_and_query: &[u8]) -> bool {
-        let path = path_and_query.strip_prefix(login::CALLBACK.as_bytes());
-        path.is_some_and(|rest| rest.is_empty() || rest.starts_with(b"?"))
-    }
-
-    /// The action that a login was begun for; after a reload perhaps that of another rule.
-    fn find(&self, state: &State) -> Option<&Login> {
-        let same = || self.0.iter().filter(|login| login.id == state.login);
-        same().find(|login| login.priority == state.priority).or_else(|| same().next())
-    }
 }
 
 /// Carries out a rule's authentication action; a response if the request goes no further.
@@ -304,7 +262,7 @@ pub fn add_user_claims(context: &Context, head: &mut RequestHeader) -> Result<()
     if context.state.logins.is_none() {
         return Ok(());
     }
-    let is_claim = |name: &&HeaderName| name.as_str().starts_with(PREFIX);
+    let is_claim = |name: &&HeaderName| user_claims::is_claim(name.as_str());
     let forged: Vec<HeaderName> = head.headers.keys().filter(is_claim).cloned().collect();
     for name in forged {
         head.remove_header(&name);

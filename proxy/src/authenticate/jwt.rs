@@ -77,7 +77,7 @@ fn object(part: &str) -> Option<Map<String, Value>> {
 }
 
 /// The claims of a token whose signature does not matter, since it came straight from its issuer over TLS
-/// (OpenID Connect Core section 3.1.3.7).
+/// (`OpenID` Connect Core section 3.1.3.7).
 #[must_use]
 pub fn unverified_claims(token: &str) -> Option<Claims> {
     let (signed, _) = token.rsplit_once('.')?;

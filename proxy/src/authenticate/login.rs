@@ -1,7 +1,7 @@
 //! The way to the identity provider and back: nonce, state, login URL.
 //!
 //! ELB page: "Authenticate users using an Application Load Balancer",
-//! authentication flow; OpenID Connect Core section 3.1.2.1. The state is
+//! authentication flow; `OpenID` Connect Core section 3.1.2.1. The state is
 //! sealed and says what was asked for, when and by whom: the browser that
 //! holds the cookie `AWSALBAuthNonce`. As on ELB, 16 letters and digits, kept
 //! after the login, and no `nonce` parameter is sent. A browser that has a

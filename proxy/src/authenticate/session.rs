@@ -4,7 +4,7 @@
 //! authentication flow. `AWSELBAuthSessionCookie-0`, `-1`, … hold one sealed
 //! session, cut where browsers cut cookies: at 4 KB. Which attributes ELB sets
 //! is not published in full; here they are Expires (end of the session),
-//! Path=/, SameSite=None, Secure and HttpOnly.
+//! Path=/, SameSite=None, Secure and `HttpOnly`.
 //!
 //! The first character of the first cookie says how many there are, so that a
 //! cookie left over from a longer session does no harm.

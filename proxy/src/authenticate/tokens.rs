@@ -1,7 +1,7 @@
 //! What is asked of the token and user info endpoints, and what they answer.
 //!
 //! ELB page: "Authenticate users using an Application Load Balancer"; RFC 6749
-//! sections 4.1.3, 5 and 6, OpenID Connect Core sections 3.1.3 and 5.3. How ELB
+//! sections 4.1.3, 5 and 6, `OpenID` Connect Core sections 3.1.3 and 5.3. How ELB
 //! sends the client secret is not published; here it is HTTP Basic, the one way
 //! that every server must take. An ID token comes straight from the token
 //! endpoint over TLS, so its claims are checked and not its signature: ELB has
@@ -175,7 +175,7 @@ pub fn claims(
     }
     let claims: Claims = serde_json::from_slice(&answer.body).map_err(|_| Refusal::InvalidUserinfo)?;
     let own = claims.get("sub").and_then(Value::as_str).ok_or(Refusal::InvalidUserinfo)?;
-    // OpenID Connect Core section 5.3.2: claims of somebody else must not be used.
+    // `OpenID` Connect Core section 5.3.2: claims of somebody else must not be used.
     let is_theirs = subject.is_none_or(|subject| subject == own);
     if !is_theirs || !own.bytes().all(|byte| (0x20..0x7f).contains(&byte)) {
         return Err(Refusal::InvalidUserinfo);

@@ -30,14 +30,24 @@ use crate::{model::rule::AuthenticateOidc, stickiness::seal::Keys};
 /// How long `x-amzn-oidc-data` is valid, in seconds.
 pub const VALID: u64 = 120;
 
-/// What the names of these headers begin with. Clients cannot send them past an authentication.
-pub const PREFIX: &str = "x-amzn-oidc-";
+/// What the names of these headers begin with.
+const PREFIX: &str = "x-amzn-oidc-";
 
 /// A key's public half as it stands before the point in a P-256 `SubjectPublicKeyInfo` (RFC 5480).
 const SPKI: [u8; 26] = [
     0x30, 0x59, 0x30, 0x13, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01, 0x06, 0x08, 0x2a, 0x86,
     0x48, 0xce, 0x3d, 0x03, 0x01, 0x07, 0x03, 0x42, 0x00,
 ];
+
+/// Whether a header with this name, in lower case, could be taken for one of these.
+///
+/// Many targets do not tell `_` from `-`.
+#[must_use]
+pub fn is_claim(name: &str) -> bool {
+    let start = name.as_bytes().get(..PREFIX.len());
+    let same = |(&sent, &ours): (&u8, &u8)| sent == ours || (sent == b'_' && ours == b'-');
+    start.is_some_and(|start| start.iter().zip(PREFIX.as_bytes()).all(same))
+}
 
 /// Keys that sign what targets are told.
 #[derive(Debug)]
@@ -215,6 +225,16 @@ mod tests {
         let signed = format!("{}.{}", parts[0], parts[1]);
         let key = UnparsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, point);
         key.verify(signed.as_bytes(), &URL_SAFE.decode(parts[2]).unwrap()).unwrap();
+    }
+
+    #[test]
+    fn names_that_could_be_taken_for_ours() {
+        for name in ["x-amzn-oidc-data", "x_amzn_oidc_data", "x-amzn_oidc-anything"] {
+            assert!(is_claim(name), "{name}");
+        }
+        for name in ["x-amzn-oidc", "x-amzn-trace-id", "xx-amzn-oidc-data", ""] {
+            assert!(!is_claim(name), "{name}");
+        }
     }
 
     #[test]

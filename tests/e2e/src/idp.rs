@@ -21,7 +21,7 @@ use base64::{
 };
 use bytes::Bytes;
 use http::{Request, Response, StatusCode, header};
-use http_body_util::{BodyExt as _, Full};
+use http_body_util::{BodyExt as _, Collected, Full};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
 use parking_lot::Mutex;
@@ -249,7 +249,7 @@ async fn serve(acceptor: TlsAcceptor, stream: TcpStream, shared: Arc<Mutex<Share
 
 async fn answer(request: Request<Incoming>, shared: &Mutex<Shared>, key: &KeyPair) -> Response<Full<Bytes>> {
     let (head, body) = request.into_parts();
-    let body = body.collect().await.map(|body| body.to_bytes()).unwrap_or_default();
+    let body = body.collect().await.map(Collected::to_bytes).unwrap_or_default();
     let path = head.uri.path().to_owned();
     let fault = {
         let mut shared = shared.lock();
