@@ -6,8 +6,10 @@ mod access_log;
 mod bad_input;
 #[cfg(test)]
 mod bodies;
+mod certificate_choice;
 #[cfg(test)]
 mod certificate_choice;
+mod conditions;
 #[cfg(test)]
 mod conditions;
 #[cfg(test)]
