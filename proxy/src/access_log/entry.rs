@@ -18,7 +18,10 @@ impl LogRecord for Record<'_> {
         line.processing_time("request_processing_time", self.request_processing_time);
         line.processing_time("target_processing_time", self.target_processing_time);
         line.processing_time("response_processing_time", self.response_processing_time);
-        line.number("elb_status_code", self.elb_status_code.map(u64::from));
+        match self.elb_status_code {
+            Some(0) => line.word("elb_status_code", Some("000")),
+            status => line.number("elb_status_code", status.map(u64::from)),
+        }
         line.number("target_status_code", last.and_then(|target| target.status_code).map(u64::from));
         line.number("received_bytes", Some(self.received_bytes));
         line.number("sent_bytes", Some(self.sent_bytes));

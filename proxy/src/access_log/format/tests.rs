@@ -165,6 +165,12 @@ fn the_keep_alive_race_has_its_signature() {
 }
 
 #[test]
+fn a_request_caught_by_goaway_has_three_noughts() {
+    let line = line(&Record { elb_status_code: Some(0), ..record(&[]) });
+    assert_eq!(fields(&line)[8], "000");
+}
+
+#[test]
 fn a_request_that_could_not_be_read_leaves_most_fields_empty() {
     let record = Record {
         request_processing_time: None,
