@@ -6,10 +6,8 @@ mod access_log;
 mod bad_input;
 #[cfg(test)]
 mod bodies;
-mod certificate_choice;
 #[cfg(test)]
 mod certificate_choice;
-mod conditions;
 #[cfg(test)]
 mod conditions;
 #[cfg(test)]
@@ -38,6 +36,7 @@ mod hold;
 mod http2_targets;
 #[cfg(test)]
 mod https_targets;
+#[cfg(test)]
 mod jwt;
 #[cfg(test)]
 mod keep_alive_race;
@@ -51,6 +50,7 @@ mod metrics;
 mod mixed_log;
 #[cfg(test)]
 mod mtls;
+#[cfg(test)]
 mod oidc;
 #[cfg(test)]
 mod reload;
