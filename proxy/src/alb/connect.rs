@@ -147,6 +147,7 @@ async fn open(group: &GroupState, target: &Target, limits: Limits) -> Result<Tar
         Ok(stream) => Ok(TargetConnection { io: TargetIo::Tls(stream), open }),
         Err(error) => {
             group.metrics.target_tls_negotiation_error_count.inc();
+            target.count_error();
             tracing::debug!(%error, target = %target.addr(), "TLS handshake with the target failed");
             Err(match error {
                 HandshakeError::TimedOut => Cause::TlsTimeout,
