@@ -140,6 +140,7 @@ async fn targets_are_described_in_the_words_of_the_api() {
                         "Target group is not configured to receive traffic from the load balancer",
                 },
                 "OutstandingRequests": 0,
+                "AnomalyDetection": { "Result": "normal", "MitigationInEffect": "no" },
             }],
         }]})
     );

@@ -68,15 +68,21 @@ impl<T: Copy> Member<T> {
         }
     }
 
-    /// It is healthy, or not, at `now`. It enters slow start on becoming healthy if `ramps` (slow start
-    /// is on) and `others_carry`; one that becomes unhealthy leaves it.
-    pub const fn set_healthy(&mut self, healthy: bool, now: T, ramps: bool, others_carry: bool) {
-        self.stage = match (self.stage, healthy) {
-            (Stage::Waiting, true) if ramps && others_carry => Stage::Ramping(now),
-            (Stage::Waiting | Stage::Exempt, true) => Stage::Full,
-            (Stage::Ramping(_) | Stage::Full, false) => Stage::Waiting,
-            (same, _) => same,
+    /// It is healthy at `now`. It enters slow start by becoming so if `may_ramp`: slow start is on, and a
+    /// healthy target outside it carries the load.
+    pub const fn handle_healthy(&mut self, now: T, may_ramp: bool) {
+        self.stage = match self.stage {
+            Stage::Waiting if may_ramp => Stage::Ramping(now),
+            Stage::Waiting | Stage::Exempt => Stage::Full,
+            same => same,
         };
+    }
+
+    /// It is not healthy: it leaves slow start, and enters it anew on recovery.
+    pub const fn handle_not_healthy(&mut self) {
+        if let Stage::Ramping(_) | Stage::Full = self.stage {
+            self.stage = Stage::Waiting;
+        }
     }
 }
 
@@ -99,8 +105,8 @@ mod tests {
     fn a_target_that_joins_healthy_ones_is_ramped() {
         let mut member = new(true);
         assert_eq!((member.ramping_since(), member.carries()), (None, false));
-        member.set_healthy(true, 5, true, true);
-        member.set_healthy(true, 6, true, true);
+        member.handle_healthy(5, true);
+        member.handle_healthy(6, true);
         assert_eq!((member.ramping_since(), member.carries()), (Some(5), false));
         member.end();
         assert_eq!((member.ramping_since(), member.carries()), (None, true));
@@ -109,33 +115,31 @@ mod tests {
     #[test]
     fn the_first_batch_is_not_ramped_but_comes_back_slowly() {
         let mut member = new(false);
-        member.set_healthy(true, 5, true, true);
+        member.handle_healthy(5, true);
         assert_eq!((member.ramping_since(), member.carries()), (None, true));
-        member.set_healthy(false, 6, true, true);
+        member.handle_not_healthy();
         assert_eq!((member.ramping_since(), member.carries()), (None, false));
-        member.set_healthy(true, 7, true, true);
+        member.handle_healthy(7, true);
         assert_eq!(member.ramping_since(), Some(7));
     }
 
     #[test]
     fn a_target_that_turns_unhealthy_leaves_and_enters_anew() {
         let mut member = new(true);
-        member.set_healthy(true, 1, true, true);
-        member.set_healthy(false, 2, true, true);
+        member.handle_healthy(1, true);
+        member.handle_not_healthy();
         assert_eq!(member.ramping_since(), None);
-        member.set_healthy(true, 3, true, true);
+        member.handle_healthy(3, true);
         assert_eq!(member.ramping_since(), Some(3));
     }
 
     #[test]
     fn nobody_is_ramped_while_slow_start_is_off_or_nobody_else_carries() {
-        for (ramps, others_carry) in [(false, true), (true, false)] {
-            let mut member = new(true);
-            member.set_healthy(true, 1, ramps, others_carry);
-            assert!(member.carries());
-            // Switched on later, or joined later: it was healthy already.
-            member.set_healthy(true, 2, true, true);
-            assert!(member.carries());
-        }
+        let mut member = new(true);
+        member.handle_healthy(1, false);
+        assert!(member.carries());
+        // Switched on later, or joined later: it was healthy already.
+        member.handle_healthy(2, true);
+        assert!(member.carries());
     }
 }

@@ -260,15 +260,15 @@ metrics! {
     mitigated_host_count: Gauge = "albeit_mitigated_host_count", "targets",
         Some("MitigatedHostCount"), "Targets whose share of requests is lowered now.";
     healthy_state_dns: Gauge = "albeit_healthy_state_dns", "zones",
-        Some("HealthyStateDNS"), "1 if enough targets are healthy for target_group_health.dns_failover.";
+        Some("HealthyStateDNS"), "1 if enough targets are healthy for `target_group_health.dns_failover`.";
     unhealthy_state_dns: Gauge = "albeit_unhealthy_state_dns", "zones",
-        Some("UnhealthyStateDNS"), "1 if too few targets are healthy for target_group_health.dns_failover.";
+        Some("UnhealthyStateDNS"), "1 if too few targets are healthy for `target_group_health.dns_failover`.";
     healthy_state_routing: Gauge = "albeit_healthy_state_routing", "zones",
         Some("HealthyStateRouting"),
-        "1 if enough targets are healthy for target_group_health.unhealthy_state_routing.";
+        "1 if enough targets are healthy for `target_group_health.unhealthy_state_routing`.";
     unhealthy_state_routing: Gauge = "albeit_unhealthy_state_routing", "zones",
         Some("UnhealthyStateRouting"),
-        "1 if too few targets are healthy for target_group_health.unhealthy_state_routing.";
+        "1 if too few targets are healthy for `target_group_health.unhealthy_state_routing`.";
 }
 
 impl TargetGroupFamilies {

@@ -38,7 +38,7 @@ pub const REMOVE: &str = "_remove_";
 pub const PIECE_LENGTH: usize = 4096;
 
 const CONTEXT: &[u8] = b"AWSALBAPP";
-/// The first version of Chromium that treats cookies without SameSite as `Lax`.
+/// The first version of Chromium that treats cookies without `SameSite` as `Lax`.
 const CHROMIUM_LAX: u32 = 80;
 
 /// What a request's cookies say.

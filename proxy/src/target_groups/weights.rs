@@ -85,7 +85,11 @@ impl Members {
         for member in &mut self.registered {
             let is_healthy = member.is_healthy();
             let state = &mut member.weight.slow_start;
-            state.set_healthy(is_healthy, now, duration.is_some(), others_carry);
+            if is_healthy {
+                state.handle_healthy(now, duration.is_some() && others_carry);
+            } else {
+                state.handle_not_healthy();
+            }
             let ramped = match (state.ramping_since(), duration) {
                 (Some(since), Some(duration)) => {
                     slow_start::weight(now.saturating_duration_since(since), duration)

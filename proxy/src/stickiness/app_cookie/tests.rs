@@ -134,7 +134,9 @@ proptest! {
         cuts.sort_unstable();
         let value = value(now());
         let v = value.as_str();
-        let pieces = [&v[..cuts[0]], &v[cuts[0]..cuts[1]], &v[cuts[1]..cuts[2]], &v[cuts[2]..]];
+        let piece = |from, to| v.get(from..to).unwrap();
+        let pieces =
+            [piece(0, cuts[0]), piece(cuts[0], cuts[1]), piece(cuts[1], cuts[2]), piece(cuts[2], v.len())];
         let mut lines = vec!["SESSION=x".to_owned()];
         for ((name, piece), separate) in AWSALBAPP.iter().zip(pieces).zip(separate) {
             if separate {

@@ -8,6 +8,7 @@ use super::{
     *,
 };
 use crate::{
+    balance::weighted::WHOLE,
     health::{Outcome as CheckOutcome, Thresholds},
     model::target_group::{Algorithm, MinimumHealthyTargets},
 };
@@ -177,5 +178,26 @@ proptest! {
             .any(|target| Some(target.addr()) == cookie && (selected.fail_open || is_healthy(target)));
         prop_assert_eq!(selected.outcome == Outcome::Sticky, usable);
         prop_assert!(!usable || Some(selected.target.addr()) == cookie);
+    }
+
+    #[test]
+    fn a_choice_by_weight_is_usable_whatever_is_drawn(
+        outcomes in proptest::collection::vec(any::<bool>(), 1..12),
+        weights in proptest::collection::vec(1..=WHOLE, 12),
+        draw: u32,
+        start: usize,
+        random: bool,
+    ) {
+        let at = |index: usize| addr(&format!("10.0.0.{index}:80"));
+        let registered: Vec<_> = outcomes.iter().enumerate().map(|(index, &is_healthy)| {
+            let at = at(index).to_string();
+            if is_healthy { healthy(&at) } else { unhealthy(&at) }
+        }).collect();
+        let algorithm =
+            if random { Algorithm::WeightedRandom { anomaly_mitigation: true } } else { Algorithm::RoundRobin };
+        let weight_of = |target| (0..12).find(|&index| at(index) == target).map_or(WHOLE, |index| weights[index]);
+        let selection = Selection::new(&attributes(algorithm), &registered, &[]).with_weights(weight_of);
+        let selected = selection.select(&(start / 2).into(), None, || draw).unwrap();
+        prop_assert!(selected.fail_open || selected.target.health().state == State::Healthy);
     }
 }

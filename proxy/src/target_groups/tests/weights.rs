@@ -179,7 +179,7 @@ fn group_states(world: &World) -> [i64; 4] {
     assert!(name.starts_with(LB));
     let it = world.metrics.target_group(&name, &web_name());
     [&it.healthy_state_dns, &it.unhealthy_state_dns, &it.healthy_state_routing, &it.unhealthy_state_routing]
-        .map(|gauge| gauge.get())
+        .map(prometheus::IntGauge::get)
 }
 
 #[tokio::test(start_paused = true)]
