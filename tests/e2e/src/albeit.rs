@@ -50,6 +50,10 @@ pub struct TargetHealth {
     pub description: String,
     /// Requests and tunnels in flight.
     pub outstanding: u64,
+    /// `Result` of anomaly detection; empty for a draining target.
+    pub anomaly: String,
+    /// `MitigationInEffect`: `yes` or `no`; empty for a draining target.
+    pub mitigation: String,
 }
 
 impl Albeit {
@@ -261,6 +265,8 @@ impl TargetHealth {
             reason: text("/TargetHealth/Reason"),
             description: text("/TargetHealth/Description"),
             outstanding: at("/OutstandingRequests")?.as_u64().context("not a number")?,
+            anomaly: text("/AnomalyDetection/Result"),
+            mitigation: text("/AnomalyDetection/MitigationInEffect"),
         })
     }
 }

@@ -196,6 +196,22 @@ pub fn forward(group: &str) -> Value {
     json!({ "forward": { "target_group": group } })
 }
 
+/// The action that forwards to these groups with these weights, and with a `duration` such as `1h` binds
+/// clients to one of them for so long.
+#[must_use]
+pub fn forward_weighted(groups: &[(&str, u16)], duration: Option<&str>) -> Value {
+    let groups: Vec<Value> =
+        groups.iter().map(|(group, weight)| json!({ "target_group": group, "weight": weight })).collect();
+    let mut action = json!({ "forward": { "target_groups": groups } });
+    if let (Some(duration), Some(forward)) = (duration, action.pointer_mut("/forward")) {
+        let config = json!({ "enabled": true, "duration": duration });
+        if let Value::Object(forward) = forward {
+            forward.insert("target_group_stickiness_config".to_owned(), config);
+        }
+    }
+    action
+}
+
 /// A listener on a held port.
 #[derive(Debug, Clone)]
 pub struct Listener {
@@ -337,6 +353,14 @@ impl Group {
     pub fn with_attribute(mut self, key: &str, value: impl Into<Value>) -> Self {
         self.attributes.insert(key.to_owned(), value.into());
         self
+    }
+
+    /// Switches `app_cookie` stickiness on, for a day.
+    #[must_use]
+    pub fn with_app_cookie(self, cookie_name: &str) -> Self {
+        self.with_attribute("stickiness.enabled", true)
+            .with_attribute("stickiness.type", "app_cookie")
+            .with_attribute("stickiness.app_cookie.cookie_name", cookie_name)
     }
 
     /// Switches `lb_cookie` stickiness on, for a day.

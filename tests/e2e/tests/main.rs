@@ -3,6 +3,10 @@
 #[cfg(test)]
 mod access_log;
 #[cfg(test)]
+mod algorithms;
+#[cfg(test)]
+mod app_cookie;
+#[cfg(test)]
 mod bad_input;
 #[cfg(test)]
 mod bodies;
@@ -76,3 +80,5 @@ mod transforms;
 mod upgrade;
 #[cfg(test)]
 mod websocket;
+#[cfg(test)]
+mod weighted_groups;

@@ -3,8 +3,14 @@
 use std::{collections::HashMap, process::Output};
 
 use albeit_e2e::{
-    Albeit, Ca, Client, Config, Group, Listener, Response, Target, albeit, ca::ALL_VERSIONS, forward,
-    process, target::switching_protocols, wait::eventually, websocket,
+    Albeit, Ca, Client, Config, Group, Listener, Response, Target, albeit,
+    ca::ALL_VERSIONS,
+    forward,
+    http2::Http2,
+    process,
+    target::{ok, response, switching_protocols},
+    wait::eventually,
+    websocket,
 };
 use albeit_e2e::{Step, wait::SOON};
 use anyhow::{Context as _, Result, ensure};
@@ -236,6 +242,210 @@ async fn awsalbcors_decides_when_both_cookies_come() -> Result<()> {
 async fn a_cookie_expires_after_the_configured_duration() -> Result<()> {
     let site = site_with(2, |config| {
         config.map_group(|group| group.with_attribute("stickiness.lb_cookie.duration_seconds", 1))
+    })
+    .await?;
+    let first = site.albeit.get("/").await?;
+    let cookie = first.cookie("AWSALB")?;
+    eventually(SOON, "an expired cookie to lose its hold", || async {
+        let response = get_with_cookie(&site.albeit, &cookie).await?;
+        ensure!(response.text() != first.text(), "still bound");
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test]
+async fn keys_are_rotated_by_a_reload_without_losing_a_client() -> Result<()> {
+    let targets: Vec<Target> = (0..3).map(|n| Target::saying(&n.to_string())).collect::<Result<_>>()?;
+    let addrs: Vec<_> = targets.iter().map(Target::addr).collect();
+    let mut config = Config::try_new()?
+        .with_group(Group::new("web", &addrs).with_lb_cookie())
+        .with_listener(Listener::http(forward("web"))?);
+    let (old, new) = (key_file(&config, "old").await?, key_file(&config, "new").await?);
+    config.stickiness_keys = vec![old.clone()];
+    let mut albeit = Albeit::start(config.clone()).await?;
+    let first = albeit.get("/").await?;
+    let cookie = first.cookie("AWSALB")?;
+    config.stickiness_keys = vec![new.clone(), old];
+    albeit.reload(config.clone()).await?;
+    eventually(SOON, "the reload", || async {
+        let reloads = albeit.metrics().await?.sum("albeit_config_reloads_total", "");
+        ensure!(reloads == 1.0, "{reloads} reloads");
+        Ok(())
+    })
+    .await?;
+    // The old cookie binds, and is renewed with the new key.
+    let response = get_with_cookie(&albeit, &cookie).await?;
+    assert_eq!(response.text(), first.text());
+    let renewed = response.cookie("AWSALB")?;
+    config.stickiness_keys = vec![new];
+    albeit.reload(config).await?;
+    eventually(SOON, "the old key to go", || async {
+        let response = get_with_cookie(&albeit, &cookie).await?;
+        ensure!(response.text() != first.text(), "still bound");
+        Ok(())
+    })
+    .await?;
+    for _ in 0..6 {
+        assert_eq!(get_with_cookie(&albeit, &renewed).await?.text(), first.text());
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_draining_target_keeps_its_websocket_and_loses_its_client() -> Result<()> {
+    let target = |name: &'static str| {
+        Target::start(move |request| match request.path() {
+            "/ws" => vec![Step::Send(switching_protocols()), Step::Relay],
+            _ => vec![Step::Send(ok(name))],
+        })
+    };
+    let targets = [target("a")?, target("b")?];
+    let addrs = targets.each_ref().map(Target::addr);
+    let config = Config::try_new()?
+        .with_group(Group::new("web", &addrs).with_lb_cookie())
+        .with_listener(Listener::http(forward("web"))?);
+    let mut albeit = Albeit::start(config.clone()).await?;
+    let mut client = albeit.client().await?;
+    let upgraded = websocket::upgrade(&mut client, "/ws").await?;
+    let cookie = upgraded.cookie("AWSALB")?;
+    let holder = targets.iter().position(|target| target.requests().len() == 1).context("a holder")?;
+    let left = addrs.get(1 - holder).copied().context("the other")?;
+    albeit.reload(config.map_group(|group| group.with_targets(&[left]))).await?;
+    let draining = |all: &[albeit::TargetHealth]| all.iter().any(|t| t.state == "draining");
+    albeit.wait_for_targets("a draining target", draining).await?;
+    let before = non_sticky(&albeit).await?;
+    let moved = get_with_cookie(&albeit, &cookie).await?;
+    assert_eq!(moved.text(), if holder == 0 { "b" } else { "a" });
+    assert_ne!(moved.cookie("AWSALB")?, cookie);
+    // A draining target was registered: the request does not count as non-sticky.
+    assert_eq!(non_sticky(&albeit).await?, before);
+    client.send(websocket::MASKED_HELLO).await?;
+    assert_eq!(client.read_exactly(websocket::MASKED_HELLO.len()).await?, websocket::MASKED_HELLO);
+    Ok(())
+}
+
+async fn non_sticky(albeit: &Albeit) -> Result<f64> {
+    albeit.metrics().await?.cloudwatch("NonStickyRequestCount")
+}
+
+#[tokio::test]
+async fn a_cookie_of_a_target_that_is_gone_counts_as_none() -> Result<()> {
+    let mut site = site_with(2, |config| {
+        config.map_group(|group| group.with_attribute("deregistration_delay.timeout_seconds", 0))
+    })
+    .await?;
+    let first = site.albeit.get("/").await?;
+    let gone: usize = first.text().parse()?;
+    let left = site.targets.get(1 - gone).context("the other")?.addr();
+    let config = site.albeit.config.clone().map_group(|group| group.with_targets(&[left]));
+    site.albeit.reload(config).await?;
+    site.albeit.wait_for_targets("one target", |all| all.len() == 1).await?;
+    let before = non_sticky(&site.albeit).await?;
+    let moved = get_with_cookie(&site.albeit, &first.cookie("AWSALB")?).await?;
+    assert_ne!(moved.text(), first.text());
+    assert_eq!(non_sticky(&site.albeit).await?, before + 1.0);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_group_that_fails_open_honours_cookies() -> Result<()> {
+    let mut site = site_with(3, |config| {
+        config.with_time_scale(10).map_group(|group| {
+            group
+                .with_health("interval", "5s")
+                .with_health("timeout", "4s")
+                .with_health("unhealthy_threshold", 2)
+        })
+    })
+    .await?;
+    let first = site.albeit.get("/").await?;
+    for target in &site.targets {
+        target.set_health(500);
+    }
+    site.albeit.wait_for_targets("all unhealthy", |all| all.iter().all(|t| t.state == "unhealthy")).await?;
+    let before = non_sticky(&site.albeit).await?;
+    for _ in 0..6 {
+        let response = get_with_cookie(&site.albeit, &first.cookie("AWSALB")?).await?;
+        assert_eq!(response.text(), first.text());
+    }
+    assert_eq!(non_sticky(&site.albeit).await?, before);
+    Ok(())
+}
+
+#[tokio::test]
+async fn errors_of_the_load_balancer_carry_no_cookies() -> Result<()> {
+    let target = Target::start(|request| match request.path() {
+        "/close" => vec![Step::Close],
+        "/garbage" => vec![Step::Send(b"nonsense\r\n\r\n".to_vec()), Step::Close],
+        "/silent" => vec![Step::Pause(SOON * 2)],
+        "/500" => vec![Step::Send(target_response("500 Internal Server Error"))],
+        _ => vec![Step::Send(ok("fine"))],
+    })?;
+    let config = Config::try_new()?
+        .with_attribute("idle_timeout.timeout_seconds", 1)
+        .with_group(Group::new("web", &[target.addr()]).with_lb_cookie())
+        .with_listener(Listener::http(forward("web"))?);
+    let albeit = Albeit::start(config).await?;
+    for (path, status, cookies) in
+        [("/close", 502, 0), ("/garbage", 502, 0), ("/silent", 504, 0), ("/500", 500, 2), ("/", 200, 2)]
+    {
+        let response = albeit.get(path).await?;
+        assert_eq!((response.status, response.headers("set-cookie").len()), (status, cookies), "{path}");
+    }
+    Ok(())
+}
+
+fn target_response(status: &str) -> Vec<u8> {
+    response(status, &[], "")
+}
+
+#[tokio::test]
+async fn a_preflight_gets_cookies_and_may_go_anywhere() -> Result<()> {
+    let site = site(2).await?;
+    let mut reached = std::collections::BTreeSet::new();
+    for _ in 0..2 {
+        let mut client = site.albeit.client().await?;
+        let host = client.host().to_owned();
+        client
+            .send(format!(
+                "OPTIONS / HTTP/1.1\r\nHost: {host}\r\nOrigin: https://a.test\r\n\
+                 Access-Control-Request-Method: POST\r\n\r\n"
+            ))
+            .await?;
+        let response = client.response().await?;
+        response.cookie("AWSALBCORS")?;
+        reached.insert(response.text());
+    }
+    assert_eq!(reached.len(), 2);
+    Ok(())
+}
+
+#[tokio::test]
+async fn http2_may_split_the_cookie_header() -> Result<()> {
+    let ca = Ca::try_new()?;
+    let site = site_with(3, |config| config.with_https(&ca).expect("a certificate")).await?;
+    let tls = ca.client(&["h2"], ALL_VERSIONS)?;
+    let addr = site.albeit.listener(1)?;
+    let client = Http2::connect(addr, "localhost", tls).await?;
+    let uri = format!("https://localhost:{}/", addr.port());
+    let first = client.get(&uri, &[]).await?;
+    let set = first.headers().get_all("set-cookie").iter().filter_map(|value| value.to_str().ok());
+    let cookie = set.filter_map(|value| value.split(';').next()).find(|pair| pair.starts_with("AWSALB="));
+    let cookie = cookie.context("AWSALB")?;
+    for _ in 0..6 {
+        let response = client.get(&uri, &[("cookie", "a=b"), ("cookie", cookie), ("cookie", "c=d")]).await?;
+        assert_eq!(response.body(), first.body());
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_durations_seconds_are_divided_by_the_time_scale() -> Result<()> {
+    let site = site_with(2, |config| {
+        config
+            .with_time_scale(60)
+            .map_group(|group| group.with_attribute("stickiness.lb_cookie.duration_seconds", 60))
     })
     .await?;
     let first = site.albeit.get("/").await?;
