@@ -128,6 +128,15 @@ impl Context {
         }
     }
 
+    /// Notes that a request has begun: its head could be read.
+    pub fn begin(&self) {
+        let load_balancer = &self.state.load_balancer;
+        self.connection.usage.begin_request(load_balancer.timers.idle);
+        if self.connection.is_ipv6() {
+            load_balancer.metrics.ipv6_request_count.inc();
+        }
+    }
+
     /// Counts the bytes of an HTTP/2 stream by itself.
     #[must_use]
     pub fn with_stream_bytes(mut self) -> Self {
@@ -167,7 +176,11 @@ impl Context {
     /// `request` is `None` for a request that could not be read.
     pub fn finish(&self, request: Option<&RequestHeader>, now: Instant) {
         let load_balancer = &self.state.load_balancer;
-        load_balancer.metrics.processed_bytes.inc_by(self.received() + self.sent());
+        let bytes = self.received() + self.sent();
+        load_balancer.metrics.processed_bytes.inc_by(bytes);
+        if self.connection.is_ipv6() {
+            load_balancer.metrics.ipv6_processed_bytes.inc_by(bytes);
+        }
         let Some(access_log) = &load_balancer.access_log else {
             return;
         };

@@ -63,6 +63,7 @@ impl std::fmt::Debug for Exchange<'_> {
 impl Exchange<'_> {
     /// Handles the request that the session has read, from its checks to its log record.
     pub async fn run(mut self) -> Outcome {
+        self.context.begin();
         self.count_request_head();
         let outcome = match self.act().await {
             Ok(outcome) => outcome,
@@ -142,6 +143,7 @@ impl Exchange<'_> {
             0 => MatchedRule::Default,
             priority => MatchedRule::Priority(priority),
         };
+        state.rule_hits.count(matched.priority);
         state.load_balancer.metrics.rule_evaluations.inc_by(matched.evaluated as u64);
         if let Some(action) = &matched.actions.authenticate
             && let Some(response) = authenticate::authenticate(self, action, matched.priority).await?

@@ -25,6 +25,7 @@ pub mod inspect;
 pub mod request;
 pub mod response;
 pub mod response_headers;
+pub mod rule_hits;
 pub mod state;
 pub mod stickiness;
 pub mod target_stream;

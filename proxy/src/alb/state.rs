@@ -6,10 +6,13 @@ use std::{sync::Arc, time::Duration};
 use arc_swap::ArcSwap;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::{authenticate::Logins, request::HeaderSettings, response_headers::ResponseHeaders};
+use super::{
+    authenticate::Logins, request::HeaderSettings, response_headers::ResponseHeaders, rule_hits::RuleHits,
+};
 use crate::{
     access_log::Sink,
     authenticate::Authenticator,
+    client::Connections,
     headers::{forwarded::ClientEntry, host::HostRule, raw_head::InvalidNames, tls::TlsHeaders},
     metrics::{LoadBalancerMetrics, TargetGroupMetrics},
     model::{
@@ -38,6 +41,8 @@ pub struct Shared {
     pub draining: CancellationToken,
     /// Cancelled when the drain time is over: whatever still runs is cut.
     pub terminated: CancellationToken,
+    /// All open connections of clients.
+    pub connections: Arc<Connections>,
     /// Keys of the stickiness cookies; replaced on reload.
     pub stickiness_keys: ArcSwap<Keys>,
     /// What authentication actions work with.
@@ -175,6 +180,8 @@ pub struct ListenerState {
     pub rules: RuleSet,
     /// The `authenticate-oidc` actions of its rules, if there are any.
     pub logins: Option<Logins>,
+    /// How many requests each rule matched.
+    pub rule_hits: RuleHits,
     /// How request headers are treated.
     pub headers: HeaderSettings,
     /// What targets are told of the client's TLS.
@@ -212,6 +219,7 @@ impl ListenerState {
             port,
             rules: RuleSet::compile(&listener.rules, &listener.default_actions),
             logins: Logins::of(listener),
+            rule_hits: RuleHits::default(),
             headers: HeaderSettings {
                 xff: attributes.xff_header_processing,
                 client_entry,

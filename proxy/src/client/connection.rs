@@ -4,7 +4,7 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use tokio_util::sync::CancellationToken;
 
-use super::meter::Meter;
+use super::{connections::Listed, meter::Meter, usage::Usage};
 use crate::{access_log::record::ConnTraceId, metrics::OpenConnection, tls::accept::TlsInfo};
 
 /// A client connection after accept and handshake.
@@ -22,8 +22,20 @@ pub struct Connection {
     pub trace_id: ConnTraceId,
     /// Cancelled when its listener goes, by reload or shutdown: the request in hand is the last.
     pub closing: CancellationToken,
+    /// What has been done with it, for the admin API.
+    pub usage: Usage,
+    /// Lists it among the open connections until it is dropped.
+    pub listed: Listed,
     /// Counts it as open, as a WebSocket too, until it is dropped.
     pub open: OpenConnection,
+}
+
+impl Connection {
+    /// Whether the client came over IPv6; an IPv4 address in the clothes of IPv6 does not count.
+    #[must_use]
+    pub fn is_ipv6(&self) -> bool {
+        self.client.ip().to_canonical().is_ipv6()
+    }
 }
 
 /// How long a client that is just connecting may take for its first request once the listener goes. Not scaled.

@@ -17,6 +17,8 @@ pub struct Meter {
     accepted_at: SystemTime,
     received: AtomicU64,
     sent: AtomicU64,
+    /// Nanoseconds after `accepted` of the last byte in either direction; 0 is "none yet".
+    last_byte: AtomicU64,
     /// Nanoseconds after `accepted`, plus one; 0 is "none since the last mark".
     first_byte: AtomicU64,
     /// Count of received bytes above which a request head is too long; the maximum outside of heads.
@@ -43,6 +45,7 @@ impl Meter {
             accepted_at,
             received: AtomicU64::new(0),
             sent: AtomicU64::new(0),
+            last_byte: AtomicU64::new(0),
             first_byte: AtomicU64::new(0),
             head_end: AtomicU64::new(u64::MAX),
         }
@@ -106,6 +109,12 @@ impl Meter {
         }
     }
 
+    /// When the last byte passed, in either direction; the accept if none has.
+    #[must_use]
+    pub fn last_byte(&self) -> Instant {
+        self.accepted + Duration::from_nanos(self.last_byte.load(Ordering::Relaxed))
+    }
+
     /// Bytes received since `mark`.
     #[must_use]
     pub fn received_since(&self, mark: Mark) -> u64 {
@@ -120,14 +129,22 @@ impl Meter {
 
     pub(crate) fn on_received(&self, bytes: usize) {
         self.received.fetch_add(bytes as u64, Ordering::Relaxed);
+        let after = self.note_byte();
         if self.first_byte.load(Ordering::Relaxed) == 0 {
-            let after = Instant::now().saturating_duration_since(self.accepted).as_nanos();
-            let after = u64::try_from(after).unwrap_or(u64::MAX - 1);
             self.first_byte.store(after + 1, Ordering::Relaxed);
         }
     }
 
+    /// Notes that a byte passed now; nanoseconds since the accept.
+    fn note_byte(&self) -> u64 {
+        let after = Instant::now().saturating_duration_since(self.accepted).as_nanos();
+        let after = u64::try_from(after).unwrap_or(u64::MAX - 1);
+        self.last_byte.store(after, Ordering::Relaxed);
+        after
+    }
+
     pub(crate) fn on_sent(&self, bytes: usize) {
         self.sent.fetch_add(bytes as u64, Ordering::Relaxed);
+        self.note_byte();
     }
 }

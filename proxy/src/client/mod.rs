@@ -3,11 +3,15 @@
 //! which serves it.
 
 pub mod connection;
+pub mod connections;
 pub mod meter;
 pub mod stream;
+pub mod usage;
 
 pub use self::{
     connection::Connection,
+    connections::Connections,
     meter::{Mark, Meter},
     stream::{ClientStream, Transport},
+    usage::Usage,
 };

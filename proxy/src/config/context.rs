@@ -6,6 +6,7 @@ use std::{
 };
 
 use super::{
+    GivenAttributes,
     error::Report,
     path::Path,
     protocol::Protocol,
@@ -43,6 +44,8 @@ pub(super) struct Context<'a> {
     pub(super) certificates: Vec<Option<String>>,
     pub(super) trust_stores: Vec<Option<String>>,
     pub(super) groups: Vec<KnownGroup>,
+    /// The attributes of every resource.
+    pub(super) given: &'a mut GivenAttributes,
     /// Sockets wanted so far, with the paths of the settings that want them.
     pub(super) sockets: Vec<(SocketAddr, String)>,
 }
@@ -245,6 +248,7 @@ impl Context<'_> {
                 Err(error) => self.report.mistake(&at, error.to_string()),
             }
         }
+        self.given.0.insert(at.to_string(), values.clone());
     }
 }
 

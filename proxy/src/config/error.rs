@@ -117,6 +117,8 @@ pub(super) struct Report {
     mistakes: Vec<Mistake>,
     /// The paths of the mistakes.
     reported: HashSet<String>,
+    /// The paths of settings that the file does not say.
+    overridden: HashSet<String>,
     warnings: Vec<Mistake>,
 }
 
@@ -124,6 +126,11 @@ impl Report {
     /// Notes where a path stands.
     pub(super) fn place(&mut self, at: &Path, position: Position) {
         self.positions.insert(at.to_string(), position);
+    }
+
+    /// Notes that a setting was changed at run time: mistakes and warnings about it say so.
+    pub(super) fn overridden(&mut self, at: &Path) {
+        self.overridden.insert(at.to_string());
     }
 
     /// Adds a mistake.
@@ -180,6 +187,8 @@ impl Report {
 
     fn at(&self, at: &Path, message: String) -> Mistake {
         let position = at.and_parents().find_map(|path| self.positions.get(path)).copied();
-        Mistake { position, path: at.to_string(), message }
+        let path = at.to_string();
+        let source = if self.overridden.contains(&path) { " (set through the admin API)" } else { "" };
+        Mistake { position, path, message: format!("{message}{source}") }
     }
 }

@@ -26,7 +26,7 @@ use crate::model::{
 };
 
 /// Where listeners without `address` listen.
-const DEFAULT_ADDRESS: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+pub(super) const DEFAULT_ADDRESS: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
 /// Certificates besides the default one.
 const MOST_FURTHER_CERTIFICATES: usize = 25;
 /// Priorities of rules.

@@ -11,6 +11,7 @@
 //! looked for here, but read by those who use them.
 
 mod action;
+mod admin;
 mod authenticate;
 mod condition;
 mod condition_value;
@@ -23,6 +24,7 @@ mod health_check;
 mod listener;
 mod load_balancer;
 mod mutual_authentication;
+mod overrides;
 mod path;
 mod protocol;
 mod raw;
@@ -36,13 +38,20 @@ mod whole;
 #[cfg(test)]
 mod tests;
 
-use std::{fs::File, io::Read, path::Path as FilePath};
+use std::{
+    collections::HashMap,
+    fs::File,
+    io::Read,
+    path::{Path as FilePath, PathBuf},
+};
 
 use self::error::Report;
-use crate::model::Model;
+use crate::model::{Model, attributes::AttributeValues};
 
 pub use self::{
+    admin::is_token,
     error::{ConfigErrors, Mistake, Places, Position},
+    overrides::{AttributeOverrides, Overrides, TargetOverrides, target_id},
     summary::summary,
 };
 
@@ -64,6 +73,85 @@ pub struct Loaded {
     pub warnings: Vec<Mistake>,
     /// Where its settings stand.
     pub places: Places,
+    /// The attributes of every resource as they were given.
+    pub attributes: GivenAttributes,
+}
+
+/// The attributes of every resource as they were given, by the resource's place in the model.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct GivenAttributes(HashMap<String, AttributeValues>);
+
+impl GivenAttributes {
+    /// Of a load balancer.
+    #[must_use]
+    pub fn load_balancer(&self, index: usize) -> Option<&AttributeValues> {
+        self.0.get(&format!("load_balancers[{index}].attributes"))
+    }
+
+    /// Of a listener of a load balancer.
+    #[must_use]
+    pub fn listener(&self, load_balancer: usize, index: usize) -> Option<&AttributeValues> {
+        self.0.get(&format!("load_balancers[{load_balancer}].listeners[{index}].attributes"))
+    }
+
+    /// Of a target group.
+    #[must_use]
+    pub fn target_group(&self, index: usize) -> Option<&AttributeValues> {
+        self.0.get(&format!("target_groups[{index}].attributes"))
+    }
+}
+
+/// The text of a configuration file, kept so that it can be converted again when an [`Overrides`] changes
+/// without a look at a file that may have changed meanwhile.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Source {
+    text: String,
+    base_dir: PathBuf,
+    file_name: String,
+}
+
+impl Source {
+    /// Reads the file at `path`.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn read(path: &FilePath) -> Result<Self, ConfigErrors> {
+        let file = path.display().to_string();
+        let text = read(path).map_err(|message| ConfigErrors::whole_file(&file, message))?;
+        Ok(Self::from_text(&text, path.parent().unwrap_or_else(|| FilePath::new("")), &file))
+    }
+
+    /// A configuration given as text. Paths in it are relative to `base_dir`; `file_name` stands in messages.
+    #[must_use]
+    pub fn from_text(text: &str, base_dir: &FilePath, file_name: &str) -> Self {
+        Self { text: text.to_owned(), base_dir: base_dir.to_owned(), file_name: file_name.to_owned() }
+    }
+
+    /// Checks the configuration with `overrides` on top; `env` looks up environment variables.
+    ///
+    /// # Errors
+    /// File and overrides together have mistakes: all of them.
+    pub fn parse(
+        &self,
+        env: &dyn Fn(&str) -> Option<String>,
+        overrides: &Overrides,
+    ) -> Result<Loaded, ConfigErrors> {
+        let mut report = Report::default();
+        let mut attributes = GivenAttributes::default();
+        let model = document::read(&self.text, env, &mut report)
+            .map(|mut tree| {
+                overrides.apply_to_tree(&mut tree, &mut report);
+                tree
+            })
+            .and_then(|tree| decode::decode(tree, &mut report))
+            .and_then(|raw| whole::convert(raw, &self.base_dir, &mut attributes, &mut report));
+        let (warnings, places) = report.finish(&self.file_name)?;
+        let Some(mut model) = model else {
+            return Err(ConfigErrors::whole_file(&self.file_name, "is empty".to_owned()));
+        };
+        overrides.apply_to_model(&mut model);
+        Ok(Loaded { model, warnings, places, attributes })
+    }
 }
 
 /// Reads and checks the configuration file at `path`; `env` looks up environment variables.
@@ -71,9 +159,7 @@ pub struct Loaded {
 /// # Errors
 /// The file cannot be read, or has mistakes: all of them.
 pub fn load(path: &FilePath, env: &dyn Fn(&str) -> Option<String>) -> Result<Loaded, ConfigErrors> {
-    let file = path.display().to_string();
-    let text = read(path).map_err(|message| ConfigErrors::whole_file(&file, message))?;
-    parse(&text, path.parent().unwrap_or_else(|| FilePath::new("")), &file, env)
+    Source::read(path)?.parse(env, &Overrides::default())
 }
 
 /// Checks a configuration given as text. Paths in it are relative to `base_dir`; `file_name` stands in messages.
@@ -86,14 +172,7 @@ pub fn parse(
     file_name: &str,
     env: &dyn Fn(&str) -> Option<String>,
 ) -> Result<Loaded, ConfigErrors> {
-    let mut report = Report::default();
-    let model = document::read(text, env, &mut report)
-        .and_then(|tree| decode::decode(tree, &mut report))
-        .and_then(|raw| whole::convert(raw, base_dir, &mut report));
-    let (warnings, places) = report.finish(file_name)?;
-    model
-        .map(|model| Loaded { model, warnings, places })
-        .ok_or_else(|| ConfigErrors::whole_file(file_name, "is empty".to_owned()))
+    Source::from_text(text, base_dir, file_name).parse(env, &Overrides::default())
 }
 
 /// The text of the file, which may be a pipe that never ends.

@@ -56,6 +56,8 @@ pub(super) struct RawTrustStore {
 pub(super) struct RawAdmin {
     pub(super) enabled: Option<bool>,
     pub(super) bind: Option<Text>,
+    pub(super) token: Option<Text>,
+    pub(super) token_file: Option<Text>,
 }
 
 #[derive(Debug, Deserialize)]

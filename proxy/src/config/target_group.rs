@@ -1,10 +1,10 @@
 //! Target groups and their targets.
 
-use std::{collections::HashSet, net::IpAddr};
+use std::collections::HashSet;
 
 use super::{
     context::Context,
-    health_check,
+    health_check, overrides,
     path::Path,
     protocol::Protocol,
     raw::{List, RawTarget, RawTargetGroup},
@@ -147,18 +147,15 @@ fn targets(raw: List<RawTarget>, port: Option<u16>, at: &Path, cx: &mut Context<
 fn target_id(raw: Option<Text>, at: &Path, cx: &mut Context<'_>) -> Option<TargetId> {
     let at = at.key("id");
     let id = cx.required(raw, &at)?;
-    if let Ok(address) = id.parse::<IpAddr>() {
-        return Some(TargetId::Ip(address));
+    let parsed = overrides::target_id(&id);
+    if parsed.is_none() {
+        cx.report.mistake(&at, format!("'{id}' is neither an IP address nor a host name"));
     }
-    if is_host_name(&id) {
-        return Some(TargetId::HostName(id));
-    }
-    cx.report.mistake(&at, format!("'{id}' is neither an IP address nor a host name"));
-    None
+    parsed
 }
 
 /// RFC 1123 host name, underscores allowed as container engines use them; all digits and dots is no name.
-fn is_host_name(text: &str) -> bool {
+pub(super) fn is_host_name(text: &str) -> bool {
     const LONGEST: usize = 253;
     const LONGEST_LABEL: usize = 63;
     let label_is_fine = |label: &str| {

@@ -7,18 +7,18 @@ use std::{
 };
 
 use super::{
+    GivenAttributes, admin,
     context::{Context, KnownGroup},
     error::Report,
     load_balancer,
     path::Path,
     protocol::Protocol,
-    raw::{List, RawAdmin, RawCertificate, RawConfig, RawKeyFile, RawTargetGroup, RawTrustStore},
+    raw::{List, RawCertificate, RawConfig, RawKeyFile, RawTargetGroup, RawTrustStore},
     scalar::Text,
     target_group,
 };
 use crate::model::{
-    Admin, Certificate, LoadBalancer, Model, SecurityPolicy, TargetGroup, TargetGroupIndex, TrustStore,
-    arn::Scope,
+    Certificate, LoadBalancer, Model, SecurityPolicy, TargetGroup, TargetGroupIndex, TrustStore, arn::Scope,
 };
 
 /// Digits of an account id.
@@ -31,7 +31,12 @@ const MOST_REVOCATION_LISTS: usize = 30;
 const LONGEST_NAME: usize = 64;
 
 /// Converts the whole file. The model counts only if the report has no mistake.
-pub(super) fn convert(raw: RawConfig, base: &FilePath, report: &mut Report) -> Option<Model> {
+pub(super) fn convert(
+    raw: RawConfig,
+    base: &FilePath,
+    given: &mut GivenAttributes,
+    report: &mut Report,
+) -> Option<Model> {
     let root = Path::root();
     let mut cx = Context {
         report,
@@ -40,6 +45,7 @@ pub(super) fn convert(raw: RawConfig, base: &FilePath, report: &mut Report) -> O
         certificates: Vec::new(),
         trust_stores: Vec::new(),
         groups: Vec::new(),
+        given,
         sockets: Vec::new(),
     };
     scope(raw.account_id, raw.region, &mut cx);
@@ -67,7 +73,7 @@ pub(super) fn convert(raw: RawConfig, base: &FilePath, report: &mut Report) -> O
         None => cx.report.missing(&at),
     }
     choose_target_policies(&load_balancers, &mut target_groups);
-    let admin = admin(raw.admin, &mut cx);
+    let admin = admin::convert(raw.admin, &mut cx);
     let stickiness_keys = stickiness_keys(raw.stickiness_keys, &mut cx);
     if let Some(bind) = admin.bind {
         cx.claim(bind, &root.key("admin").key("bind"));
@@ -237,25 +243,6 @@ fn choose_target_policies(load_balancers: &[LoadBalancer], groups: &mut [TargetG
             }
         }
     }
-}
-
-fn admin(raw: Option<RawAdmin>, cx: &mut Context<'_>) -> Admin {
-    let mut admin = Admin::default();
-    let Some(raw) = raw else { return admin };
-    if let Some(Text(text)) = raw.bind {
-        match text.parse() {
-            Ok(address) => admin.bind = Some(address),
-            Err(_) => {
-                let at = Path::root().key("admin").key("bind");
-                cx.report
-                    .mistake(&at, format!("'{text}' is not an address with a port, such as 127.0.0.1:9901"));
-            }
-        }
-    }
-    if raw.enabled == Some(false) {
-        admin.bind = None;
-    }
-    admin
 }
 
 fn stickiness_keys(raw: List<RawKeyFile>, cx: &mut Context<'_>) -> Vec<PathBuf> {

@@ -11,5 +11,5 @@ pub mod state;
 
 pub use self::{
     check::{Checker, HttpChecker},
-    state::{Health, Outcome, Reason, State, Thresholds, Tracker},
+    state::{Forced, Health, Outcome, Reason, State, Thresholds, Tracker},
 };

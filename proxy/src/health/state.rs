@@ -83,6 +83,8 @@ pub enum Reason {
     NotInUse,
     /// `Target.DeregistrationInProgress`.
     DeregistrationInProgress,
+    /// `Albeit.AdministrativeOverride`: an operator said so, whatever the checks find.
+    AdministrativeOverride,
 }
 
 impl Reason {
@@ -98,6 +100,7 @@ impl Reason {
             Self::NotRegistered => "Target.NotRegistered",
             Self::NotInUse => "Target.NotInUse",
             Self::DeregistrationInProgress => "Target.DeregistrationInProgress",
+            Self::AdministrativeOverride => "Albeit.AdministrativeOverride",
         }
     }
 }
@@ -116,6 +119,7 @@ impl fmt::Display for Reason {
             Self::NotRegistered => "Target is not registered to the target group",
             Self::NotInUse => "Target group is not configured to receive traffic from the load balancer",
             Self::DeregistrationInProgress => "Target deregistration is in progress",
+            Self::AdministrativeOverride => "Health is forced through the admin API",
         })
     }
 }
@@ -137,6 +141,15 @@ impl Health {
     }
 }
 
+/// What an operator says of a target's health, whatever its checks find.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Forced {
+    /// It gets traffic.
+    Healthy,
+    /// It gets none.
+    Unhealthy,
+}
+
 /// How many checks in a row change the state of a target.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Thresholds {
@@ -156,6 +169,7 @@ impl From<&HealthCheck> for Thresholds {
 #[derive(Debug, Clone)]
 pub struct Tracker {
     health: Health,
+    forced: Option<Forced>,
     /// Consecutive checks that speak against the present state.
     streak: u8,
 }
@@ -170,13 +184,33 @@ impl Tracker {
     /// A target that was just registered.
     #[must_use]
     pub const fn new() -> Self {
-        Self { health: Health::because(State::Initial, Reason::RegistrationInProgress), streak: 0 }
+        Self {
+            health: Health::because(State::Initial, Reason::RegistrationInProgress),
+            forced: None,
+            streak: 0,
+        }
     }
 
-    /// State and reason now.
+    /// State and reason now. What is forced stands for the state of a registered target that is in use;
+    /// its checks go on below.
     #[must_use]
     pub const fn health(&self) -> Health {
-        self.health
+        match (self.health.state, self.forced) {
+            (State::Draining | State::Unused, _) | (_, None) => self.health,
+            (_, Some(Forced::Healthy)) => Health::HEALTHY,
+            (_, Some(Forced::Unhealthy)) => Health::because(State::Unhealthy, Reason::AdministrativeOverride),
+        }
+    }
+
+    /// What an operator said of the target.
+    #[must_use]
+    pub const fn forced(&self) -> Option<Forced> {
+        self.forced
+    }
+
+    /// An operator forces the health, or leaves it to the checks again.
+    pub const fn handle_forced(&mut self, forced: Option<Forced>) {
+        self.forced = forced;
     }
 
     /// Health checks begin, or begin again. Only a target without any result changes.

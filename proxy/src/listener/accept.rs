@@ -19,7 +19,7 @@ use crate::{
         self,
         state::{ListenerState, Shared},
     },
-    client::{ClientStream, Connection, Meter, Transport, connection::last_moment},
+    client::{ClientStream, Connection, Meter, Transport, Usage, connection::last_moment},
     tls::accept::{HandshakeError, TlsInfo, TlsListener},
 };
 
@@ -112,8 +112,17 @@ async fn serve(
             }
         },
     };
-    let connection =
-        Arc::new(Connection { client, local, tls, meter: Arc::clone(&meter), trace_id, closing, open });
+    let connection = shared.connections.enter(|listed| Connection {
+        client,
+        local,
+        tls,
+        meter: Arc::clone(&meter),
+        trace_id,
+        closing,
+        usage: Usage::new(state.load_balancer.timers.idle),
+        listed,
+        open,
+    });
     drop(state);
     alb::connection::serve(shared, listener, connection, ClientStream::new(transport, meter)).await;
 }

@@ -1,8 +1,8 @@
 //! The tables of metrics, one per set of labels, and the macro that turns a row into a field.
 
-use prometheus::{HistogramOpts, HistogramVec, IntCounterVec, IntGaugeVec, Opts, Registry};
+use prometheus::{CounterVec, HistogramOpts, HistogramVec, IntCounterVec, IntGaugeVec, Opts, Registry};
 
-use super::{Counter, Gauge, Histogram};
+use super::{Counter, FloatCounter, Gauge, Histogram};
 
 /// Upper bounds of the response time buckets, in seconds: up to ELB's idle timeout of 4000 s.
 const SECONDS: [f64; 16] =
@@ -30,6 +30,20 @@ impl Handle for Counter {
     }
 
     fn of(family: &IntCounterVec, labels: &[&str]) -> Self {
+        family.with_label_values(labels)
+    }
+}
+
+impl Handle for FloatCounter {
+    type Family = CounterVec;
+
+    fn register(registry: &Registry, opts: Opts, labels: &[&str]) -> Result<CounterVec, prometheus::Error> {
+        let family = CounterVec::new(opts, labels)?;
+        registry.register(Box::new(family.clone()))?;
+        Ok(family)
+    }
+
+    fn of(family: &CounterVec, labels: &[&str]) -> Self {
         family.with_label_values(labels)
     }
 }
@@ -128,6 +142,10 @@ metrics! {
     processed_bytes: Counter = "albeit_processed_bytes_total", "bytes",
         Some("ProcessedBytes"),
         "Bytes of headers and payload in both directions, WebSocket included.";
+    ipv6_request_count: Counter = "albeit_ipv6_request_count_total", "requests",
+        Some("IPv6RequestCount"), "Requests that came over IPv6.";
+    ipv6_processed_bytes: Counter = "albeit_ipv6_processed_bytes_total", "bytes",
+        Some("IPv6ProcessedBytes"), "Bytes of `ProcessedBytes` that were exchanged over IPv6.";
     client_tls_negotiation_error_count: Counter = "albeit_client_tls_negotiation_error_count_total",
         "handshakes", Some("ClientTLSNegotiationErrorCount"),
         "TLS handshakes begun by clients that did not end in a session.";
@@ -223,6 +241,9 @@ metrics! {
     TargetGroupFamilies => TargetGroupMetrics, labels ["load_balancer", "target_group"];
     request_count: Counter = "albeit_request_count_total", "requests",
         Some("RequestCount"), "Requests for which a target could be chosen.";
+    request_count_per_target: FloatCounter = "albeit_request_count_per_target_total", "requests",
+        Some("RequestCountPerTarget"),
+        "Requests of `RequestCount`, each divided by the number of targets that took requests then.";
     target_connection_error_count: Counter = "albeit_target_connection_error_count_total", "connections",
         Some("TargetConnectionErrorCount"),
         "Connections to targets that could not be established, health checks not counted.";
@@ -287,6 +308,20 @@ impl TargetGroupFamilies {
             family.remove_label_values(&labels).unwrap_or_default();
         }
     }
+}
+
+metrics! {
+    /// What is counted per rule, the default rule included.
+    RuleFamilies => RuleMetrics, labels ["load_balancer", "listener", "priority"];
+    matched_requests: Counter = "albeit_rule_matched_requests_total", "requests",
+        None, "Requests that the rule matched.";
+}
+
+metrics! {
+    /// What is counted per action of the admin API and HTTP status of its answer.
+    AdminFamilies => AdminMetrics, labels ["action", "status"];
+    actions: Counter = "albeit_admin_actions_total", "actions",
+        None, "Actions asked for through the admin API, those refused included.";
 }
 
 metrics! {

@@ -11,11 +11,15 @@ use std::sync::Arc;
 
 use prometheus::{Encoder as _, Registry, TextEncoder};
 
-use self::families::{LoadBalancerFamilies, TargetGroupFamilies};
-pub use self::families::{LoadBalancerMetrics, ProcessMetrics, TargetGroupMetrics};
+use self::families::{AdminFamilies, LoadBalancerFamilies, RuleFamilies, TargetGroupFamilies};
+pub use self::families::{
+    AdminMetrics, LoadBalancerMetrics, ProcessMetrics, RuleMetrics, TargetGroupMetrics,
+};
 
 /// A value that only grows.
 pub type Counter = prometheus::IntCounter;
+/// A value that only grows, by fractions too.
+pub type FloatCounter = prometheus::Counter;
 /// A value that goes up and down.
 pub type Gauge = prometheus::IntGauge;
 /// A distribution over fixed buckets.
@@ -28,6 +32,8 @@ pub struct Metrics {
     process: ProcessMetrics,
     load_balancers: LoadBalancerFamilies,
     target_groups: TargetGroupFamilies,
+    rules: RuleFamilies,
+    admin: AdminFamilies,
 }
 
 impl Metrics {
@@ -41,6 +47,8 @@ impl Metrics {
             process: ProcessMetrics::register(&registry)?,
             load_balancers: LoadBalancerFamilies::register(&registry)?,
             target_groups: TargetGroupFamilies::register(&registry)?,
+            rules: RuleFamilies::register(&registry)?,
+            admin: AdminFamilies::register(&registry)?,
             registry,
         }))
     }
@@ -61,6 +69,20 @@ impl Metrics {
     #[must_use]
     pub fn target_group(&self, load_balancer: &str, target_group: &str) -> Arc<TargetGroupMetrics> {
         Arc::new(self.target_groups.resolve([load_balancer, target_group]))
+    }
+
+    /// Handles of a rule: `listener` is `PROTOCOL:PORT`, `priority` 0 is the default rule.
+    /// Resolve once, at load.
+    #[must_use]
+    pub fn rule(&self, load_balancer: &str, listener: &str, priority: u16) -> RuleMetrics {
+        let priority = if priority == 0 { "default".to_owned() } else { priority.to_string() };
+        self.rules.resolve([load_balancer, listener, &priority])
+    }
+
+    /// Handles of an action of the admin API by its name, with its HTTP status.
+    #[must_use]
+    pub fn admin_action(&self, action: &str, status: &str) -> AdminMetrics {
+        self.admin.resolve([action, status])
     }
 
     /// Drops the host count series of a target group that a load balancer no longer uses, so that no

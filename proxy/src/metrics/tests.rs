@@ -7,6 +7,8 @@ fn every_metric_has_a_series_a_unit_and_a_twin() {
     let metrics = Metrics::try_new().unwrap();
     let _lb = metrics.load_balancer("app/edge/1");
     let _tg = metrics.target_group("app/edge/1", "targetgroup/web/1");
+    let _rule = metrics.rule("app/edge/1", "HTTP:80", 0);
+    let _action = metrics.admin_action("Reload", "200");
     let text = metrics.render().unwrap();
     let helps: Vec<&str> = text.lines().filter(|line| line.starts_with("# HELP albeit_")).collect();
     assert_eq!(helps.len(), 64, "a metric came or went: adapt the number");

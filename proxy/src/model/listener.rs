@@ -59,6 +59,14 @@ pub struct Listener {
     pub attributes: ListenerAttributes,
 }
 
+impl Listener {
+    /// `PROTOCOL:PORT`: the listener's name in metrics.
+    #[must_use]
+    pub fn metric_name(&self) -> String {
+        format!("{}:{}", self.protocol.as_str(), self.bind.port())
+    }
+}
+
 /// TLS settings of a listener.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ListenerTls {

@@ -106,13 +106,32 @@ pub struct TrustStore {
 pub struct Admin {
     /// Address and port. Default `127.0.0.1:9901`. `None` switches the admin API off.
     pub bind: Option<SocketAddr>,
-    /// File with the bearer token that actions need. `None`: they are for loopback clients only.
-    pub token_file: Option<PathBuf>,
+    /// The bearer token that actions need. `None`: they are for loopback clients only.
+    pub token: Option<AdminToken>,
+}
+
+/// Where the bearer token of the admin API's actions is written.
+#[derive(Clone, PartialEq, Eq)]
+pub enum AdminToken {
+    /// `token`: in the configuration, usually by an environment variable.
+    Value(String),
+    /// `token_file`: the text of a file, without white space at its ends.
+    File(PathBuf),
+}
+
+impl std::fmt::Debug for AdminToken {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            // Without the token.
+            Self::Value(_) => f.write_str("Value"),
+            Self::File(path) => f.debug_tuple("File").field(path).finish(),
+        }
+    }
 }
 
 impl Default for Admin {
     fn default() -> Self {
-        Self { bind: Some(SocketAddr::from(([127, 0, 0, 1], 9901))), token_file: None }
+        Self { bind: Some(SocketAddr::from(([127, 0, 0, 1], 9901))), token: None }
     }
 }
 

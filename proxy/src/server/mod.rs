@@ -155,6 +155,7 @@ impl Server {
             tracker: TaskTracker::new(),
             draining: CancellationToken::new(),
             terminated: CancellationToken::new(),
+            connections: Arc::default(),
             stickiness_keys: ArcSwap::from_pointee(keys),
         });
         let admin = bind_admin(&prepared.model).await?;
@@ -263,8 +264,12 @@ impl Server {
         }
         self.listeners.apply(bound, states);
         *self.tls_files.lock() = prepared.tls_files;
-        *self.in_force.lock() =
-            Some(Loaded { model: prepared.model, warnings: Vec::new(), places: prepared.places });
+        *self.in_force.lock() = Some(Loaded {
+            model: prepared.model,
+            warnings: Vec::new(),
+            places: prepared.places,
+            attributes: prepared.attributes,
+        });
         Ok(())
     }
 

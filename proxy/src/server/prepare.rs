@@ -8,7 +8,7 @@ use rustls::server::ProducesTickets;
 use super::{chain, logs, watch::Fingerprints};
 use crate::{
     access_log::bucket,
-    config::{self, ConfigErrors, Loaded, Mistake, Places},
+    config::{self, ConfigErrors, GivenAttributes, Loaded, Mistake, Places},
     model::{
         CertificateIndex, ListenerProtocol, LoadBalancer, Model, TargetGroup, TargetGroupProtocol,
         TrustStoreIndex,
@@ -67,6 +67,8 @@ pub struct Prepared {
     pub target_tls: Vec<Option<TargetTls>>,
     /// Keys of the stickiness cookies; `None` if the configuration names none.
     pub keys: Option<Keys>,
+    /// The attributes of every resource as they were given.
+    pub attributes: GivenAttributes,
 }
 
 /// Reads the configuration file at `path` and what it names.
@@ -84,7 +86,7 @@ pub fn prepare(path: &Path, tickets: &Arc<dyn ProducesTickets>) -> Result<Prepar
 ///
 /// Everything that is wrong with it.
 pub fn read(loaded: Loaded, tickets: &Arc<dyn ProducesTickets>) -> Result<Prepared, PrepareError> {
-    let Loaded { model, warnings, places } = loaded;
+    let Loaded { model, warnings, places, attributes } = loaded;
     let tls_files = Fingerprints::of(&model);
     let mut mistakes = Vec::new();
     let certificates = certificates(&model, &places, &mut mistakes);
@@ -104,7 +106,7 @@ pub fn read(loaded: Loaded, tickets: &Arc<dyn ProducesTickets>) -> Result<Prepar
         .collect::<Result<_, _>>()?;
     let target_tls = model.target_groups.iter().map(target_tls).collect::<Result<_, _>>()?;
     let file = places.file().to_owned();
-    Ok(Prepared { model, file, places, tls_files, warnings, tls, target_tls, keys })
+    Ok(Prepared { model, file, places, tls_files, warnings, tls, target_tls, keys, attributes })
 }
 
 fn certificates(model: &Model, places: &Places, mistakes: &mut Vec<Mistake>) -> Vec<Arc<LoadedCertificate>> {

@@ -5,7 +5,10 @@ use std::{net::SocketAddr, sync::Arc};
 use super::{logs::Sinks, prepare::Prepared};
 use crate::{
     access_log::LogKind,
-    alb::state::{GroupState, ListenerState, LoadBalancerState, Timers},
+    alb::{
+        rule_hits::RuleHits,
+        state::{GroupState, ListenerState, LoadBalancerState, Timers},
+    },
     metrics::Metrics,
     model::LoadBalancer,
     target_groups::Group,
@@ -32,7 +35,7 @@ pub(super) fn listeners(
         });
         let groups = group_states(prepared, load_balancer, groups, metrics, scale);
         for (listener, tls) in load_balancer.listeners.iter().zip(tls) {
-            let state = ListenerState::new(
+            let mut state = ListenerState::new(
                 load_balancer,
                 listener,
                 Arc::clone(&shared),
@@ -40,6 +43,7 @@ pub(super) fn listeners(
                 tls.clone(),
                 scale,
             );
+            state.rule_hits = RuleHits::new(metrics, &load_balancer.log_name, listener);
             states.push((listener.bind, state));
         }
     }

@@ -15,12 +15,13 @@ use super::{
     check_log::Checked,
     checks,
     members::Members,
+    per_target::PerTarget,
     resolve::{self, Host},
     select::Selection,
 };
 use crate::{
     balance::anomaly::AnomalyDetection,
-    health::{Health, Outcome, Reason, Thresholds, Tracker},
+    health::{Forced, Health, Outcome, Reason, Thresholds, Tracker},
     model::{TargetGroup, target_group::TargetId},
 };
 
@@ -42,6 +43,8 @@ pub struct TargetDescription {
     pub addr: SocketAddr,
     /// State and reason.
     pub health: Health,
+    /// What an operator said of it.
+    pub forced: Option<Forced>,
     /// Requests and tunnels in progress.
     pub outstanding: u32,
     /// `AnomalyDetection`; `None` for a target that drains.
@@ -103,6 +106,30 @@ impl Group {
     #[must_use]
     pub fn describe(&self) -> Vec<TargetDescription> {
         self.members.lock().describe()
+    }
+
+    /// Forces the health of the registered target `addr`, or leaves it to its checks again. False if there
+    /// is no such target.
+    ///
+    /// Lasts as long as the target is registered; reloads do not change it.
+    pub fn force_health(&self, addr: SocketAddr, forced: Option<Forced>) -> bool {
+        let mut members = self.members.lock();
+        let place = members.registered.binary_search_by_key(&addr, |member| member.target.addr());
+        let Some(member) = place.ok().and_then(|place| members.registered.get(place)) else {
+            return false;
+        };
+        if member.target.track(|tracker| tracker.handle_forced(forced)) {
+            self.log(&member.target);
+            self.publish(&mut members);
+        }
+        true
+    }
+
+    /// Brings `RequestCountPerTarget` up to date.
+    pub(super) fn settle_request_counts(&self) {
+        let mut members = self.members.lock();
+        let Members { per_target, metrics, .. } = &mut *members;
+        per_target.settle(metrics, self.selection.load().usable());
     }
 
     /// Closes idle connections that have expired or that the target has closed; all of those to
@@ -217,6 +244,7 @@ impl Group {
             metrics.forget_host_counts(load_balancer, group);
         }
         members.metrics = load_balancers.iter().map(|name| metrics.target_group(name, group)).collect();
+        members.per_target = PerTarget::begin(&members.metrics);
         members.load_balancers = load_balancers;
     }
 
@@ -304,7 +332,9 @@ impl Group {
     fn publish(&self, members: &mut Members) {
         if !members.removed {
             members.ramp(Instant::now(), self.environment.scale);
-            self.selection.store(Arc::new(members.selection()));
+            let selection = members.selection();
+            members.per_target.settle(&members.metrics, selection.usable());
+            self.selection.store(Arc::new(selection));
             members.count_hosts();
         }
         self.environment.changes.send_replace(());

@@ -5,7 +5,9 @@ use std::{mem, net::SocketAddr, sync::Arc};
 use tokio::time::Instant;
 use tokio_util::sync::DropGuard;
 
-use super::{Target, TargetDescription, resolve::Host, select::Selection, weights::Weight};
+use super::{
+    Target, TargetDescription, per_target::PerTarget, resolve::Host, select::Selection, weights::Weight,
+};
 use crate::{
     health::State,
     metrics::TargetGroupMetrics,
@@ -23,6 +25,8 @@ pub(super) struct Members {
     pub(super) load_balancers: Vec<String>,
     /// Where host counts go, one for each of `load_balancers`.
     pub(super) metrics: Vec<Arc<TargetGroupMetrics>>,
+    /// Divides the request counts in `metrics` by targets.
+    pub(super) per_target: PerTarget,
     /// Host names among the configured targets.
     pub(super) hosts: Vec<Host>,
     /// Ordered by address.
@@ -61,6 +65,7 @@ impl Members {
             settings: settings.clone(),
             load_balancers: Vec::new(),
             metrics: Vec::new(),
+            per_target: PerTarget::default(),
             hosts: Vec::new(),
             registered: Vec::new(),
             draining: Vec::new(),
@@ -159,6 +164,7 @@ impl Members {
             .map(|(target, anomaly_detection)| TargetDescription {
                 addr: target.addr(),
                 health: target.health(),
+                forced: target.forced(),
                 outstanding: target.outstanding(),
                 anomaly_detection,
             })

@@ -17,6 +17,7 @@ mod checks;
 mod group;
 pub mod http2_pool;
 mod members;
+mod per_target;
 pub mod pool;
 mod registry;
 mod resolve;

@@ -129,6 +129,13 @@ impl Registry {
         groups
     }
 
+    /// Brings `RequestCountPerTarget` of all groups up to date: to be called before metrics are read.
+    pub fn settle_request_counts(&self) {
+        for group in self.groups() {
+            group.settle_request_counts();
+        }
+    }
+
     /// Closes idle connections to targets that have expired or that the target has closed.
     pub fn sweep_idle_connections(&self, now: Instant) {
         for group in self.groups() {

@@ -118,6 +118,11 @@ impl Selection {
         self
     }
 
+    /// How many targets share the requests.
+    pub(super) fn usable(&self) -> usize {
+        self.usable.len()
+    }
+
     /// Chooses for one request. `sticky` is the address in the request's opened cookie, if it had one;
     /// `draw` gives random numbers, and is asked only by the algorithm that needs one.
     pub(super) fn select(

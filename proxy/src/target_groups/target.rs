@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use super::{http2_pool::Http2Pool, pool::ConnectionPool};
 use crate::{
     balance::anomaly::Sample,
-    health::{Health, Tracker},
+    health::{Forced, Health, Tracker},
 };
 
 /// A target with its health and the work it has in flight.
@@ -60,6 +60,12 @@ impl Target {
     #[must_use]
     pub fn health(&self) -> Health {
         self.tracker.lock().health()
+    }
+
+    /// What an operator said of its health.
+    #[must_use]
+    pub fn forced(&self) -> Option<Forced> {
+        self.tracker.lock().forced()
     }
 
     /// Requests and tunnels in progress.

@@ -1,6 +1,6 @@
 //! What people get wrong in the file as a whole and in listeners, and what they are told.
 
-use super::{check, default_action, http_listener, https_listener, shown, target_group};
+use super::{check, default_action, http_listener, https_listener, load, shown, target_group};
 
 const FORWARD: &str = "forward: { target_group: web }";
 
@@ -161,6 +161,16 @@ fn scope_and_admin() {
             "admin.bind: 127.0.0.1:80 is already in use: load_balancers[0].listeners[0].port listens on 0.0.0.0:80",
         ],
     );
+    check(
+        &with("admin: { token: '${PORT}', token_file: key.pem }"),
+        &["admin.token_file: cannot be set together with token"],
+    );
+    check(
+        &with("admin: { token: 'two words' }"),
+        &["admin.token: must be visible ASCII characters without spaces"],
+    );
+    check(&with("admin: { token: '' }"), &["admin.token: must not be empty"]);
+    check(&with("admin: { token_file: key.pem }"), &[]);
     check(&with("stickiness_keys: [{ file: sticky.key }]"), &[]);
     assert!(
         shown(&with("stickiness_keys: [{ file: gone.key }]"))
@@ -247,4 +257,20 @@ target_groups: [{ name: web, protocol: HTTP }]
             "load_balancers[2].name: the name is already in use at load_balancers[0].name",
         ],
     );
+}
+
+#[test]
+fn an_admin_api_that_strangers_reach_without_a_token_is_warned_of() {
+    let warnings = |admin: &str| -> Vec<String> {
+        let warnings = load(&format!("admin: {admin}\n{}", default_action(FORWARD))).unwrap().warnings;
+        let about_admin = warnings.into_iter().filter(|warning| warning.path.starts_with("admin"));
+        about_admin.map(|warning| format!("{}: {}", warning.path, warning.message)).collect()
+    };
+    assert_eq!(
+        warnings("{ bind: '0.0.0.0:9901' }"),
+        ["admin.bind: 0.0.0.0:9901 is not loopback: actions are refused until token or token_file is set"]
+    );
+    assert_eq!(warnings("{ bind: '0.0.0.0:9901', token_file: key.pem }"), [""; 0]);
+    assert_eq!(warnings("{ bind: '[::1]:9901' }"), [""; 0]);
+    assert_eq!(warnings("{ token: secret }"), ["admin.token: is shorter than 16 characters"]);
 }

@@ -1,0 +1,65 @@
+//! The admin API's socket, and who may act through it.
+
+use super::{context::Context, path::Path, raw::RawAdmin, scalar::Text};
+use crate::model::{Admin, AdminToken};
+
+/// A token shorter than this is warned of.
+const SHORTEST_GOOD_TOKEN: usize = 16;
+
+/// Converts the section `admin`.
+pub(super) fn convert(raw: Option<RawAdmin>, cx: &mut Context<'_>) -> Admin {
+    let mut admin = Admin::default();
+    let Some(raw) = raw else { return admin };
+    let at = Path::root().key("admin");
+    if let Some(Text(text)) = raw.bind {
+        match text.parse() {
+            Ok(address) => admin.bind = Some(address),
+            Err(_) => {
+                cx.report.mistake(
+                    &at.key("bind"),
+                    format!("'{text}' is not an address with a port, such as 127.0.0.1:9901"),
+                );
+            }
+        }
+    }
+    if raw.enabled == Some(false) {
+        admin.bind = None;
+    }
+    admin.token = token(raw.token, raw.token_file, &at, cx);
+    if let Some(bind) = admin.bind
+        && !bind.ip().is_loopback()
+        && admin.token.is_none()
+    {
+        cx.report.warn(
+            &at.key("bind"),
+            format!("{bind} is not loopback: actions are refused until token or token_file is set"),
+        );
+    }
+    admin
+}
+
+fn token(value: Option<Text>, file: Option<Text>, at: &Path, cx: &mut Context<'_>) -> Option<AdminToken> {
+    let (value_at, file_at) = (at.key("token"), at.key("token_file"));
+    if value.is_some() && file.is_some() {
+        cx.report.mistake(&file_at, "cannot be set together with token");
+    }
+    if file.is_some() {
+        return cx.file(file, &file_at).map(AdminToken::File);
+    }
+    value.as_ref()?;
+    let token = cx.required(value, &value_at)?;
+    if !is_token(&token) {
+        cx.report.mistake(&value_at, "must be visible ASCII characters without spaces");
+        return None;
+    }
+    if token.len() < SHORTEST_GOOD_TOKEN {
+        cx.report.warn(&value_at, format!("is shorter than {SHORTEST_GOOD_TOKEN} characters"));
+    }
+    Some(AdminToken::Value(token))
+}
+
+/// Whether `text` can stand in `Authorization: Bearer`: visible ASCII, not empty.
+#[must_use]
+pub fn is_token(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic())
+}
