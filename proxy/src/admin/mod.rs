@@ -1,19 +1,32 @@
-//! The admin API: liveness, readiness, metrics and target health on a socket of
-//! its own.
+//! The admin API: liveness, readiness, metrics, what is configured and what goes on, and actions, on a
+//! socket of its own.
 //!
-//! | path | answer |
-//! |---|---|
-//! | `/healthz` | 200 `ok` while the process lives |
-//! | `/readyz` | 200 `ready`, or 503 `starting` or `draining` |
-//! | `/metrics` | all metrics in the Prometheus text format |
-//! | `/targets` | the health of all targets as JSON, in the words of `DescribeTargetHealth` |
-//! | `/public-keys/KID` | the public key that verifies `x-amzn-oidc-data`, PEM |
+//! Reading (GET, HEAD) needs no authentication and changes nothing: the socket belongs on loopback or a
+//! management network. `GET /` lists all of it. Members, filters, paging and error codes are those of the
+//! `ELBv2` API, in JSON; an error is `{"Error": {"Type", "Code", "Message"}}` with the API's status.
 //!
-//! Read only, GET and HEAD, without authentication: it belongs on loopback or a
-//! management network. Nothing here changes state.
+//! Actions are for the bearer of `admin.token` or `admin.token_file`; without either, for loopback clients
+//! of an API that listens on loopback, and never for a web page in a browser (module `access`). What they
+//! change is in force at once and lies on top of the file, over reloads too, until `DELETE /overrides` or
+//! the end of the process (module `overrides`). Each is logged with who asked and what came of it, and
+//! counted.
 
+mod access;
+mod action;
+mod api_error;
+mod attributes;
+mod certificates;
+mod connections;
+mod control;
+mod listeners;
+mod load_balancers;
+mod membership;
+mod overrides;
+mod query;
 mod readiness;
+mod rules;
 mod server;
+mod target_groups;
 mod targets;
 
 use std::{error::Error, sync::Arc};
@@ -21,14 +34,21 @@ use std::{error::Error, sync::Arc};
 use bytes::Bytes;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body_util::Full;
+use hyper::body::Body;
+use serde_json::{Value, json};
+use time::OffsetDateTime;
+use tokio::time::Instant;
 
+use self::{access::Caller, action::Action, api_error::ApiError, query::Query};
 pub use self::{
+    access::Token,
+    control::{Control, InForce, Refused, TargetChange},
     readiness::{Phase, Readiness},
     server::serve,
 };
-use crate::{authenticate::Authenticator, metrics::Metrics, target_groups::Registry};
+use crate::{authenticate::Authenticator, client::Connections, metrics::Metrics, target_groups::Registry};
 
-/// What the admin API shows.
+/// What the admin API shows and acts on.
 #[derive(Debug, Clone)]
 pub struct AdminState {
     /// Target groups for `/targets`.
@@ -39,29 +59,93 @@ pub struct AdminState {
     pub readiness: Arc<Readiness>,
     /// Keys for `/public-keys`.
     pub authenticator: Arc<Authenticator>,
+    /// Open connections for `/connections`.
+    pub connections: Arc<Connections>,
+    /// The configuration, and its change.
+    pub control: Arc<dyn Control>,
 }
 
+/// Where public keys are, each under its identifier.
+const PUBLIC_KEYS: &str = "/public-keys/";
+/// How that is written in [`RESOURCES`].
+const PUBLIC_KEY: &str = "/public-keys/KID";
+
+/// What can be read: path, the parameters it knows, and what it is.
+const RESOURCES: &[(&str, &[&str], &str)] = &[
+    ("/", &[], "this list"),
+    ("/healthz", &[], "200 while the process lives"),
+    ("/readyz", &[], "200 `ready`, or 503 `starting` or `draining`"),
+    ("/metrics", &[], "all metrics in the Prometheus text format"),
+    ("/load-balancers", load_balancers::PARAMETERS, "load balancers"),
+    ("/listeners", listeners::PARAMETERS, "listeners"),
+    ("/rules", rules::PARAMETERS, "rules with the requests they matched"),
+    ("/target-groups", target_groups::PARAMETERS, "target groups"),
+    ("/targets", targets::PARAMETERS, "targets with their health"),
+    ("/attributes", attributes::PARAMETERS, "effective attributes"),
+    ("/certificates", certificates::PARAMETERS, "certificates"),
+    ("/connections", connections::PARAMETERS, "open connections of clients"),
+    (PUBLIC_KEY, &[], "the public key that verifies `x-amzn-oidc-data`, PEM"),
+    ("/overrides", &[], "what was changed through this API"),
+];
+
 impl AdminState {
-    /// Answers one request; the body is not looked at.
-    fn answer<B>(&self, request: &Request<B>) -> Response<Full<Bytes>> {
+    /// Answers one request.
+    async fn answer<B>(&self, request: Request<B>, caller: Caller) -> Response<Full<Bytes>>
+    where
+        B: Body + Send,
+        B::Data: Send,
+        B::Error: Into<Box<dyn Error + Send + Sync>>,
+    {
         let path = request.uri().path();
-        let kid = path.strip_prefix("/public-keys/");
-        if kid.is_none() && !matches!(path, "/healthz" | "/readyz" | "/metrics" | "/targets") {
-            return text(StatusCode::NOT_FOUND, "not found\n");
+        if let Some(action) = Action::find(request.method(), path) {
+            return action.answer(self, request, caller).await;
         }
-        if !matches!(*request.method(), Method::GET | Method::HEAD) {
-            let mut response = text(StatusCode::METHOD_NOT_ALLOWED, "method not allowed\n");
-            response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET, HEAD"));
-            return response;
+        let looked_up = if path.starts_with(PUBLIC_KEYS) { PUBLIC_KEY } else { path };
+        let resource = RESOURCES.iter().find(|(known, ..)| *known == looked_up);
+        let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
+        match resource {
+            Some((_, parameters, _)) if is_read => {
+                self.read(path, request.uri().query().unwrap_or_default(), parameters)
+            }
+            None if !Action::exists(path) => text(StatusCode::NOT_FOUND, "not found\n"),
+            _ => {
+                let mut response = text(StatusCode::METHOD_NOT_ALLOWED, "method not allowed\n");
+                if let Ok(allow) = HeaderValue::try_from(Action::allowed(path, resource.is_some())) {
+                    response.headers_mut().insert(header::ALLOW, allow);
+                }
+                response
+            }
         }
-        if let Some(kid) = kid {
+    }
+
+    fn read(&self, path: &str, query: &str, parameters: &[&str]) -> Response<Full<Bytes>> {
+        if let Some(kid) = path.strip_prefix(PUBLIC_KEYS) {
             return self.public_key(kid);
         }
         match path {
+            "/healthz" => text(StatusCode::OK, "ok\n"),
             "/readyz" => self.readyz(),
             "/metrics" => self.metrics(),
-            "/targets" => self.targets(),
-            _ => text(StatusCode::OK, "ok\n"),
+            _ => match Query::parse(query, parameters).and_then(|query| self.resource(path, &query)) {
+                Ok(value) => with_json(StatusCode::OK, &value),
+                Err(error) => with_json(error.status, &error.body()),
+            },
+        }
+    }
+
+    fn resource(&self, path: &str, query: &Query) -> Result<Value, ApiError> {
+        let in_force = self.control.in_force();
+        match path {
+            "/load-balancers" => load_balancers::list(&in_force, query),
+            "/listeners" => listeners::list(&in_force, query),
+            "/rules" => rules::list(self, &in_force, query),
+            "/target-groups" => target_groups::list(&in_force, query),
+            "/targets" => targets::list(self, &in_force, query),
+            "/attributes" => attributes::list(&in_force, query),
+            "/certificates" => certificates::list(&in_force, query, OffsetDateTime::now_utc()),
+            "/connections" => connections::list(self, &in_force, query, Instant::now()),
+            "/overrides" => Ok(overrides::list(self)),
+            _ => Ok(index()),
         }
     }
 
@@ -82,22 +166,33 @@ impl AdminState {
     }
 
     fn metrics(&self) -> Response<Full<Bytes>> {
+        self.registry.settle_request_counts();
         match self.metrics.render() {
             Ok(metrics) => with_type(metrics, "text/plain; version=0.0.4; charset=utf-8"),
             Err(error) => internal_error(&error),
         }
     }
+}
 
-    fn targets(&self) -> Response<Full<Bytes>> {
-        match targets::render(&self.registry) {
-            Ok(json) => with_type(json, "application/json"),
-            Err(error) => internal_error(&error),
-        }
-    }
+/// `GET /`.
+fn index() -> Value {
+    let resources = RESOURCES.iter().map(
+        |(path, parameters, what)| json!({ "Path": path, "Parameters": parameters, "Description": what }),
+    );
+    let actions = Action::ALL.iter().map(|action| {
+        json!({ "Method": action.method().as_str(), "Path": action.path(), "Description": action.description() })
+    });
+    json!({ "Resources": resources.collect::<Vec<_>>(), "Actions": actions.collect::<Vec<_>>() })
 }
 
 fn text(status: StatusCode, body: &'static str) -> Response<Full<Bytes>> {
     let mut response = with_type(body, "text/plain; charset=utf-8");
+    *response.status_mut() = status;
+    response
+}
+
+fn with_json(status: StatusCode, value: &Value) -> Response<Full<Bytes>> {
+    let mut response = with_type(format!("{value:#}\n"), "application/json");
     *response.status_mut() = status;
     response
 }

@@ -1,8 +1,9 @@
 //! The admin API's socket.
 
-use std::{convert::Infallible, io, sync::Arc, time::Duration};
+use std::{convert::Infallible, io, net::SocketAddr, sync::Arc, time::Duration};
 
-use hyper::{server::conn::http1, service::service_fn};
+use http::Request;
+use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
     net::{TcpListener, TcpStream},
@@ -11,7 +12,7 @@ use tokio::{
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::AdminState;
+use super::{AdminState, access::Caller};
 
 /// Connections served at once; others wait in the listen queue.
 const MAX_CONNECTIONS: usize = 64;
@@ -38,6 +39,10 @@ pub async fn serve(
     tracker: TaskTracker,
     shutdown: CancellationToken,
 ) {
+    let bind = match listener.local_addr() {
+        Ok(bind) => bind,
+        Err(error) => return tracing::error!(%error, "the admin API has lost its socket"),
+    };
     let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     loop {
         let accepted = tokio::select! {
@@ -45,10 +50,10 @@ pub async fn serve(
             accepted = accept(&listener, &places) => accepted,
         };
         match accepted {
-            Ok((stream, place)) => {
+            Ok((stream, client, place)) => {
                 let (state, shutdown) = (state.clone(), shutdown.clone());
                 tracker.spawn(async move {
-                    serve_connection(stream, &state, &shutdown).await;
+                    serve_connection(stream, &state, Caller { client, bind }, &shutdown).await;
                     drop(place);
                 });
             }
@@ -64,16 +69,20 @@ pub async fn serve(
 async fn accept(
     listener: &TcpListener,
     places: &Arc<Semaphore>,
-) -> io::Result<(TcpStream, tokio::sync::OwnedSemaphorePermit)> {
+) -> io::Result<(TcpStream, SocketAddr, tokio::sync::OwnedSemaphorePermit)> {
     let place = Arc::clone(places).acquire_owned().await.map_err(io::Error::other)?;
-    let (stream, _) = listener.accept().await?;
-    Ok((stream, place))
+    let (stream, client) = listener.accept().await?;
+    Ok((stream, client, place))
 }
 
-async fn serve_connection(stream: TcpStream, state: &AdminState, shutdown: &CancellationToken) {
-    let service = service_fn(|request| {
-        let response = state.answer(&request);
-        async move { Ok::<_, Infallible>(response) }
+async fn serve_connection(
+    stream: TcpStream,
+    state: &AdminState,
+    caller: Caller,
+    shutdown: &CancellationToken,
+) {
+    let service = service_fn(|request: Request<Incoming>| async move {
+        Ok::<_, Infallible>(state.answer(request, caller).await)
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())

@@ -1,7 +1,14 @@
+mod acting;
+mod features;
+mod reading;
+
 use std::{
     net::{Ipv4Addr, SocketAddr},
+    path::Path,
     time::Duration,
 };
+
+use parking_lot::Mutex;
 
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -12,12 +19,9 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::*;
 use crate::{
+    config::{Overrides, Source},
     health::{Checker, Outcome},
-    model::{
-        Admin, HealthCheck, Model, Target, TargetGroup, TargetGroupProtocol,
-        arn::Scope,
-        target_group::{TargetGroupAttributes, TargetId},
-    },
+    model::{HealthCheck, Model},
     stickiness::seal::Keys,
     target_groups::Environment,
     time_scale::TimeScale,
@@ -25,12 +29,89 @@ use crate::{
 
 const LIMIT: Duration = Duration::from_secs(20);
 
-struct NeverAsked;
+const FILE: &str = "
+load_balancers:
+  - name: edge
+    attributes: { idle_timeout.timeout_seconds: 30 }
+    listeners:
+      - protocol: HTTP
+        port: 8080
+        default_actions: [{ forward: { target_group: web } }]
+        rules:
+          - priority: 7
+            conditions: [{ path_pattern: ['/old/*'] }, { host_header: [example.test] }]
+            actions: [{ redirect: { path: /new, status_code: HTTP_301 } }]
+      - protocol: HTTP
+        address: '::1'
+        port: 8081
+        default_actions: [{ fixed_response: { status_code: 404, content_type: text/plain, message_body: no } }]
+target_groups:
+  - name: web
+    protocol: HTTP
+    port: 80
+    targets: [{ id: 10.0.0.1, port: 8080 }, { id: 10.0.0.2 }]
+  - { name: spare, protocol: HTTP, targets: [{ id: 10.0.0.3, port: 81 }] }
+";
+
+/// Checks never end, so that targets stay as they are.
+struct Unanswered;
 
 #[async_trait::async_trait]
-impl Checker for NeverAsked {
-    async fn check(&self, addr: SocketAddr, _settings: &HealthCheck, _limit: Duration) -> Outcome {
-        panic!("{addr} is of a group no rule uses");
+impl Checker for Unanswered {
+    async fn check(&self, _addr: SocketAddr, _settings: &HealthCheck, _limit: Duration) -> Outcome {
+        std::future::pending().await
+    }
+}
+
+/// A configuration without a balancer around it.
+#[derive(Debug)]
+struct Configured {
+    registry: Arc<Registry>,
+    in_force: Mutex<Arc<InForce>>,
+}
+
+fn in_force(source: Source, overrides: Overrides) -> Result<InForce, Refused> {
+    let loaded = source
+        .parse(&|_| None, &overrides)
+        .map_err(|errors| Refused { message: errors.to_string(), mistakes: errors.mistakes().to_vec() })?;
+    Ok(InForce {
+        source,
+        model: Arc::new(loaded.model),
+        attributes: Arc::new(loaded.attributes),
+        certificates: Vec::new(),
+        token: None,
+        overrides,
+    })
+}
+
+impl Control for Configured {
+    fn in_force(&self) -> Arc<InForce> {
+        Arc::clone(&self.in_force.lock())
+    }
+
+    fn reload(&self) -> Result<Vec<String>, Refused> {
+        Err(Refused::because("the file is gone".to_owned()))
+    }
+
+    fn change_attributes(&self, change: &dyn Fn(&mut Overrides)) -> Result<(), Refused> {
+        let now = self.in_force();
+        let mut overrides = now.overrides.clone();
+        change(&mut overrides);
+        let next = in_force(now.source.clone(), overrides)?;
+        self.registry.apply(&next.model);
+        *self.in_force.lock() = Arc::new(next);
+        Ok(())
+    }
+
+    fn change_targets(&self, target_group: &str, change: &mut TargetChange<'_>) -> Result<(), Refused> {
+        let mut next = InForce::clone(&self.in_force());
+        let mut model = Model::clone(&next.model);
+        let group = model.target_groups.iter_mut().find(|group| group.name == target_group).unwrap();
+        change(next.overrides.targets.entry(target_group.to_owned()).or_default(), &mut group.targets)?;
+        self.registry.apply(&model);
+        next.model = Arc::new(model);
+        *self.in_force.lock() = Arc::new(next);
+        Ok(())
     }
 }
 
@@ -43,14 +124,28 @@ struct Server {
 }
 
 async fn serving() -> Server {
+    serving_file(Source::from_text(FILE, Path::new(""), "alb.yaml")).await
+}
+
+async fn serving_file(source: Source) -> Server {
     let (tracker, shutdown, metrics) =
         (TaskTracker::new(), CancellationToken::new(), Metrics::try_new().unwrap());
     let mut environment =
         Environment::new(tracker.clone(), TimeScale::default(), Arc::clone(&metrics), shutdown.clone());
-    environment.checker = Box::new(NeverAsked);
+    environment.checker = Box::new(Unanswered);
     let registry = Arc::new(Registry::with_environment(environment));
     let authenticator = Arc::new(Authenticator::new(&Keys::generate(&mut rand::rng()), TimeScale::default()));
-    let state = AdminState { registry, metrics, readiness: Arc::new(Readiness::new()), authenticator };
+    let in_force = in_force(source, Overrides::default()).unwrap();
+    registry.apply(&in_force.model);
+    let control = Configured { registry: Arc::clone(&registry), in_force: Mutex::new(Arc::new(in_force)) };
+    let state = AdminState {
+        registry,
+        metrics,
+        readiness: Arc::new(Readiness::new()),
+        authenticator,
+        connections: Arc::default(),
+        control: Arc::new(control),
+    };
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
     let addr = listener.local_addr().unwrap();
     tracker.spawn(serve(listener, state.clone(), tracker.clone(), shutdown.clone()));
@@ -68,6 +163,26 @@ impl Server {
             answer
         };
         timeout(LIMIT, exchange).await.expect("an answer in time")
+    }
+
+    /// Status and JSON of a GET.
+    async fn read(&self, path: &str) -> (u16, Value) {
+        let (status, body) = self.ask("GET", path).await;
+        (status, serde_json::from_str(&body).unwrap_or_else(|error| panic!("{error}: {body}")))
+    }
+
+    /// Status and JSON of an action.
+    async fn act(&self, method: &str, path: &str, body: Value) -> (u16, Value) {
+        let body = body.to_string();
+        let request = format!(
+            "{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Type: application/json\r\n\
+             Content-Length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        let answer = self.send(&request).await;
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+        (status, serde_json::from_str(body).unwrap_or_else(|error| panic!("{error}: {answer}")))
     }
 
     /// Status and body of a request.
@@ -101,57 +216,17 @@ async fn metrics_are_prometheus_text() {
 }
 
 #[tokio::test]
-async fn targets_are_described_in_the_words_of_the_api() {
-    let server = serving().await;
-    let id = TargetId::Ip(Ipv4Addr::new(10, 0, 0, 1).into());
-    server.state.registry.apply(&Model {
-        scope: Scope::default(),
-        certificates: Vec::new(),
-        trust_stores: Vec::new(),
-        load_balancers: Vec::new(),
-        target_groups: vec![TargetGroup {
-            name: "web".to_owned(),
-            arn: "arn:web".to_owned(),
-            metric_name: "targetgroup/web/1".to_owned(),
-            protocol: TargetGroupProtocol::Http,
-            protocol_version: crate::model::target_group::ProtocolVersion::Http1,
-            port: None,
-            health_check: HealthCheck::default(),
-            attributes: TargetGroupAttributes::default(),
-            targets: vec![Target { id, port: 8080 }],
-        }],
-        admin: Admin::default(),
-        stickiness_keys: Vec::new(),
-    });
-    let (status, text) = server.ask("GET", "/targets").await;
-    assert_eq!(status, 200);
-    let json: serde_json::Value = serde_json::from_str(&text).unwrap();
-    assert_eq!(
-        json,
-        serde_json::json!({ "TargetGroups": [{
-            "TargetGroupName": "web",
-            "TargetGroupArn": "arn:web",
-            "TargetHealthDescriptions": [{
-                "Target": { "Id": "10.0.0.1", "Port": 8080 },
-                "TargetHealth": {
-                    "State": "unused",
-                    "Reason": "Target.NotInUse",
-                    "Description":
-                        "Target group is not configured to receive traffic from the load balancer",
-                },
-                "OutstandingRequests": 0,
-                "AnomalyDetection": { "Result": "normal", "MitigationInEffect": "no" },
-            }],
-        }]})
-    );
-}
-
-#[tokio::test]
 async fn other_paths_and_methods_are_refused() {
     let server = serving().await;
-    assert_eq!(server.ask("GET", "/").await.0, 404);
+    assert_eq!(server.ask("GET", "/nothing").await.0, 404);
     assert_eq!(server.ask("POST", "/targets").await.0, 405);
+    assert_eq!(server.ask("GET", "/reload").await.0, 405);
+    let allowed = server.send("PATCH /attributes HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").await;
+    assert!(allowed.to_lowercase().contains("\r\nallow: get, head, put\r\n"), "{allowed}");
     assert_eq!(server.ask("HEAD", "/healthz").await, (200, String::new()));
+    assert_eq!(server.ask("GET", "/public-keys/none").await.0, 404);
+    assert_eq!(server.ask("DELETE", "/public-keys/none").await.0, 405);
+    assert_eq!(server.ask("GET", "/public-keys").await.0, 404);
 }
 
 #[tokio::test]

@@ -135,7 +135,7 @@ impl Report {
 
     /// Adds a mistake.
     pub(super) fn mistake(&mut self, at: &Path, message: impl Into<String>) {
-        let mistake = self.at(at, message.into());
+        let mistake = self.at(at, &message.into());
         self.reported.insert(mistake.path.clone());
         self.mistakes.push(mistake);
     }
@@ -161,7 +161,7 @@ impl Report {
 
     /// Adds a warning: the file is accepted all the same.
     pub(super) fn warn(&mut self, at: &Path, message: impl Into<String>) {
-        let warning = self.at(at, message.into());
+        let warning = self.at(at, &message.into());
         self.warnings.push(warning);
     }
 
@@ -185,7 +185,7 @@ impl Report {
         Ok((self.warnings, Places { file: file.to_owned(), positions: self.positions }))
     }
 
-    fn at(&self, at: &Path, message: String) -> Mistake {
+    fn at(&self, at: &Path, message: &str) -> Mistake {
         let position = at.and_parents().find_map(|path| self.positions.get(path)).copied();
         let path = at.to_string();
         let source = if self.overridden.contains(&path) { " (set through the admin API)" } else { "" };

@@ -242,7 +242,7 @@ target_groups:
         let text = load(&overrides).unwrap_err().to_string();
         assert!(
             text.contains(
-                "alb.yaml:12:5: target_groups[0].attributes.load_balancing.cross_zone.enabled: stickiness cannot \
+                "alb.yaml:14:5: target_groups[0].attributes.load_balancing.cross_zone.enabled: stickiness cannot \
                  be enabled while cross-zone load balancing of the target group is off (set through the admin API)"
             ),
             "{text}"

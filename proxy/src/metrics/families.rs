@@ -145,7 +145,7 @@ metrics! {
     ipv6_request_count: Counter = "albeit_ipv6_request_count_total", "requests",
         Some("IPv6RequestCount"), "Requests that came over IPv6.";
     ipv6_processed_bytes: Counter = "albeit_ipv6_processed_bytes_total", "bytes",
-        Some("IPv6ProcessedBytes"), "Bytes of `ProcessedBytes` that were exchanged over IPv6.";
+        Some("IPv6ProcessedBytes"), "Bytes of headers and payload in both directions, exchanged with clients over IPv6.";
     client_tls_negotiation_error_count: Counter = "albeit_client_tls_negotiation_error_count_total",
         "handshakes", Some("ClientTLSNegotiationErrorCount"),
         "TLS handshakes begun by clients that did not end in a session.";
@@ -243,7 +243,7 @@ metrics! {
         Some("RequestCount"), "Requests for which a target could be chosen.";
     request_count_per_target: FloatCounter = "albeit_request_count_per_target_total", "requests",
         Some("RequestCountPerTarget"),
-        "Requests of `RequestCount`, each divided by the number of targets that took requests then.";
+        "Requests for which a target could be chosen, each divided by the number of targets that shared them.";
     target_connection_error_count: Counter = "albeit_target_connection_error_count_total", "connections",
         Some("TargetConnectionErrorCount"),
         "Connections to targets that could not be established, health checks not counted.";

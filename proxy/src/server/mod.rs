@@ -7,6 +7,7 @@
 
 mod logs;
 pub mod prepare;
+mod running;
 mod snapshot;
 mod watch;
 
@@ -20,21 +21,21 @@ use std::{
 
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
-use rustls::server::ProducesTickets;
 use tokio::{net::TcpListener, time::Instant};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use self::{
     logs::Logs,
-    prepare::{PrepareError, Prepared, prepare},
+    prepare::{PrepareError, prepare},
+    running::{ReloadError, Running, in_force, report_warnings},
     watch::Fingerprints,
 };
 use crate::{
-    admin::{self, AdminState, Phase, Readiness},
+    admin::{self, AdminState, Control as _, Phase, Readiness},
     alb::state::Shared,
     authenticate::Authenticator,
-    config::Loaded,
-    listener::{BindError, Listeners, PortSharing},
+    config::Overrides,
+    listener::{Listeners, PortSharing},
     metrics::Metrics,
     model::Model,
     stickiness::seal::Keys,
@@ -87,42 +88,10 @@ pub enum StartError {
     System(#[source] Box<dyn Error + Send + Sync>),
 }
 
-/// A reload that changed nothing.
-#[derive(Debug, thiserror::Error)]
-pub enum ReloadError {
-    /// The configuration cannot be used.
-    #[error(transparent)]
-    Prepare(#[from] PrepareError),
-    /// A new port cannot be opened.
-    #[error("{setting}: cannot listen on {address}")]
-    Bind {
-        /// Path of the setting that says so.
-        setting: String,
-        /// The address.
-        address: SocketAddr,
-        /// What the system said.
-        source: std::io::Error,
-    },
-    /// A log writer cannot be started.
-    #[error("cannot start a log")]
-    AccessLog(#[source] std::io::Error),
-}
-
 /// A running balancer.
 pub struct Server {
-    options: Options,
-    tickets: Arc<dyn ProducesTickets>,
-    metrics: Arc<Metrics>,
-    registry: Arc<Registry>,
+    running: Arc<Running>,
     readiness: Arc<Readiness>,
-    shared: Arc<Shared>,
-    listeners: Listeners,
-    logs: Logs,
-    admin: Option<SocketAddr>,
-    /// The configuration in force, without its warnings.
-    in_force: Mutex<Option<Loaded>>,
-    /// The files of the TLS side, as they looked before they were read last.
-    tls_files: Mutex<Fingerprints>,
     /// Health checks, the admin API and the sweeper: what outlives the last request.
     background: TaskTracker,
     stopped: CancellationToken,
@@ -130,7 +99,7 @@ pub struct Server {
 
 impl std::fmt::Debug for Server {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Server").field("options", &self.options).finish_non_exhaustive()
+        f.debug_struct("Server").field("running", &self.running).finish_non_exhaustive()
     }
 }
 
@@ -159,37 +128,38 @@ impl Server {
             stickiness_keys: ArcSwap::from_pointee(keys),
         });
         let admin = bind_admin(&prepared.model).await?;
-        let server = Self {
+        let in_force = in_force(&prepared, Overrides::default());
+        let running = Arc::new(Running {
             listeners: Listeners::new(Arc::clone(&shared), options.port_sharing),
             logs: Logs::default(),
             admin: prepared.model.admin.bind,
-            readiness: Arc::new(Readiness::new()),
-            in_force: Mutex::new(None),
-            tls_files: Mutex::new(Fingerprints::default()),
             options,
             tickets,
             metrics,
             registry,
             shared,
-            background,
-            stopped,
-        };
-        server.apply(prepared).map_err(|error| match error {
+            changing: Mutex::new(()),
+            in_force: ArcSwap::from_pointee(in_force),
+            tls_files: Mutex::new(Fingerprints::default()),
+        });
+        report_warnings(&prepared);
+        running.apply(&prepared).map_err(|error| match error {
             ReloadError::Bind { setting, address, source } => StartError::Bind { setting, address, source },
             ReloadError::Prepare(error) => StartError::Prepare(error),
             ReloadError::AccessLog(error) => system(error.into()),
         })?;
+        let server = Self { running, readiness: Arc::new(Readiness::new()), background, stopped };
         server.run_background(admin);
         // Names that do not resolve are reported by the registry; they do not keep the others waiting.
-        drop(tokio::time::timeout(RESOLVE_LIMIT, server.registry.resolved()).await);
+        drop(tokio::time::timeout(RESOLVE_LIMIT, server.running.registry.resolved()).await);
         server.readiness.enter(Phase::Ready);
         Ok(server)
     }
 
     /// Reads the configuration again and makes it the one in force, or changes nothing.
     pub fn reload(&self) {
-        let what = self.options.config.display().to_string();
-        self.take(&what, || prepare(&self.options.config, &self.tickets));
+        // What came of it is in the log and in the metrics.
+        drop(self.running.reload());
     }
 
     /// Completes when a certificate, private key, trust store or revocation list in use was replaced or
@@ -199,93 +169,31 @@ impl Server {
     ///
     /// Nothing is lost by dropping the future, but the second is counted anew.
     pub async fn tls_files_changed(&self) {
-        let mut before = self.tls_files.lock().again();
-        loop {
-            tokio::time::sleep(watch::INTERVAL).await;
-            let seen = self.tls_files.lock().clone();
-            let now = seen.again();
-            if now != seen && now == before {
-                return;
-            }
-            before = now;
-        }
+        self.running.tls_files_changed().await;
     }
 
     /// Reads the files of the TLS side again and makes them the ones in force, or changes nothing. The
     /// configuration file is not looked at.
     pub fn reload_tls_files(&self) {
-        let Some(loaded) = self.in_force.lock().clone() else {
-            return;
-        };
-        self.take("certificates and trust stores", || prepare::read(loaded, &self.tickets));
-    }
-
-    /// Makes what `prepare` reads the configuration in force, or says why that cannot be.
-    fn take(&self, what: &str, prepare: impl FnOnce() -> Result<Prepared, PrepareError>) {
-        // A file that is broken is not tried again before it changes again.
-        let tls_files = self.tls_files.lock().again();
-        *self.tls_files.lock() = tls_files;
-        let reloaded = prepare().map_err(ReloadError::from).and_then(|prepared| self.apply(prepared));
-        match reloaded {
-            Ok(()) => {
-                self.metrics.process().config_reloads.inc();
-                tracing::info!(config = what, "configuration reloaded");
-            }
-            Err(error) => {
-                self.metrics.process().config_reload_failures.inc();
-                tracing::error!(
-                    error = chain(&error),
-                    "reload refused, the running configuration stays in force"
-                );
-            }
-        }
-    }
-
-    fn apply(&self, prepared: Prepared) -> Result<(), ReloadError> {
-        report_warnings(&prepared);
-        let model = &prepared.model;
-        if self.admin != model.admin.bind {
-            tracing::warn!("admin.bind has changed: this takes effect at the next start");
-        }
-        let addresses = model.load_balancers.iter().flat_map(|load_balancer| &load_balancer.listeners);
-        let bound = self.listeners.bind(addresses.map(|listener| listener.bind));
-        let bound = bound.map_err(|BindError { address, source }| {
-            let setting = setting_of(model, address);
-            ReloadError::Bind { setting, address, source }
-        })?;
-        let scale = self.options.scale;
-        let sinks = self.logs.apply(model, &self.metrics, scale).map_err(ReloadError::AccessLog)?;
-        self.registry.log_health_checks(logs::health_checks(model, &sinks));
-        let groups = self.registry.apply(model);
-        let states = snapshot::listeners(&prepared, &groups, &sinks, &self.metrics, scale);
-        if let Some(keys) = prepared.keys {
-            self.shared.authenticator.set_keys(&keys);
-            self.shared.stickiness_keys.store(Arc::new(keys));
-        }
-        self.listeners.apply(bound, states);
-        *self.tls_files.lock() = prepared.tls_files;
-        *self.in_force.lock() = Some(Loaded {
-            model: prepared.model,
-            warnings: Vec::new(),
-            places: prepared.places,
-            attributes: prepared.attributes,
-        });
-        Ok(())
+        self.running.reload_tls_files();
     }
 
     fn run_background(&self, admin: Option<TcpListener>) {
+        let registry = Arc::clone(&self.running.registry);
         if let Some(listener) = admin {
             let state = AdminState {
-                registry: Arc::clone(&self.registry),
-                metrics: Arc::clone(&self.metrics),
+                registry: Arc::clone(&registry),
+                metrics: Arc::clone(&self.running.metrics),
                 readiness: Arc::clone(&self.readiness),
-                authenticator: Arc::clone(&self.shared.authenticator),
+                authenticator: Arc::clone(&self.running.shared.authenticator),
+                connections: Arc::clone(&self.running.shared.connections),
+                control: Arc::clone(&self.running) as _,
             };
             let serving = admin::serve(listener, state, self.background.clone(), self.stopped.clone());
             self.background.spawn(serving);
         }
-        let (registry, stopped) = (Arc::clone(&self.registry), self.stopped.clone());
-        let interval = self.options.scale.apply(SWEEP_INTERVAL);
+        let stopped = self.stopped.clone();
+        let interval = self.running.options.scale.apply(SWEEP_INTERVAL);
         self.background.spawn(async move {
             let sweeping = async {
                 loop {
@@ -301,30 +209,31 @@ impl Server {
     /// Drains and ends: returns once everything has ended, or was cut at the end of the drain time or
     /// when `hurry` completed. Every record is written either way. Says whether there was time enough.
     pub async fn shutdown(self, hurry: impl Future<Output = ()>) -> bool {
-        let drain = self.options.scale.apply(self.options.drain);
+        let Running { options, shared, logs, .. } = &*self.running;
+        let drain = options.scale.apply(options.drain);
         tracing::info!(?drain, "draining");
         self.readiness.enter(Phase::Draining);
-        self.shared.draining.cancel();
-        self.shared.tracker.close();
+        shared.draining.cancel();
+        shared.tracker.close();
         let hurried = tokio::select! {
             biased;
-            () = self.shared.tracker.wait() => false,
+            () = shared.tracker.wait() => false,
             () = tokio::time::sleep(drain) => {
-                tracing::info!(open = self.shared.tracker.len(), "drain time over, closing what is left");
+                tracing::info!(open = shared.tracker.len(), "drain time over, closing what is left");
                 false
             }
             () = hurry => {
-                tracing::warn!(open = self.shared.tracker.len(), "closing what is left at once");
+                tracing::warn!(open = shared.tracker.len(), "closing what is left at once");
                 true
             }
         };
         let farewell = if hurried { HURRIED_FAREWELL } else { FAREWELL };
-        self.shared.terminated.cancel();
-        drop(tokio::time::timeout(farewell, self.shared.tracker.wait()).await);
+        shared.terminated.cancel();
+        drop(tokio::time::timeout(farewell, shared.tracker.wait()).await);
         self.stopped.cancel();
         self.background.close();
         drop(tokio::time::timeout(farewell, self.background.wait()).await);
-        self.logs.close(farewell).await;
+        logs.close(farewell).await;
         tracing::info!("stopped");
         !hurried
     }
@@ -336,22 +245,6 @@ async fn bind_admin(model: &Model) -> Result<Option<TcpListener>, StartError> {
     };
     let bound = TcpListener::bind(address).await;
     bound.map(Some).map_err(|source| StartError::Bind { setting: "admin.bind".to_owned(), address, source })
-}
-
-/// Which setting says that an address is listened on.
-fn setting_of(model: &Model, address: SocketAddr) -> String {
-    let mut settings = model.load_balancers.iter().enumerate().flat_map(|(i, load_balancer)| {
-        let listeners = load_balancer.listeners.iter().enumerate();
-        listeners
-            .map(move |(j, listener)| (listener.bind, format!("load_balancers[{i}].listeners[{j}].port")))
-    });
-    settings.find(|(bind, _)| *bind == address).map_or_else(String::new, |(_, setting)| setting)
-}
-
-fn report_warnings(prepared: &Prepared) {
-    for warning in &prepared.warnings {
-        tracing::warn!("{}", warning.in_file(&prepared.file));
-    }
 }
 
 /// A panic ends only the task it arose in: it is logged and counted, and the process goes on.

@@ -8,10 +8,11 @@ use rustls::server::ProducesTickets;
 use super::{chain, logs, watch::Fingerprints};
 use crate::{
     access_log::bucket,
-    config::{self, ConfigErrors, GivenAttributes, Loaded, Mistake, Places},
+    admin::Token,
+    config::{self, ConfigErrors, GivenAttributes, Loaded, Mistake, Overrides, Places, Source},
     model::{
-        CertificateIndex, ListenerProtocol, LoadBalancer, Model, TargetGroup, TargetGroupProtocol,
-        TrustStoreIndex,
+        AdminToken, CertificateIndex, ListenerProtocol, LoadBalancer, Model, TargetGroup,
+        TargetGroupProtocol, TrustStoreIndex,
         listener::{ListenerTls, MutualAuthentication},
     },
     stickiness::seal::Keys,
@@ -55,8 +56,6 @@ pub struct Prepared {
     pub model: Model,
     /// The file's name, as it stands in messages.
     pub file: String,
-    /// Where its settings stand, for mistakes in files that change later.
-    pub places: Places,
     /// What the files of the TLS side looked like before they were read.
     pub tls_files: Fingerprints,
     /// What is accepted but probably not meant.
@@ -66,9 +65,15 @@ pub struct Prepared {
     /// TLS towards the targets of each group; `None` in clear text.
     pub target_tls: Vec<Option<TargetTls>>,
     /// Keys of the stickiness cookies; `None` if the configuration names none.
-    pub keys: Option<Keys>,
+    pub keys: Option<Arc<Keys>>,
+    /// The text that all this was made of.
+    pub source: Source,
     /// The attributes of every resource as they were given.
     pub attributes: GivenAttributes,
+    /// The certificates, by their index in the model.
+    pub certificates: Vec<Arc<LoadedCertificate>>,
+    /// What actions of the admin API need; `None` if the configuration names none.
+    pub token: Option<Token>,
 }
 
 /// Reads the configuration file at `path` and what it names.
@@ -77,16 +82,21 @@ pub struct Prepared {
 ///
 /// Everything that is wrong with it.
 pub fn prepare(path: &Path, tickets: &Arc<dyn ProducesTickets>) -> Result<Prepared, PrepareError> {
-    read(config::load(path, &|name| std::env::var(name).ok())?, tickets)
+    prepare_source(Source::read(path)?, &Overrides::default(), tickets)
 }
 
-/// Reads what a configuration names.
+/// Reads what `source` names, with `overrides` on top of it.
 ///
 /// # Errors
 ///
 /// Everything that is wrong with it.
-pub fn read(loaded: Loaded, tickets: &Arc<dyn ProducesTickets>) -> Result<Prepared, PrepareError> {
-    let Loaded { model, warnings, places, attributes } = loaded;
+pub fn prepare_source(
+    source: Source,
+    overrides: &Overrides,
+    tickets: &Arc<dyn ProducesTickets>,
+) -> Result<Prepared, PrepareError> {
+    let Loaded { model, warnings, places, attributes } =
+        source.parse(&|name| std::env::var(name).ok(), overrides)?;
     let tls_files = Fingerprints::of(&model);
     let mut mistakes = Vec::new();
     let certificates = certificates(&model, &places, &mut mistakes);
@@ -95,6 +105,7 @@ pub fn read(loaded: Loaded, tickets: &Arc<dyn ProducesTickets>) -> Result<Prepar
         misfits(&model, &certificates, &places, &mut mistakes);
     }
     let keys = stickiness_keys(&model, &places, &mut mistakes);
+    let token = admin_token(&model, &places, &mut mistakes);
     buckets(&model, &places, &mut mistakes);
     if !mistakes.is_empty() {
         return Err(ConfigErrors::new(places.file(), mistakes).into());
@@ -105,8 +116,35 @@ pub fn read(loaded: Loaded, tickets: &Arc<dyn ProducesTickets>) -> Result<Prepar
         .map(|load_balancer| tls_listeners(load_balancer, &certificates, &trust_stores, tickets))
         .collect::<Result<_, _>>()?;
     let target_tls = model.target_groups.iter().map(target_tls).collect::<Result<_, _>>()?;
-    let file = places.file().to_owned();
-    Ok(Prepared { model, file, places, tls_files, warnings, tls, target_tls, keys, attributes })
+    Ok(Prepared {
+        model,
+        file: places.file().to_owned(),
+        tls_files,
+        warnings,
+        tls,
+        target_tls,
+        keys: keys.map(Arc::new),
+        source,
+        attributes,
+        certificates,
+        token,
+    })
+}
+
+/// The admin API's token; `None` if there is none or it cannot be used.
+fn admin_token(model: &Model, places: &Places, mistakes: &mut Vec<Mistake>) -> Option<Token> {
+    let path = match model.admin.token.as_ref()? {
+        AdminToken::Value(token) => return Some(Token::new(token)),
+        AdminToken::File(path) => path,
+    };
+    let problem = match std::fs::read_to_string(path) {
+        Ok(text) if config::is_token(text.trim()) => return Some(Token::new(text.trim())),
+        Ok(_) => "must hold visible ASCII characters without spaces".to_owned(),
+        Err(error) => error.to_string(),
+    };
+    let message = format!("cannot use {}: {problem}", path.display());
+    mistakes.push(places.mistake("admin.token_file".to_owned(), message));
+    None
 }
 
 fn certificates(model: &Model, places: &Places, mistakes: &mut Vec<Mistake>) -> Vec<Arc<LoadedCertificate>> {

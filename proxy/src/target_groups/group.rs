@@ -108,6 +108,12 @@ impl Group {
         self.members.lock().describe()
     }
 
+    /// The registered addresses, those that drain left out.
+    #[must_use]
+    pub fn registered(&self) -> Vec<SocketAddr> {
+        self.members.lock().registered.iter().map(|member| member.target.addr()).collect()
+    }
+
     /// Forces the health of the registered target `addr`, or leaves it to its checks again. False if there
     /// is no such target.
     ///

@@ -5,6 +5,7 @@ pub mod certificate_choice;
 pub mod certificates;
 pub mod client_certificate;
 pub mod client_verifier;
+pub mod details;
 pub mod development;
 mod negotiation;
 pub mod policy;

@@ -131,3 +131,21 @@ fn restarted_checks_keep_the_health_known_so_far() {
         assert_eq!(tracker.health(), before);
     }
 }
+
+#[test]
+fn what_is_forced_stands_above_the_checks_until_it_is_left_to_them() {
+    let mut tracker = Tracker::new();
+    tracker.handle_checks_started();
+    tracker.handle_forced(Some(Forced::Healthy));
+    assert_eq!(tracker.health(), Health::HEALTHY);
+    for _ in 0..2 {
+        tracker.handle_outcome(Outcome::Timeout, Thresholds { healthy: 2, unhealthy: 2 });
+    }
+    assert_eq!(tracker.health(), Health::HEALTHY);
+    tracker.handle_forced(None);
+    assert_eq!(tracker.health(), Health::because(State::Unhealthy, Reason::Timeout));
+    tracker.handle_forced(Some(Forced::Unhealthy));
+    assert_eq!(tracker.health(), Health::because(State::Unhealthy, Reason::AdministrativeOverride));
+    tracker.handle_deregistered();
+    assert_eq!(tracker.health().state, State::Draining);
+}
