@@ -31,6 +31,8 @@ pub struct Config {
     dir: Arc<TempDir>,
     /// Port of the admin API.
     pub admin: Arc<HeldPort>,
+    /// Settings of the admin API besides `bind`.
+    pub admin_settings: Map<String, Value>,
     /// Load balancer attributes by their dotted keys.
     pub attributes: Map<String, Value>,
     /// Listeners of the load balancer.
@@ -66,6 +68,7 @@ impl Config {
         Ok(Self {
             dir,
             admin: Arc::new(HeldPort::try_new()?),
+            admin_settings: Map::new(),
             attributes,
             listeners: Vec::new(),
             groups: Vec::new(),
@@ -101,6 +104,13 @@ impl Config {
     #[must_use]
     pub fn with_attribute(mut self, key: &str, value: impl Into<Value>) -> Self {
         self.attributes.insert(key.to_owned(), value.into());
+        self
+    }
+
+    /// Sets any key of the admin API, such as `token`.
+    #[must_use]
+    pub fn with_admin(mut self, key: &str, value: impl Into<Value>) -> Self {
+        self.admin_settings.insert(key.to_owned(), value.into());
         self
     }
 
@@ -173,6 +183,8 @@ impl Config {
             .iter()
             .map(|c| json!({ "name": c.name, "certificate": c.certificate, "private_key": c.private_key }))
             .collect();
+        let mut admin = self.admin_settings.clone();
+        admin.insert("bind".into(), json!(self.admin.addr().to_string()));
         let keys: Vec<Value> = self.stickiness_keys.iter().map(|file| json!({ "file": file })).collect();
         json!({
             "certificates": certificates,
@@ -184,7 +196,7 @@ impl Config {
                 "listeners": self.listeners.iter().map(Listener::to_value).collect::<Vec<_>>(),
             }],
             "target_groups": self.groups.iter().map(Group::to_value).collect::<Vec<_>>(),
-            "admin": { "bind": self.admin.addr().to_string() },
+            "admin": admin,
             "stickiness_keys": keys,
         })
     }

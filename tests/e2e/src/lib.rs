@@ -7,6 +7,7 @@
 //! knows the product only by its binaries, its YAML and its sockets.
 
 pub mod access_log;
+pub mod admin;
 pub mod albeit;
 pub mod backend;
 pub mod browser;

@@ -1,6 +1,6 @@
 //! Reads the Prometheus text exposition of the admin API.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use anyhow::{Context as _, Result};
 
@@ -37,6 +37,17 @@ impl Metrics {
     pub fn sum(&self, name: &str, labels: &str) -> f64 {
         let matching = self.samples.iter().filter(|(n, l, _)| n == name && l.contains(labels));
         matching.map(|(_, _, value)| value).sum()
+    }
+
+    /// Every counter that is not 0, by name, summed over its series; histograms left out.
+    #[must_use]
+    pub fn counters(&self) -> BTreeMap<&str, f64> {
+        let counters =
+            self.samples.iter().filter(|(name, _, value)| name.ends_with("_total") && *value > 0.0);
+        counters.fold(BTreeMap::new(), |mut sums, (name, _, value)| {
+            *sums.entry(name.as_str()).or_default() += value;
+            sums
+        })
     }
 
     /// Name of the metric whose help text names `twin` as its `CloudWatch` twin.

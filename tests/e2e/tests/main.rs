@@ -6,6 +6,9 @@ mod access_log;
 mod algorithms;
 #[cfg(test)]
 mod app_cookie;
+mod admin_act;
+#[cfg(test)]
+mod admin_read;
 #[cfg(test)]
 mod bad_input;
 #[cfg(test)]

@@ -104,7 +104,10 @@ const PROXY: Layers = Layers {
         // What is compiled at load is tried when it is read.
         ("config", &["model", "rules"]),
         ("doctor", &["model", "config"]),
-        ("admin", &["model", "health", "target_groups", "metrics", "config", "authenticate"]),
+        (
+            "admin",
+            &["model", "health", "target_groups", "tls", "metrics", "client", "config", "authenticate"],
+        ),
     ],
     composition: &["server", "cli", "dev", "main", "lib"],
     libraries: &[
