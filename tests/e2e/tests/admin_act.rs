@@ -27,9 +27,11 @@ fn targets(targets: &[SocketAddr]) -> Value {
 }
 
 fn force(target: SocketAddr, state: &str) -> Value {
-    let mut body = targets(&[target]);
-    body["State"] = json!(state);
-    body
+    json!({
+        "TargetGroupName": "web",
+        "Targets": [{ "Id": target.ip(), "Port": target.port() }],
+        "State": state,
+    })
 }
 
 async fn arn(albeit: &Albeit, path: &str, list: &str, member: &str) -> Result<String> {

@@ -3,12 +3,13 @@
 #[cfg(test)]
 mod access_log;
 #[cfg(test)]
-mod algorithms;
-#[cfg(test)]
-mod app_cookie;
 mod admin_act;
 #[cfg(test)]
 mod admin_read;
+#[cfg(test)]
+mod algorithms;
+#[cfg(test)]
+mod app_cookie;
 #[cfg(test)]
 mod bad_input;
 #[cfg(test)]
