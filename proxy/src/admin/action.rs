@@ -209,6 +209,16 @@ impl Action {
         }
     }
 
+    /// Reads a body without doing anything.
+    pub(super) fn check(self, body: &[u8]) -> Result<(), ApiError> {
+        match self {
+            Self::Register | Self::Deregister | Self::Drain => parse::<Targets>(body).map(drop),
+            Self::ForceHealth => parse::<ForceHealth>(body).map(drop),
+            Self::ModifyAttributes => parse::<attributes::Change>(body).map(drop),
+            Self::Reload | Self::ClearOverrides => nothing(body),
+        }
+    }
+
     /// One line for each action: who, what, and what came of it.
     fn record(self, Caller { client, .. }: Caller, asked: &[u8], error: Option<&ApiError>) {
         let (action, asked) = (self.name(), Excerpt(asked));

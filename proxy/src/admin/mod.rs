@@ -48,6 +48,16 @@ pub use self::{
 };
 use crate::{authenticate::Authenticator, client::Connections, metrics::Metrics, target_groups::Registry};
 
+/// Reads `body` as the action at `path` would, without doing anything; `None` if there is no such action.
+///
+/// # Errors
+///
+/// What is wrong with the body, with its place.
+#[must_use]
+pub fn check_body(method: &Method, path: &str, body: &[u8]) -> Option<Result<(), String>> {
+    Action::find(method, path).map(|action| action.check(body).map_err(|error| error.message))
+}
+
 /// What the admin API shows and acts on.
 #[derive(Debug, Clone)]
 pub struct AdminState {

@@ -4,6 +4,9 @@
 //! The library's tests run each target on its seeds and on random damage to
 //! them; the binary `fuzz` (feature `libfuzzer`) searches on.
 
+mod admin;
+mod authenticate;
+mod head;
 mod logs;
 mod request;
 mod rules;
@@ -95,6 +98,44 @@ pub const TARGETS: &[Target] = &[
         seeds: &[
             b"SESSION=1; AWSALBAPP-0=abc; AWSALBAPP-1=_remove_\nAWSALBAPP-2=x; AWSALBAPP-3=",
             b"Mozilla/5.0 Chrome/120.0.0.0 Chromium/80",
+        ],
+    },
+    Target {
+        name: "raw_head",
+        run: head::raw_head,
+        seeds: &[
+            b"GET http://a/b?c HTTP/1.1\r\nHost: a\r\nHost: b\r\nTransfer-Encoding: identity, chunked\r\n\r\n",
+            b"\r\nPOST / HTTP/1.0\nContent-Length : 5\n a_b: c\n\n",
+            b"GET /\r\n",
+        ],
+    },
+    Target {
+        name: "session_cookie",
+        run: authenticate::session_cookie,
+        seeds: &[b"AWSELBAuthSessionCookie-0=abc; AWSELBAuthSessionCookie-1=def; AWSALBAuthNonce=x"],
+    },
+    Target {
+        name: "login_state",
+        run: authenticate::login_state,
+        seeds: &[b"code=abc&state=QUJD%3D&error=access_denied&a=b%zz"],
+    },
+    Target {
+        name: "jwt",
+        run: authenticate::jwt,
+        seeds: &[b"Bearer eyJhbGciOiJSUzI1NiIsImtpZCI6ImEifQ.eyJpc3MiOiJpIiwiZXhwIjoxfQ.c2lnbmF0dXJl"],
+    },
+    Target {
+        name: "client_certificate",
+        run: authenticate::client_certificate,
+        seeds: &[b"\x30\x82\x01\x0a\x30\x81\xb1\xa0\x03\x02\x01\x02"],
+    },
+    Target {
+        name: "admin_body",
+        run: admin::body,
+        seeds: &[
+            b"{\"TargetGroupArn\": \"web\", \"Targets\": [{\"Id\": \"127.0.0.1\", \"Port\": 80}]}",
+            b"{\"Attributes\": [{\"Key\": \"idle_timeout.timeout_seconds\", \"Value\": \"60\"}]}",
+            b"{}",
         ],
     },
 ];
