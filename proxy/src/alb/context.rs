@@ -156,8 +156,10 @@ impl Context {
     pub fn fail(&mut self, cause: Cause, now: Instant) {
         let status = cause.status().as_u16();
         self.elb_status = Some(status);
-        // Silence is -1; a connection that broke ended the target's processing at this moment.
-        if self.dispatched.is_some() && self.answered.is_none() && cause == Cause::TargetClosed {
+        // Silence is -1; a connection that broke, or an answer that is none, ended the target's processing
+        // at this moment.
+        let has_spoken = matches!(cause, Cause::TargetClosed | Cause::BadResponse);
+        if self.dispatched.is_some() && self.answered.is_none() && has_spoken {
             self.answered = Some(now);
         }
         self.state.load_balancer.metrics.count_elb_status(status);
