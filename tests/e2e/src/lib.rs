@@ -15,6 +15,7 @@ pub mod ca;
 pub mod client;
 pub mod client_certificate;
 pub mod config;
+pub mod elb_error;
 pub mod grpc;
 pub mod h2_target;
 pub mod http2;
@@ -36,6 +37,7 @@ pub use self::{
     ca::Ca,
     client::{Client, Response},
     config::{Config, Group, Listener, forward},
+    elb_error::{Answer, ElbError, ElbErrors},
     h2_target::H2Target,
     idp::Idp,
     target::{Step, Target},

@@ -144,5 +144,9 @@ async fn requests_after_the_10_000th_of_an_http_2_connection_are_caught_by_goawa
     })
     .await?;
     assert_eq!(albeit.record("/last").await?["elb_status_code"], "405");
+    // 000 is for the log only.
+    let metrics = albeit.metrics().await?;
+    assert_eq!(metrics.cloudwatch("HTTPCode_ELB_4XX_Count")?, 10_000.0);
+    assert_eq!(metrics.cloudwatch("HTTPCode_ELB_5XX_Count")?, 0.0);
     Ok(())
 }

@@ -69,6 +69,8 @@ mod rules;
 #[cfg(test)]
 mod smuggling;
 #[cfg(test)]
+mod statuses;
+#[cfg(test)]
 mod stickiness;
 #[cfg(test)]
 mod timeouts;
