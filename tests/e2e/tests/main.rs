@@ -55,6 +55,8 @@ mod log_files;
 #[cfg(test)]
 mod metrics;
 #[cfg(test)]
+mod metrics_features;
+#[cfg(test)]
 mod mixed_log;
 #[cfg(test)]
 mod mtls;
