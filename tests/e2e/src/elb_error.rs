@@ -23,8 +23,8 @@ enum Got {
     ToAnswer,
 }
 
-/// What an error must look like. Where nothing else is said: the connection stays open, no target was chosen, no
-/// action was carried out, and the log gives no reason and no class.
+/// What an error must look like. Where nothing else is said: the connection stays open, no target was chosen,
+/// no action was carried out, and the log gives no reason and no class.
 #[derive(Debug, Clone)]
 pub struct ElbError {
     status: &'static str,

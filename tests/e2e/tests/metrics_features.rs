@@ -16,7 +16,7 @@ use albeit_e2e::{
 use anyhow::{Context as _, Result, ensure};
 
 /// The metrics of an Application Load Balancer that have a meaning here.
-const NAMES: [&str; 47] = [
+const NAMES: [&str; 50] = [
     "ActiveConnectionCount",
     "AnomalousHostCount",
     "AppCookieNonStickinessCount",
@@ -48,6 +48,8 @@ const NAMES: [&str; 47] = [
     "HealthyHostCount",
     "HealthyStateDNS",
     "HealthyStateRouting",
+    "IPv6ProcessedBytes",
+    "IPv6RequestCount",
     "JWTValidationFailureCount",
     "JWTValidationSuccessCount",
     "MitigatedHostCount",
@@ -56,6 +58,7 @@ const NAMES: [&str; 47] = [
     "ProcessedBytes",
     "RejectedConnectionCount",
     "RequestCount",
+    "RequestCountPerTarget",
     "RuleEvaluations",
     "TargetConnectionErrorCount",
     "TargetResponseTime",

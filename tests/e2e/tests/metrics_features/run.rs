@@ -53,7 +53,10 @@ fn rules(idp: &Idp) -> Vec<Value> {
         ("/fixed", vec![fixed]),
         ("/rewrite", to("web")),
     ];
-    let rule = |((path, actions), priority): ((&str, Vec<Value>), u16)| json!({ "priority": priority, "conditions": [{ "path_pattern": [path] }], "actions": actions });
+    let rule = |((path, actions), priority): ((&str, Vec<Value>), u16)| {
+        let conditions = json!([{ "path_pattern": [path] }]);
+        json!({ "priority": priority, "conditions": conditions, "actions": actions })
+    };
     let mut rules: Vec<Value> = actions.into_iter().zip(1..).map(rule).collect();
     if let Some(Value::Object(last)) = rules.last_mut() {
         let transforms = json!([{ "url_rewrite": { "regex": "^/", "replace": "no-slash" } }]);

@@ -52,7 +52,8 @@ async fn site(rules: impl FnOnce(&Idp, &HeldPort) -> Vec<(&'static str, Value)>)
     Ok(Site { albeit, browser, idp, target, closed })
 }
 
-/// A login that fails: what is wrong with the provider after the user has logged in there, and what becomes of it.
+/// A login that fails: what is wrong with the provider after the user has logged in there, and what becomes
+/// of it.
 type Login = (&'static str, fn(&mut Behaviour), ElbError);
 
 fn answer(behaviour: &mut Behaviour, path: &'static str, status: u16, body: &str) {
