@@ -45,6 +45,11 @@ const MAX_HEAD: u32 = 128 * 1024;
 const DATA_FRAME_BUDGET: usize = 4 << 20;
 /// Requests after which a connection is told to go away.
 const MAX_REQUESTS: usize = 10_000;
+/// Requests in the works after which further streams are refused. Streams that their client has given up may
+/// count for a while longer, which is why these are more than [`MAX_CONCURRENT_STREAMS`].
+const MAX_ACTIVE: usize = 2 * MAX_CONCURRENT_STREAMS as usize;
+/// Streams after GOAWAY that are answered: as many as can have been on their way.
+const MAX_CAUGHT: usize = MAX_CONCURRENT_STREAMS as usize;
 /// Malformed streams after which a connection is given up.
 const MAX_MALFORMED: usize = 32;
 
@@ -79,7 +84,8 @@ pub async fn serve(
     let active = Arc::new(Active::default());
     let mut requests = 0;
     let mut malformed = 0;
-    let mut leaving = false;
+    let mut caught = 0;
+    let mut leaving: Option<Instant> = None;
     loop {
         let timers = listener.load().load_balancer.timers;
         let expires = connection.meter.accepted() + timers.client_keep_alive;
@@ -90,6 +96,14 @@ pub async fn serve(
                     let context = context(&listener, &connection);
                     if requests >= MAX_REQUESTS {
                         caught_by_goaway(session, context);
+                        caught += 1;
+                        if caught > MAX_CAUGHT {
+                            return;
+                        }
+                        continue;
+                    }
+                    if active.count() >= MAX_ACTIVE {
+                        refuse(session);
                         continue;
                     }
                     requests += 1;
@@ -102,22 +116,22 @@ pub async fn serve(
                 Ok(None) => return,
                 Err(error) => return broken(&connection, &error),
             },
-            () = connection.closing.cancelled(), if !leaving => {
-                leaving = true;
+            () = connection.closing.cancelled(), if leaving.is_none() => {
+                leaving = Some(Instant::now());
                 h2.graceful_shutdown();
             }
-            () = tokio::time::sleep_until(expires), if !leaving => {
-                leaving = true;
+            () = tokio::time::sleep_until(expires), if leaving.is_none() => {
+                leaving = Some(Instant::now());
                 h2.graceful_shutdown();
             }
-            () = idle_for(&active, timers.idle) => return,
+            () = idle_for(&active, timers.idle, leaving) => return,
             () = shared.terminated.cancelled() => return,
         }
         if malformed >= MAX_MALFORMED {
             return;
         }
-        if requests >= MAX_REQUESTS && !leaving {
-            leaving = true;
+        if requests >= MAX_REQUESTS && leaving.is_none() {
+            leaving = Some(Instant::now());
             h2.graceful_shutdown();
         }
     }
@@ -125,9 +139,14 @@ pub async fn serve(
 
 /// Refuses a request that was on its way when the connection was told to go away: it has not been
 /// processed, so the client may send it again (RFC 9113 section 6.8).
-fn caught_by_goaway(mut session: HttpSession, mut context: Context) {
+fn caught_by_goaway(session: HttpSession, mut context: Context) {
     context.elb_status = Some(0);
     context.finish(Some(session.req_header()), Instant::now());
+    refuse(session);
+}
+
+/// Resets a stream that was not processed.
+fn refuse(mut session: HttpSession) {
     session.shutdown_with_reason(h2::Reason::REFUSED_STREAM);
 }
 
@@ -175,6 +194,10 @@ struct Active {
 struct ActiveStream(Arc<Active>);
 
 impl Active {
+    fn count(&self) -> usize {
+        self.streams.load(Ordering::Relaxed)
+    }
+
     fn enter(self: &Arc<Self>) -> ActiveStream {
         self.streams.fetch_add(1, Ordering::Relaxed);
         ActiveStream(Arc::clone(self))
@@ -189,10 +212,11 @@ impl Drop for ActiveStream {
     }
 }
 
-/// Completes once no stream was in progress for the idle timeout.
-async fn idle_for(active: &Active, idle: Duration) {
-    while active.streams.load(Ordering::Relaxed) > 0 {
+/// Completes once no stream was in progress for the idle timeout; on a connection that was told to go away
+/// once none is and the idle timeout has passed since then, whatever still comes.
+async fn idle_for(active: &Active, idle: Duration, leaving: Option<Instant>) {
+    while active.count() > 0 {
         active.idle.notified().await;
     }
-    tokio::time::sleep(idle).await;
+    tokio::time::sleep_until(leaving.unwrap_or_else(Instant::now) + idle).await;
 }

@@ -58,22 +58,29 @@ impl RawHttp2 {
     /// # Errors
     /// When a field is longer than 126 bytes or the connection is closed.
     pub async fn send(&mut self, stream: u32, fields: &[(&[u8], &[u8])], body: &[u8]) -> Result<()> {
-        let mut block = Vec::new();
-        for (name, value) in fields {
-            // A literal without indexing and with a new name.
-            block.push(0);
-            for text in [name, value] {
-                ensure!(text.len() < 127, "a field is too long");
-                block.push(u8::try_from(text.len())?);
-                block.extend_from_slice(text);
-            }
-        }
         let end = if body.is_empty() { END_STREAM } else { 0 };
-        let mut bytes = frame(HEADERS, END_HEADERS | end, stream, &block);
+        let mut bytes = frame(HEADERS, END_HEADERS | end, stream, &fields_block(fields)?);
         if !body.is_empty() {
             bytes.extend(frame(0, END_STREAM, stream, body));
         }
         self.client.send(bytes).await
+    }
+
+    /// Begins a request on `stream` that promises a body.
+    ///
+    /// # Errors
+    /// As [`Self::send`].
+    pub async fn begin(&mut self, stream: u32, fields: &[(&[u8], &[u8])]) -> Result<()> {
+        let bytes = frame(HEADERS, END_HEADERS, stream, &fields_block(fields)?);
+        self.client.send(bytes).await
+    }
+
+    /// Gives `stream` up (CANCEL).
+    ///
+    /// # Errors
+    /// When the connection is closed.
+    pub async fn cancel(&mut self, stream: u32) -> Result<()> {
+        self.client.send(frame(RST_STREAM, 0, stream, &8_u32.to_be_bytes())).await
     }
 
     /// Reads until something has come of `stream`.
@@ -129,6 +136,20 @@ impl RawHttp2 {
         let payload = self.client.read_exactly(length).await?;
         Ok((kind, u32::from_be_bytes([s0 & 0x7f, s1, s2, s3]), payload))
     }
+}
+
+/// Fields as literals without indexing and with new names.
+fn fields_block(fields: &[(&[u8], &[u8])]) -> Result<Vec<u8>> {
+    let mut block = Vec::new();
+    for (name, value) in fields {
+        block.push(0);
+        for text in [name, value] {
+            ensure!(text.len() < 127, "a field is too long");
+            block.push(u8::try_from(text.len())?);
+            block.extend_from_slice(text);
+        }
+    }
+    Ok(block)
 }
 
 /// The status of an indexed field of HPACK's static table.

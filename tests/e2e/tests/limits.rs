@@ -1,9 +1,12 @@
 //! Limits and refusals of requests: status, exact page, log record and metric of each.
 
+use std::time::Duration;
+
 use albeit_e2e::{
     Albeit, Ca, Client, Config, Target,
     ca::ALL_VERSIONS,
     eventually,
+    ports::HeldPort,
     raw_http2::{Answer, RawHttp2},
     wait::SOON,
 };
@@ -144,9 +147,66 @@ async fn requests_after_the_10_000th_of_an_http_2_connection_are_caught_by_goawa
     })
     .await?;
     assert_eq!(albeit.record("/last").await?["elb_status_code"], "405");
+    // Who does not go by itself is left: after as many streams as could have been on their way.
+    let mut caught = 1;
+    for more in 2..200 {
+        let sent = http2.send(stream + 2 * more, &request(b"/more"), b"").await.is_ok();
+        if !sent || http2.answer_despite_goaway(stream + 2 * more).await? == Answer::Closed {
+            break;
+        }
+        caught += 1;
+    }
+    assert_eq!(caught, 128);
     // 000 is for the log only.
     let metrics = albeit.metrics().await?;
     assert_eq!(metrics.cloudwatch("HTTPCode_ELB_4XX_Count")?, 10_000.0);
     assert_eq!(metrics.cloudwatch("HTTPCode_ELB_5XX_Count")?, 0.0);
+    Ok(())
+}
+
+#[tokio::test]
+async fn requests_that_their_client_gave_up_are_bounded_too() -> Result<()> {
+    const REFUSED_STREAM: u32 = 7;
+    const BOUND: u32 = 256;
+    let ca = Ca::try_new()?;
+    let port = HeldPort::try_new()?;
+    let queue = port.listen_without_accepting()?;
+    let checked = Target::saying("checked")?;
+    let config = Config::forwarding_to(&[port.addr()])?.with_https(&ca)?;
+    let albeit =
+        Albeit::start(config.map_group(|group| group.with_health("port", checked.addr().port()))).await?;
+    // Fills the accept queue; later SYNs are dropped, and connecting takes its 10 s.
+    let mut filling = Vec::new();
+    while let Ok(Ok(stream)) =
+        tokio::time::timeout(Duration::from_millis(200), tokio::net::TcpStream::connect(port.addr())).await
+    {
+        ensure!(filling.len() < 64, "this system queues connections without end");
+        filling.push(stream);
+    }
+    let tls = ca.client(&["h2"], ALL_VERSIONS)?;
+    let mut http2 = RawHttp2::connect(albeit.listener(1)?, "localhost", tls).await?;
+    let request = |method: &'static [u8]| {
+        [(&b":method"[..], method), (b":scheme", b"https"), (b":authority", b"localhost"), (b":path", b"/")]
+    };
+    let mut stream = 1;
+    for _ in 1..BOUND / 8 {
+        let begun = stream;
+        for _ in 0..8 {
+            http2.begin(stream, &request(b"POST")).await?;
+            stream += 2;
+        }
+        // Its answer shows that those before it are in the works.
+        http2.send(stream, &request(b"TRACE"), b"").await?;
+        assert!(matches!(http2.answer(stream).await?, Answer::Response(_)));
+        stream += 2;
+        for given_up in 0..8 {
+            http2.cancel(begun + 2 * given_up).await?;
+        }
+    }
+    for last in 0..=8 {
+        http2.begin(stream + 2 * last, &request(b"POST")).await?;
+    }
+    assert_eq!(http2.answer(stream + 2 * 8).await?, Answer::Reset(REFUSED_STREAM));
+    drop((queue, filling));
     Ok(())
 }
