@@ -54,7 +54,7 @@ pub struct Answered {
     body: RecvStream,
     upload: Upload,
     /// Its place on the connection.
-    _place: Http2Stream,
+    place: Http2Stream,
 }
 
 /// Sends a request and its body until the response's head has come.
@@ -75,8 +75,19 @@ pub async fn request(
     let (mut response, target) = sent.map_err(|error| failure(&error))?;
     exchange.context.dispatched = Some(Instant::now());
     let mut upload = Upload::new(target, has_body);
-    let (parts, body) = await_head(exchange, group, guard, &mut upload, &mut response).await?.into_parts();
-    Ok(Answered { head: parts.into(), body, upload, _place: place })
+    let answered = await_head(exchange, group, guard, &mut upload, &mut response).await;
+    note(exchange, &place, answered.as_ref().err());
+    let (parts, body) = answered?.into_parts();
+    Ok(Answered { head: parts.into(), body, upload, place })
+}
+
+/// Notes what the end of a wait says about the connection.
+fn note(exchange: &Exchange<'_>, place: &Http2Stream, ended: Option<&Cause>) {
+    match ended {
+        None => place.note_received(Instant::now()),
+        Some(Cause::TargetTimeout) => place.retire_if_silent(exchange.idle_timeout(), Instant::now()),
+        Some(_) => {}
+    }
 }
 
 async fn await_head(
@@ -119,7 +130,7 @@ pub async fn respond(
     cookies: impl IntoIterator<Item = HeaderValue>,
 ) -> Result<(), Cause> {
     let limit = exchange.idle_timeout();
-    let Answered { head, mut body, mut upload, _place } = answered;
+    let Answered { head, mut body, mut upload, place } = answered;
     let mut head = response::for_client(&head, RequestKind::Ordinary, Version::HTTP_2, cookies)
         .map_err(|_| Cause::BadResponse)?;
     exchange.context.state.response_headers.insert(&mut head);
@@ -138,7 +149,7 @@ pub async fn respond(
     let mut client = session.take_response_body_writer().ok_or(Cause::ClientClosedRequest)?;
     let activity = Activity::new();
     let ended = {
-        let mut download = pin!(download(&mut body, &mut client, &activity));
+        let mut download = pin!(download(&mut body, &mut client, &activity, &place));
         let mut uploading = pin!(upload.run(session, &activity));
         let mut idle = pin!(activity.idle(limit));
         let mut cut = pin!(exchange.shared.cut(guard.target()));
@@ -157,6 +168,7 @@ pub async fn respond(
         }
     };
     activity.count(&mut exchange.context);
+    note(exchange, &place, ended.as_ref().err());
     ended
 }
 
@@ -165,6 +177,7 @@ async fn download(
     target: &mut RecvStream,
     client: &mut SendStream<Bytes>,
     activity: &Activity,
+    place: &Http2Stream,
 ) -> Result<(), Cause> {
     loop {
         let data = poll_fn(|cx| match client.poll_reset(cx) {
@@ -173,6 +186,7 @@ async fn download(
         });
         match data.await? {
             Some(Ok(mut bytes)) => {
+                place.note_received(Instant::now());
                 let length = bytes.len();
                 let is_last = target.is_end_stream();
                 let sent = send(client, &mut bytes, is_last, activity).await;

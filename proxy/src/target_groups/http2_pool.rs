@@ -3,11 +3,12 @@
 //! ELB page: "Target groups for your Application Load Balancers", protocol
 //! version. A request joins the connection that was opened first of those with
 //! room; a new one is opened when all are full. A connection that was told to
-//! go away takes no more requests and ends with those it has.
+//! go away, or from which nothing came for the idle timeout while a request
+//! waited, takes no more requests and ends with those it has.
 
 use std::sync::{
     Arc,
-    atomic::{AtomicUsize, Ordering},
+    atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
 };
 
 use bytes::Bytes;
@@ -18,6 +19,9 @@ use tokio::time::{Duration, Instant};
 
 /// Requests on one connection at a time, if the target allows as many.
 pub const MAX_STREAMS: usize = 128;
+
+/// What timers that count in milliseconds may be early by.
+const ROUNDING: Duration = Duration::from_millis(2);
 
 /// The HTTP/2 connections to one target.
 #[derive(Debug, Default)]
@@ -37,6 +41,11 @@ struct Http2Connection {
 #[derive(Debug)]
 struct Usage {
     streams: AtomicUsize,
+    /// Takes no more requests.
+    retired: AtomicBool,
+    began: Instant,
+    /// When something of a response last came, in milliseconds after `began`.
+    received: AtomicU64,
     /// Until when the connection is kept without a request.
     expires: Mutex<Instant>,
 }
@@ -62,8 +71,7 @@ impl Http2Pool {
     /// Takes over an open connection, and the first place on it.
     #[must_use]
     pub fn put(&self, sender: SendRequest<Bytes>, is_tls: bool, idle: Duration) -> Http2Stream {
-        let usage = Arc::new(Usage { streams: AtomicUsize::new(0), expires: Mutex::new(Instant::now()) });
-        let connection = Http2Connection { sender, is_tls, usage };
+        let connection = Http2Connection { sender, is_tls, usage: Arc::new(Usage::new(Instant::now())) };
         let stream = connection.enter(idle);
         self.connections.lock().push(connection);
         stream
@@ -82,9 +90,10 @@ impl Http2Pool {
 }
 
 impl Http2Connection {
-    /// Whether neither side has closed it or announced that it will.
+    /// Whether neither side has closed it or announced that it will, and it is not given up.
     fn is_usable(&self) -> bool {
-        !matches!(self.sender.clone().ready().now_or_never(), Some(Err(_)))
+        !self.usage.retired.load(Ordering::Relaxed)
+            && !matches!(self.sender.clone().ready().now_or_never(), Some(Err(_)))
     }
 
     fn has_room(&self) -> bool {
@@ -97,7 +106,37 @@ impl Http2Connection {
     }
 }
 
+impl Http2Stream {
+    /// Notes that something of the response has come.
+    pub fn note_received(&self, now: Instant) {
+        self.usage.received.store(self.usage.millis(now), Ordering::Relaxed);
+    }
+
+    /// Gives the connection up, for requests to come, if nothing has come on it for `limit`: when the
+    /// target's host is gone, TCP finds out only after many minutes.
+    pub fn retire_if_silent(&self, limit: Duration, now: Instant) {
+        let silence = self.usage.millis(now).saturating_sub(self.usage.received.load(Ordering::Relaxed));
+        if Duration::from_millis(silence) + ROUNDING >= limit {
+            self.usage.retired.store(true, Ordering::Relaxed);
+        }
+    }
+}
+
 impl Usage {
+    fn new(now: Instant) -> Self {
+        Self {
+            streams: AtomicUsize::new(0),
+            retired: AtomicBool::new(false),
+            began: now,
+            received: AtomicU64::new(0),
+            expires: Mutex::new(now),
+        }
+    }
+
+    fn millis(&self, now: Instant) -> u64 {
+        u64::try_from(now.saturating_duration_since(self.began).as_millis()).unwrap_or(u64::MAX)
+    }
+
     fn is_expired(&self, now: Instant) -> bool {
         self.streams.load(Ordering::Relaxed) == 0 && now >= *self.expires.lock()
     }
@@ -162,6 +201,19 @@ mod tests {
         pool.sweep(Instant::now() + IDLE / 2);
         assert!(pool.take(false, IDLE).is_some());
         pool.sweep(Instant::now() + 2 * IDLE);
+        assert!(pool.take(false, IDLE).is_none());
+    }
+
+    #[tokio::test]
+    async fn a_silent_connection_is_given_up() {
+        let pool = Http2Pool::default();
+        let (sender, _tasks) = connection(100).await;
+        let stream = pool.put(sender, false, IDLE);
+        let now = Instant::now();
+        stream.note_received(now + IDLE);
+        stream.retire_if_silent(IDLE, now + IDLE + IDLE / 2);
+        assert!(pool.take(false, IDLE).is_some(), "another request was answered meanwhile");
+        stream.retire_if_silent(IDLE, now + 2 * IDLE + Duration::from_millis(1));
         assert!(pool.take(false, IDLE).is_none());
     }
 

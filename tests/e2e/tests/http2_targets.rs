@@ -359,6 +359,28 @@ async fn silence_is_504_before_the_head_and_a_reset_after_it() -> Result<()> {
 }
 
 #[tokio::test]
+async fn after_silence_the_next_request_goes_on_a_new_connection() -> Result<()> {
+    let ca = Ca::try_new()?;
+    let target = H2Target::start(100, |call| async move {
+        match call.request.uri().path() {
+            "/dead" => std::future::pending().await,
+            _ => say(call, "ok"),
+        }
+    })?;
+    let settings = |config: Config| config.with_attribute("idle_timeout.timeout_seconds", 1);
+    let albeit = in_front_of(&ca, group(&target), settings).await?;
+    let client = client(&ca, &albeit).await?;
+    assert_eq!(client.get("https://localhost/dead", &[]).await?.status(), 504);
+    let dead = target.request(1).await?.connection;
+    assert_eq!(client.get("https://localhost/next", &[]).await?.status(), 200);
+    let next = target.request(2).await?.connection;
+    assert_ne!(next, dead);
+    client.get("https://localhost/third", &[]).await?;
+    assert_eq!(target.request(3).await?.connection, next);
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_connection_told_to_go_away_ends_with_what_it_has() -> Result<()> {
     let ca = Ca::try_new()?;
     let gate = Gate::default();
