@@ -4,10 +4,14 @@
 //! connect, 10 seconds for TLS), "Target groups for your Application Load
 //! Balancers" (protocol and protocol version).
 
-use std::{io, time::Duration};
+use std::{io, task::Poll, time::Duration};
 
 use bytes::Bytes;
-use tokio::{net::TcpStream, sync::oneshot, time::Instant};
+use tokio::{
+    net::TcpStream,
+    sync::oneshot,
+    time::{Instant, timeout_at},
+};
 
 use super::{error::Cause, exchange::Exchange, response, state::GroupState};
 use crate::{
@@ -53,7 +57,10 @@ pub async fn http1(
         return Ok(connection);
     }
     let limits = Limits::of(exchange);
-    let opening = open(group, target, limits);
+    let opening = async {
+        let tcp = connect(group, target, Instant::now() + limits.connect).await?;
+        secure(group, target, tcp, limits.handshake).await
+    };
     unless_given_up(exchange, target, opening).await
 }
 
@@ -75,22 +82,29 @@ pub async fn http2(
     }
     let limits = Limits::of(exchange);
     let opening = async {
-        let turn = tokio::time::timeout(limits.connect, target.http2_pool().opening.lock());
+        let deadline = Instant::now() + limits.connect;
+        let turn = timeout_at(deadline, target.http2_pool().opening.lock());
         let _turn = turn.await.map_err(|_| Cause::ConnectTimeout)?;
         if let Some(stream) = target.http2_pool().take(is_tls, idle) {
             return Ok(stream);
         }
-        let connection = open(group, target, limits).await?;
-        let sender = begin_http2(group, connection, limits.connect).await?;
+        let tcp = connect(group, target, deadline).await?;
+        let established = Instant::now();
+        let connection = secure(group, target, tcp, limits.handshake).await?;
+        // TLS has a time of its own; what is left of the other is for the settings.
+        let deadline = deadline + established.elapsed();
+        let sender = greeted(group, target, begin_http2(group, connection), deadline).await?;
         Ok(target.http2_pool().put(sender, is_tls, idle))
     };
     unless_given_up(exchange, target, Box::pin(opening)).await
 }
 
-/// How long each step may take.
+/// How long the steps may take.
 #[derive(Debug, Clone, Copy)]
 struct Limits {
+    /// All of it but TLS.
     connect: Duration,
+    /// TLS.
     handshake: Duration,
 }
 
@@ -117,33 +131,41 @@ async fn unless_given_up<T>(
     }
 }
 
-/// A new connection, with TLS if the group has it.
-async fn open(group: &GroupState, target: &Target, limits: Limits) -> Result<TargetConnection, Cause> {
-    let tcp = match tokio::time::timeout(limits.connect, TcpStream::connect(target.addr())).await {
-        Ok(Ok(tcp)) => tcp,
+/// A new connection.
+async fn connect(group: &GroupState, target: &Target, deadline: Instant) -> Result<TcpStream, Cause> {
+    let failed = match timeout_at(deadline, TcpStream::connect(target.addr())).await {
+        Ok(Ok(tcp)) => {
+            // Without it the target waits for bytes that Nagle holds back; a refusal costs only latency.
+            drop(tcp.set_nodelay(true));
+            return Ok(tcp);
+        }
         Ok(Err(error)) => {
-            group.metrics.target_connection_error_count.inc();
-            target.count_error();
             tracing::debug!(%error, target = %target.addr(), "connecting to the target failed");
-            return Err(match error.kind() {
+            match error.kind() {
                 io::ErrorKind::TimedOut => Cause::ConnectTimeout,
                 _ => Cause::ConnectFailed,
-            });
+            }
         }
-        Err(_) => {
-            group.metrics.target_connection_error_count.inc();
-            target.count_error();
-            return Err(Cause::ConnectTimeout);
-        }
+        Err(_) => Cause::ConnectTimeout,
     };
+    group.metrics.target_connection_error_count.inc();
+    target.count_error();
+    Err(failed)
+}
+
+/// Agrees on TLS if the group has it.
+async fn secure(
+    group: &GroupState,
+    target: &Target,
+    tcp: TcpStream,
+    limit: Duration,
+) -> Result<TargetConnection, Cause> {
     let open = group.load_balancer.connection_established();
-    // Without it the target waits for bytes that Nagle holds back; a refusal costs only latency.
-    drop(tcp.set_nodelay(true));
     let Some(tls) = &group.tls else {
         return Ok(TargetConnection { io: TargetIo::Plain(tcp), open });
     };
     // Boxed: connections in clear text, the most, need not keep room for it.
-    match Box::pin(tls.connect(target.addr().ip(), tcp, limits.handshake)).await {
+    match Box::pin(tls.connect(target.addr().ip(), tcp, limit)).await {
         Ok(stream) => Ok(TargetConnection { io: TargetIo::Tls(stream), open }),
         Err(error) => {
             group.metrics.target_tls_negotiation_error_count.inc();
@@ -157,11 +179,25 @@ async fn open(group: &GroupState, target: &Target, limits: Limits) -> Result<Tar
     }
 }
 
+/// Counts a connection on which HTTP/2 does not begin in time as one that was not established.
+async fn greeted<T>(
+    group: &GroupState,
+    target: &Target,
+    greeting: impl Future<Output = Result<T, Cause>>,
+    deadline: Instant,
+) -> Result<T, Cause> {
+    let greeted = timeout_at(deadline, greeting).await.unwrap_or(Err(Cause::ConnectTimeout));
+    if greeted.is_err() {
+        group.metrics.target_connection_error_count.inc();
+        target.count_error();
+    }
+    greeted
+}
+
 /// Greets the target in HTTP/2 and waits for its settings, which say how many streams it takes.
 async fn begin_http2(
     group: &GroupState,
     connection: TargetConnection,
-    limit: Duration,
 ) -> Result<h2::client::SendRequest<Bytes>, Cause> {
     let TargetConnection { io, open } = connection;
     let mut settings = h2::client::Builder::new();
@@ -177,14 +213,12 @@ async fn begin_http2(
         settings.handshake::<_, Bytes>(io).await.map_err(|error| super::http2_target::failure(&error))?;
     let (settled, is_settled) = oneshot::channel();
     group.group.spawn_connection(drive(driver, sender.clone(), settled, open));
-    match tokio::time::timeout(limit, is_settled).await {
-        Ok(Ok(())) => Ok(sender),
-        Ok(Err(_)) => Err(Cause::BadResponse),
-        Err(_) => Err(Cause::ConnectTimeout),
-    }
+    is_settled.await.map_err(|_| Cause::BadResponse)?;
+    Ok(sender)
 }
 
-/// Moves a connection's frames until it is closed; says once that the target's settings have come.
+/// Moves a connection's frames until it is closed; says once that the target's settings have come. Until
+/// then the connection lasts no longer than somebody waits for them.
 async fn drive(
     mut driver: h2::client::Connection<TargetIo, Bytes>,
     sender: h2::client::SendRequest<Bytes>,
@@ -198,7 +232,8 @@ async fn drive(
             // Whoever waited may have given up.
             settled.send(()).unwrap_or_default();
         }
-        polled
+        let is_given_up = waiting.as_mut().is_some_and(|(_, settled)| settled.poll_closed(cx).is_ready());
+        if is_given_up { Poll::Ready(Ok(())) } else { polled }
     });
     if let Err(error) = ended.await {
         tracing::debug!(%error, "HTTP/2 connection to a target ended");

@@ -1,9 +1,12 @@
 //! Target groups of protocol version HTTP2: streams side by side, bodies both
 //! ways, resets, GOAWAY, limits.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicUsize, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
 };
 
 use albeit_e2e::{
@@ -12,6 +15,7 @@ use albeit_e2e::{
     eventually,
     h2_target::{self, Call, read_all, send_all},
     http2::Http2,
+    ports::HeldPort,
     target::Gate,
     tls_front::untrustworthy,
     wait::SOON,
@@ -21,7 +25,7 @@ use anyhow::{Context as _, Result, ensure};
 use bytes::Bytes;
 use h2::Reason;
 use http::{HeaderMap, HeaderValue, Request, Response};
-use tokio::task::JoinSet;
+use tokio::{task::JoinSet, time::Instant};
 
 /// The group `web` with one target of protocol version HTTP2 in clear text.
 fn group(target: &H2Target) -> Group {
@@ -456,6 +460,47 @@ async fn a_target_that_speaks_http_1_1_gets_502() -> Result<()> {
         .with_https(&ca)?;
     let albeit = Albeit::start_unsettled(config).await?;
     assert_eq!(client(&ca, &albeit).await?.get("https://localhost/", &[]).await?.status(), 502);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_target_that_says_nothing_to_the_greeting_is_given_up() -> Result<()> {
+    let ca = Ca::try_new()?;
+    // Greeted by nobody: what connects is only held, or closed at once.
+    for (is_closed, status) in [(false, 504), (true, 502)] {
+        let port = HeldPort::try_new()?;
+        let listener = port.listen()?;
+        let mut target = JoinSet::new();
+        let (left, mut has_left) = tokio::sync::watch::channel(0);
+        target.spawn(async move {
+            let mut connections = JoinSet::new();
+            while let Ok((mut stream, _)) = listener.accept().await {
+                let left = left.clone();
+                if is_closed {
+                    continue;
+                }
+                connections.spawn(async move {
+                    // A reset is an end like another.
+                    drop(tokio::io::copy(&mut stream, &mut tokio::io::sink()).await);
+                    left.send_modify(|count| *count += 1);
+                });
+            }
+        });
+        // Ten seconds, divided; health checks are few.
+        let group =
+            Group::new("web", &[port.addr()]).speaking("HTTP", "HTTP2").with_health("interval", "300s");
+        let config = Config::try_new()?.with_group(group).with_https(&ca)?.with_time_scale(20);
+        let albeit = Albeit::start_unsettled(config).await?;
+        let begun = Instant::now();
+        assert_eq!(client(&ca, &albeit).await?.get("https://localhost/", &[]).await?.status(), status);
+        let took = begun.elapsed();
+        assert!(took < Duration::from_millis(1000), "{took:?}");
+        assert_eq!(albeit.metrics().await?.cloudwatch("TargetConnectionErrorCount")?, 1.0, "{status}");
+        if !is_closed {
+            // The first is the health check's.
+            within(SOON, "both connections closed", has_left.wait_for(|count| *count >= 2)).await??;
+        }
+    }
     Ok(())
 }
 
