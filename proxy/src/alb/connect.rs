@@ -93,7 +93,7 @@ pub async fn http2(
         let connection = secure(group, target, tcp, limits.handshake).await?;
         // TLS has a time of its own; what is left of the other is for the settings.
         let deadline = deadline + established.elapsed();
-        let sender = greeted(group, target, begin_http2(group, connection), deadline).await?;
+        let sender = greeted(group, begin_http2(group, connection), deadline).await?;
         Ok(target.http2_pool().put(sender, is_tls, idle))
     };
     unless_given_up(exchange, target, Box::pin(opening)).await
@@ -149,7 +149,6 @@ async fn connect(group: &GroupState, target: &Target, deadline: Instant) -> Resu
         Err(_) => Cause::ConnectTimeout,
     };
     group.metrics.target_connection_error_count.inc();
-    target.count_error();
     Err(failed)
 }
 
@@ -169,7 +168,6 @@ async fn secure(
         Ok(stream) => Ok(TargetConnection { io: TargetIo::Tls(stream), open }),
         Err(error) => {
             group.metrics.target_tls_negotiation_error_count.inc();
-            target.count_error();
             tracing::debug!(%error, target = %target.addr(), "TLS handshake with the target failed");
             Err(match error {
                 HandshakeError::TimedOut => Cause::TlsTimeout,
@@ -182,14 +180,12 @@ async fn secure(
 /// Counts a connection on which HTTP/2 does not begin in time as one that was not established.
 async fn greeted<T>(
     group: &GroupState,
-    target: &Target,
     greeting: impl Future<Output = Result<T, Cause>>,
     deadline: Instant,
 ) -> Result<T, Cause> {
     let greeted = timeout_at(deadline, greeting).await.unwrap_or(Err(Cause::ConnectTimeout));
     if greeted.is_err() {
         group.metrics.target_connection_error_count.inc();
-        target.count_error();
     }
     greeted
 }

@@ -92,6 +92,39 @@ impl Cause {
         !matches!(self, Self::ClientClosedRequest | Self::ClientClosedBody)
     }
 
+    /// Whether the target is to blame, which is what anomaly detection counts.
+    ///
+    /// ELB says "connection errors". Silence until the idle timeout is among them: a target that hangs fails
+    /// unlike the others, and a path that is slow everywhere is slow at all of them.
+    #[must_use]
+    pub const fn is_targets(self) -> bool {
+        match self {
+            Self::ConnectFailed
+            | Self::ConnectTimeout
+            | Self::TlsFailed
+            | Self::TlsTimeout
+            | Self::TargetClosed
+            | Self::BadResponse
+            | Self::TargetTimeout => true,
+            Self::BadRequest
+            | Self::MethodNotAllowed
+            | Self::RequestTimeout
+            | Self::UriTooLong
+            | Self::ClientClosedRequest
+            | Self::ClientClosedBody
+            | Self::TooManyForwardedFor
+            | Self::ProtocolMismatch
+            | Self::NotImplemented
+            | Self::VersionNotSupported
+            | Self::Deregistered
+            | Self::NoTargets
+            | Self::RedirectTooLong
+            | Self::TransformFailed
+            | Self::Authentication(_)
+            | Self::Internal => false,
+        }
+    }
+
     /// Whether the connection to the client can carry another request afterwards.
     ///
     /// Not after a request whose end is unknown.

@@ -58,7 +58,24 @@ pub async fn forward(
         group.metrics.unhealthy_routing_request_count.inc();
     }
     exchange.context.target = Some(guard.target().addr());
+    let carried = carry(exchange, chosen, guard, &sticky, xff).await;
+    // A response 5xx counts when it comes.
+    let has_counted = exchange.context.target_status.is_some_and(|status| matches!(status, 500..=599));
+    if carried.as_ref().is_err_and(|cause| cause.is_targets()) && !has_counted {
+        selected.target.count_error();
+    }
+    carried
+}
 
+/// Carries a request to the target of `guard` and its response back.
+async fn carry(
+    exchange: &mut Exchange<'_>,
+    chosen: &Chosen,
+    guard: OutstandingGuard,
+    sticky: &Sticky,
+    xff: XffOutcome,
+) -> Result<Outcome, Cause> {
+    let group = &chosen.group;
     let kind = kind_of(exchange);
     let head = request_head(exchange, kind, xff)?;
     if group.protocol_version != ProtocolVersion::Http1 {

@@ -161,6 +161,28 @@ async fn a_connection_error_is_an_anomaly_too() -> Result<()> {
     .await
 }
 
+#[tokio::test]
+async fn so_are_connections_that_end_without_an_answer_and_nonsense() -> Result<()> {
+    for steps in [vec![Step::Close], vec![Step::Send(b"SSH-2.0-OpenSSH_9.6\r\n\r\n".to_vec())]] {
+        let sick = Target::start(move |_| steps.clone())?;
+        let well = [Target::saying("1")?, Target::saying("2")?];
+        let addrs = [sick.addr(), well[0].addr(), well[1].addr()];
+        // Health checks pass; targets are judged each 100 ms.
+        let albeit = Albeit::start(config(&addrs, mitigating)?.with_time_scale(50)).await?;
+        eventually(SOON, "an anomalous target", || async {
+            for _ in 0..30 {
+                albeit.get("/").await?;
+            }
+            let all = albeit.targets().await?;
+            let sick = all.iter().find(|t| t.addr == addrs[0].to_string()).context("the target")?;
+            ensure!((sick.state.as_str(), sick.anomaly.as_str()) == ("healthy", "anomalous"), "{sick:?}");
+            Ok(())
+        })
+        .await?;
+    }
+    Ok(())
+}
+
 fn all_healthy(count: usize) -> impl Fn(&[TargetHealth]) -> bool {
     move |all| all.len() == count && all.iter().all(|t| t.state == "healthy")
 }
