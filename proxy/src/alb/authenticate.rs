@@ -22,7 +22,13 @@ use rand::Rng;
 use tokio::time::Instant;
 
 pub use self::logins::Logins;
-use super::{context::Context, elb_response::ElbResponse, error::Cause, exchange::Exchange, request::Target};
+use super::{
+    context::Context,
+    elb_response::ElbResponse,
+    error::Cause,
+    exchange::Exchange,
+    request::{Target, cookie_lines},
+};
 use crate::{
     access_log::record::{ActionExecuted, MatchedRule},
     authenticate::{
@@ -59,7 +65,7 @@ pub async fn authenticate(
     match action {
         Authenticate::Oidc(action) => authenticate_oidc(exchange, action, priority).await,
         Authenticate::Jwt(action) => {
-            let now = now_of(exchange);
+            let now = session::epoch_seconds(exchange.wall_clock());
             let authenticator = Arc::clone(&exchange.shared.authenticator);
             let values = exchange.request().headers.get_all(header::AUTHORIZATION);
             let values = values.into_iter().map(HeaderValue::as_bytes);
@@ -75,7 +81,7 @@ async fn authenticate_oidc(
     action: &AuthenticateOidc,
     priority: u16,
 ) -> Result<Option<ElbResponse>, Cause> {
-    let now = now_of(exchange);
+    let now = session::epoch_seconds(exchange.wall_clock());
     let cookie = {
         let keys = exchange.shared.stickiness_keys.load();
         session::read(cookie_lines(exchange.request()), &action.session_cookie_name, &keys)
@@ -163,7 +169,7 @@ fn send_to_log_in(
 pub async fn callback(exchange: &mut Exchange<'_>) -> Result<ElbResponse, Cause> {
     exchange.context.actions.push(ActionExecuted::Authenticate);
     exchange.context.matched_rule = MatchedRule::EvaluationError;
-    let now = now_of(exchange);
+    let now = session::epoch_seconds(exchange.wall_clock());
     let target = Target::of(exchange.request()).ascii();
     let (_, query) = target.split_once('?').unwrap_or_default();
     let (state, action) = begun_login(exchange, query, now).map_err(Cause::Authentication)?;
@@ -303,13 +309,4 @@ pub fn note_refusal(context: &mut Context, cause: Cause) {
     if refusal == Refusal::ClaimsTooLarge {
         metrics.elb_auth_user_claims_size_exceeded.inc();
     }
-}
-
-fn cookie_lines(request: &RequestHeader) -> impl Iterator<Item = &[u8]> {
-    request.headers.get_all(header::COOKIE).into_iter().map(HeaderValue::as_bytes)
-}
-
-/// Wall-clock time as the connection reckons it, in seconds since 1970.
-fn now_of(exchange: &Exchange<'_>) -> u64 {
-    session::epoch_seconds(exchange.context.connection.meter.wall_clock(Instant::now()))
 }

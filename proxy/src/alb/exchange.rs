@@ -1,6 +1,9 @@
 //! One request's journey, phase by phase: check → rule → action → response.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use bytes::Bytes;
 use futures_util::FutureExt;
@@ -86,6 +89,12 @@ impl Exchange<'_> {
     #[must_use]
     pub fn idle_timeout(&self) -> Duration {
         self.context.state.load_balancer.timers.idle
+    }
+
+    /// Wall-clock time as the connection reckons it.
+    #[must_use]
+    pub fn wall_clock(&self) -> SystemTime {
+        self.context.connection.meter.wall_clock(Instant::now())
     }
 
     /// Writes to the client, but no longer than the idle timeout and not beyond the drain time.

@@ -18,7 +18,6 @@ use super::{
     grpc, http2_target,
     request::{self, Body, Made},
     response,
-    state::GroupState,
     stickiness::Sticky,
     target_stream::TargetStream,
     tls_headers,
@@ -80,9 +79,7 @@ async fn carry(
     let head = request_head(exchange, kind, xff)?;
     if group.protocol_version != ProtocolVersion::Http1 {
         let answered = Box::pin(http2_target::request(exchange, group, &guard, &head)).await?;
-        note_response(exchange, group, &guard, &answered.head)?;
-        let addr = guard.target().addr();
-        let cookies = sticky.set_cookies(exchange, chosen, addr, Some(&answered.head));
+        let cookies = note_response(exchange, chosen, &guard, sticky, &answered.head)?;
         Box::pin(http2_target::respond(exchange, &guard, answered, cookies)).await?;
         return Ok(Outcome::Done);
     }
@@ -93,9 +90,8 @@ async fn carry(
     exchange.context.dispatched = Some(Instant::now());
 
     let upload = transfer::await_response(exchange, &mut target).await?;
-    note_response(exchange, group, &target.guard, target.session.resp_header().ok_or(Cause::BadResponse)?)?;
-    let addr = target.guard.target().addr();
-    let cookies = sticky.set_cookies(exchange, chosen, addr, target.session.resp_header());
+    let head = target.session.resp_header().ok_or(Cause::BadResponse)?;
+    let cookies = note_response(exchange, chosen, &target.guard, sticky, head)?;
     if target.session.get_status() == Some(http::StatusCode::SWITCHING_PROTOCOLS) {
         return match kind {
             RequestKind::WebSocketUpgrade => upgrade::upgrade(exchange, target, cookies).await,
@@ -147,12 +143,15 @@ fn request_head(
     Ok(head)
 }
 
+/// Notes what the target has answered; gives the cookies of stickiness that go with it.
 fn note_response(
     exchange: &mut Exchange<'_>,
-    group: &GroupState,
+    chosen: &Chosen,
     guard: &OutstandingGuard,
+    sticky: &Sticky,
     head: &ResponseHeader,
-) -> Result<(), Cause> {
+) -> Result<Vec<HeaderValue>, Cause> {
+    let group = &chosen.group;
     let now = Instant::now();
     if head_size(&head.headers) > response::HEAD_LIMIT {
         return Err(Cause::BadResponse);
@@ -167,7 +166,7 @@ fn note_response(
     if let Some(dispatched) = context.dispatched {
         group.metrics.target_response_time.observe(now.saturating_duration_since(dispatched).as_secs_f64());
     }
-    Ok(())
+    Ok(sticky.set_cookies(exchange, chosen, guard.target().addr(), head))
 }
 
 /// Gives the connection back to the pool if the target will take another request on it.

@@ -127,19 +127,14 @@ pub async fn respond(
     exchange: &mut Exchange<'_>,
     guard: &OutstandingGuard,
     answered: Answered,
-    cookies: impl IntoIterator<Item = HeaderValue>,
+    cookies: Vec<HeaderValue>,
 ) -> Result<(), Cause> {
     let limit = exchange.idle_timeout();
     let Answered { head, mut body, mut upload, place } = answered;
-    let mut head = response::for_client(&head, RequestKind::Ordinary, Version::HTTP_2, cookies)
-        .map_err(|_| Cause::BadResponse)?;
-    exchange.context.state.response_headers.insert(&mut head);
+    let head = response::response_head(exchange, head, RequestKind::Ordinary, cookies)?;
     let Session::H2(session) = &mut *exchange.session else {
         return Err(Cause::ProtocolMismatch);
     };
-    exchange.context.elb_status = Some(head.status.as_u16());
-    exchange.context.responding = Some(Instant::now());
-    exchange.context.count_stream(0, head_size(&head.headers));
     // A gRPC client takes a head with a status for the whole answer only if it ends the stream.
     let is_whole = body.is_end_stream();
     session.write_response_header(head, is_whole).map_err(|_| Cause::ClientClosedRequest)?;

@@ -105,6 +105,11 @@ impl Target<'_> {
     }
 }
 
+/// The values of the request's Cookie headers.
+pub fn cookie_lines(request: &RequestHeader) -> impl Iterator<Item = &[u8]> {
+    request.headers.get_all(header::COOKIE).into_iter().map(HeaderValue::as_bytes)
+}
+
 /// Refuses what no ALB forwards.
 ///
 /// # Errors

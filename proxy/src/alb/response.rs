@@ -2,40 +2,64 @@
 
 use http::{HeaderValue, Version, header};
 use pingora::{Result, http::ResponseHeader};
+use tokio::time::Instant;
 
+use super::{
+    authenticate,
+    error::Cause,
+    exchange::{Exchange, head_size},
+};
 use crate::headers::{hop_by_hop, websocket::RequestKind};
 
 /// Most bytes of response headers that are taken from a target (32 KB); more is answered with 502.
 pub const HEAD_LIMIT: usize = 32 * 1024;
 
-/// Builds the head for the client from the target's.
+/// The head that answers the client, from the target's: what is written next, and noted as such.
 ///
-/// `kind` is [`RequestKind::WebSocketUpgrade`] only if this is the 101 of an upgrade; `set_cookies`
-/// are the load balancer's own.
+/// `kind` is [`RequestKind::WebSocketUpgrade`] only if this is the 101 of an upgrade; `cookies` are those of
+/// stickiness.
 ///
 /// # Errors
 ///
-/// When a field cannot be written, which parsed fields always can.
-pub fn for_client(
-    response: &ResponseHeader,
+/// [`Cause::BadResponse`] when a field cannot be written, which parsed fields always can.
+pub fn response_head(
+    exchange: &mut Exchange<'_>,
+    received: ResponseHeader,
+    kind: RequestKind,
+    cookies: Vec<HeaderValue>,
+) -> Result<Box<ResponseHeader>, Cause> {
+    let client = exchange.request().version;
+    let context = &mut exchange.context;
+    let cookies = cookies.into_iter().chain(authenticate::take_cookies(context));
+    let mut head = for_client(received, kind, client, cookies).map_err(|_| Cause::BadResponse)?;
+    context.state.response_headers.insert(&mut head);
+    context.elb_status = Some(head.status.as_u16());
+    context.responding = Some(Instant::now());
+    context.count_stream(0, head_size(&head.headers));
+    Ok(head)
+}
+
+fn for_client(
+    response: ResponseHeader,
     kind: RequestKind,
     client: Version,
     set_cookies: impl IntoIterator<Item = HeaderValue>,
 ) -> Result<Box<ResponseHeader>> {
-    let mut head = Box::new(response.clone());
-    head.set_version(client);
-    for name in hop_by_hop::to_remove(&response.headers, kind) {
-        head.remove_header(&name);
-    }
     let is_framed = response.headers.contains_key(header::CONTENT_LENGTH);
     let is_chunked = response.headers.contains_key(header::TRANSFER_ENCODING);
+    let has_body = has_body(&response);
+    let mut head = Box::new(response);
+    head.set_version(client);
+    for name in hop_by_hop::to_remove(&head.headers, kind) {
+        head.remove_header(&name);
+    }
     match client {
         // Chunked is known from HTTP/1.1 on: older clients read to the end of the connection.
         Version::HTTP_10 | Version::HTTP_09 | Version::HTTP_2 if is_chunked => {
             head.remove_header(&header::TRANSFER_ENCODING);
         }
         // The target ends its body by closing; the client's connection is to live on.
-        Version::HTTP_11 if !is_framed && !is_chunked && has_body(response) => {
+        Version::HTTP_11 if !is_framed && !is_chunked && has_body => {
             head.insert_header("Transfer-Encoding", "chunked")?;
         }
         _ => {}
@@ -66,7 +90,7 @@ mod tests {
     #[track_caller]
     fn check(response: &ResponseHeader, client: Version, expected: &str) {
         let cookies = [HeaderValue::from_static("AWSALB=x")];
-        let head = for_client(response, RequestKind::Ordinary, client, cookies).unwrap();
+        let head = for_client(response.clone(), RequestKind::Ordinary, client, cookies).unwrap();
         let mut wire = Vec::new();
         head.header_to_h1_wire(&mut wire);
         assert_eq!(String::from_utf8(wire).unwrap().replace("\r\n", "|"), expected);

@@ -1,12 +1,12 @@
 //! Stickiness of one request: what its cookies say, and the cookies of its response.
 
-use std::{net::SocketAddr, time::SystemTime};
+use std::net::SocketAddr;
 
 use http::{HeaderValue, header};
 use pingora::http::ResponseHeader;
 use rand::Rng;
 
-use super::{exchange::Exchange, state::GroupState, weighted_target_groups::Chosen};
+use super::{exchange::Exchange, request::cookie_lines, state::GroupState, weighted_target_groups::Chosen};
 use crate::{
     model::target_group::Stickiness,
     stickiness::{app_cookie, lb_cookie, target_group_cookie},
@@ -31,9 +31,9 @@ impl Sticky {
         let Some(stickiness) = &group.stickiness else {
             return Self::Off;
         };
-        let lines = cookie_lines(exchange);
+        let lines = cookie_lines(exchange.request());
         let keys = exchange.shared.stickiness_keys.load();
-        let (id, now) = (group.cookie_id, now_of(exchange));
+        let (id, now) = (group.cookie_id, exchange.wall_clock());
         match stickiness {
             Stickiness::LbCookie { duration } => {
                 Self::LbCookie(lb_cookie::decide(lines, &keys, id, *duration, now))
@@ -75,13 +75,14 @@ impl Sticky {
         exchange: &Exchange<'_>,
         chosen: &Chosen,
         target: SocketAddr,
-        response: Option<&ResponseHeader>,
+        response: &ResponseHeader,
     ) -> Vec<HeaderValue> {
         let mut cookies = Vec::new();
         if matches!(self, Self::Off) && !chosen.is_sticky {
             return cookies;
         }
-        let (id, protocol, now) = (chosen.group.cookie_id, exchange.context.state.protocol, now_of(exchange));
+        let (id, protocol) = (chosen.group.cookie_id, exchange.context.state.protocol);
+        let now = exchange.wall_clock();
         let keys = exchange.shared.stickiness_keys.load();
         let nonce = || rand::rng().random();
         if chosen.is_sticky
@@ -97,7 +98,7 @@ impl Sticky {
             }
             (Self::AppCookie(decision), Some(Stickiness::AppCookie { cookie_name, .. })) => {
                 let is_bound = matches!(decision, app_cookie::Decision::Sticky(_));
-                let set = response.map(|head| head.headers.get_all(header::SET_COOKIE)).into_iter().flatten();
+                let set = response.headers.get_all(header::SET_COOKIE).into_iter();
                 let binds = is_bound || app_cookie::sets_cookie(set.map(HeaderValue::as_bytes), cookie_name);
                 let value = binds.then(|| app_cookie::seal(&keys, id, target, now, nonce()).ok()).flatten();
                 let user_agent = exchange.request().headers.get(header::USER_AGENT);
@@ -108,15 +109,4 @@ impl Sticky {
         }
         cookies
     }
-}
-
-/// The values of the request's Cookie headers.
-pub fn cookie_lines<'a>(exchange: &'a Exchange<'_>) -> impl Iterator<Item = &'a [u8]> {
-    exchange.request().headers.get_all(header::COOKIE).into_iter().map(HeaderValue::as_bytes)
-}
-
-/// Wall-clock time as the connection reckons it.
-#[must_use]
-pub fn now_of(exchange: &Exchange<'_>) -> SystemTime {
-    exchange.context.connection.meter.wall_clock(tokio::time::Instant::now())
 }

@@ -10,13 +10,7 @@ use pingora::{
 };
 use tokio::time::Instant;
 
-use super::{
-    authenticate,
-    error::Cause,
-    exchange::{Exchange, head_size},
-    response,
-    target_stream::Backlog,
-};
+use super::{error::Cause, exchange::Exchange, response, target_stream::Backlog};
 use crate::{headers::websocket::RequestKind, target_groups::OutstandingGuard};
 
 /// The target's side of an exchange.
@@ -198,21 +192,14 @@ async fn send_head(
     target: &HttpSession,
     cookies: Vec<HeaderValue>,
 ) -> Result<(), Cause> {
-    let received = target.resp_header().ok_or(Cause::BadResponse)?;
-    let version = exchange.request().version;
-    let cookies = cookies.into_iter().chain(authenticate::take_cookies(&mut exchange.context));
-    let mut head = response::for_client(received, RequestKind::Ordinary, version, cookies)
-        .map_err(|_| Cause::BadResponse)?;
-    exchange.context.state.response_headers.insert(&mut head);
+    let received = target.resp_header().ok_or(Cause::BadResponse)?.clone();
+    let head = response::response_head(exchange, received, RequestKind::Ordinary, cookies)?;
     // Before HTTP/1.1 a body without a length ends with the connection.
     let is_unframed =
-        version < http::Version::HTTP_11 && !head.headers.contains_key(http::header::CONTENT_LENGTH);
+        head.version < http::Version::HTTP_11 && !head.headers.contains_key(http::header::CONTENT_LENGTH);
     if exchange.must_close() || is_unframed {
         exchange.session.set_keepalive(None);
     }
-    exchange.context.elb_status = Some(head.status.as_u16());
-    exchange.context.responding = Some(Instant::now());
-    exchange.context.count_stream(0, head_size(&head.headers));
     let sent =
         exchange.within(async move |session: &mut Session| session.write_response_header(head).await).await;
     sent.map_err(|_| Cause::ClientClosedRequest)

@@ -13,7 +13,6 @@ use pingora::{http::RequestHeader, protocols::http::server::Session};
 use tokio::{io::AsyncWriteExt, time::Instant};
 
 use super::{
-    authenticate,
     context::Context,
     error::Cause,
     exchange::{Exchange, Outcome},
@@ -64,13 +63,8 @@ pub async fn upgrade(
     if !upgraded_to.is_some_and(|protocol| protocol.eq_ignore_ascii_case(b"websocket")) {
         return Err(Cause::BadResponse);
     }
-    let version = exchange.request().version;
-    let cookies = cookies.into_iter().chain(authenticate::take_cookies(&mut exchange.context));
-    let mut head = response::for_client(received, RequestKind::WebSocketUpgrade, version, cookies)
-        .map_err(|_| Cause::BadResponse)?;
-    exchange.context.state.response_headers.insert(&mut head);
-    exchange.context.elb_status = Some(101);
-    exchange.context.responding = Some(Instant::now());
+    let received = received.clone();
+    let head = response::response_head(exchange, received, RequestKind::WebSocketUpgrade, cookies)?;
     let sent = exchange.within(async move |session: &mut Session| session.write_response_header(head).await);
     sent.await.map_err(|_| Cause::ClientClosedRequest)?;
     exchange.context.websocket = true;

@@ -12,12 +12,7 @@ use std::sync::Arc;
 
 use rand::Rng;
 
-use super::{
-    error::Cause,
-    exchange::Exchange,
-    state::GroupState,
-    stickiness::{cookie_lines, now_of},
-};
+use super::{error::Cause, exchange::Exchange, request::cookie_lines, state::GroupState};
 use crate::{
     balance::weighted,
     model::rule::{Forward, WeightedTargetGroup},
@@ -60,7 +55,12 @@ fn named_by_cookie(exchange: &mut Exchange<'_>, action: &Forward) -> Option<Weig
     let state = &exchange.context.state;
     let duration = state.load_balancer.timers.scale.apply(action.stickiness?);
     let keys = exchange.shared.stickiness_keys.load();
-    match target_group_cookie::decide(cookie_lines(exchange), &keys, duration, now_of(exchange)) {
+    match target_group_cookie::decide(
+        cookie_lines(exchange.request()),
+        &keys,
+        duration,
+        exchange.wall_clock(),
+    ) {
         Decision::Sticky(id) => {
             let is_named = |index| state.group(index).is_some_and(|group| group.cookie_id == id);
             let mut groups = action.target_groups.iter();
