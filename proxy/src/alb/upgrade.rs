@@ -68,6 +68,8 @@ pub async fn upgrade(
     let sent = exchange.within(async move |session: &mut Session| session.write_response_header(head).await);
     sent.await.map_err(|_| Cause::ClientClosedRequest)?;
     exchange.context.websocket = true;
+    // Kilobytes that nobody needs any more, for as long as the WebSocket is open.
+    exchange.context.authenticated = None;
     let from_target = buffered(target.read_body_bytes()).await;
     let (target, to_target) = TargetStream::into_parts(target.into_inner()).ok_or(Cause::TargetClosed)?;
     Ok(Outcome::Upgraded(Box::new(Upgrade {
