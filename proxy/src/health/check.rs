@@ -18,6 +18,7 @@ use std::{
 use async_trait::async_trait;
 use http::StatusCode;
 use parking_lot::Mutex;
+use rustix::io::Errno;
 use tokio::{
     io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _},
     net::TcpStream,
@@ -65,7 +66,7 @@ impl Checker for HttpChecker {
             Err(_elapsed) => Outcome::Timeout,
             Ok(Err(error)) => {
                 tracing::debug!(%addr, %error, "health check failed");
-                failure(error.kind())
+                failure(&error)
             }
             Ok(Ok(answer)) => judge(answer, &settings.matcher),
         }
@@ -91,8 +92,11 @@ fn judge(answer: Answer, matcher: &Matcher) -> Outcome {
     }
 }
 
-fn failure(kind: io::ErrorKind) -> Outcome {
-    match kind {
+fn failure(error: &io::Error) -> Outcome {
+    if Errno::from_io_error(error).is_some_and(is_ours) {
+        return Outcome::InternalError;
+    }
+    match error.kind() {
         io::ErrorKind::ConnectionRefused
         | io::ErrorKind::ConnectionReset
         | io::ErrorKind::ConnectionAborted
@@ -101,6 +105,11 @@ fn failure(kind: io::ErrorKind) -> Outcome {
         io::ErrorKind::TimedOut => Outcome::Timeout,
         _ => Outcome::TargetError,
     }
+}
+
+/// Whether an error of the system is a want of ours: files, local ports, memory.
+fn is_ours(error: Errno) -> bool {
+    matches!(error, Errno::MFILE | Errno::NFILE | Errno::ADDRNOTAVAIL | Errno::NOBUFS | Errno::NOMEM)
 }
 
 /// A connection to a target, in clear text or TLS.

@@ -25,14 +25,8 @@ pub enum Outcome {
     ConnectionReset,
     /// No usable answer: not HTTP, or no TLS could be agreed on.
     TargetError,
-}
-
-impl Outcome {
-    /// Whether this counts as a passed check.
-    #[must_use]
-    pub const fn is_passed(self) -> bool {
-        matches!(self, Self::Passed(_))
-    }
+    /// The check could not be made: we have run out of files, ports or memory.
+    InternalError,
 }
 
 /// `TargetHealth.State`.
@@ -71,6 +65,8 @@ pub enum Reason {
     RegistrationInProgress,
     /// `Elb.InitialHealthChecking`.
     InitialHealthChecking,
+    /// `Elb.InternalError`: as the API reference has it, a reason to be unhealthy.
+    InternalError,
     /// `Target.ResponseCodeMismatch` with the code the target sent.
     ResponseCodeMismatch(u16),
     /// `Target.Timeout`.
@@ -94,6 +90,7 @@ impl Reason {
         match self {
             Self::RegistrationInProgress => "Elb.RegistrationInProgress",
             Self::InitialHealthChecking => "Elb.InitialHealthChecking",
+            Self::InternalError => "Elb.InternalError",
             Self::ResponseCodeMismatch(_) => "Target.ResponseCodeMismatch",
             Self::Timeout => "Target.Timeout",
             Self::FailedHealthChecks => "Target.FailedHealthChecks",
@@ -114,6 +111,7 @@ impl fmt::Display for Reason {
             }
             Self::RegistrationInProgress => "Target registration is in progress",
             Self::InitialHealthChecking => "Initial health checks in progress",
+            Self::InternalError => "Health checks failed due to an internal error",
             Self::Timeout => "Request timed out",
             Self::FailedHealthChecks => "Health checks failed",
             Self::NotRegistered => "Target is not registered to the target group",
@@ -246,6 +244,7 @@ impl Tracker {
                 Some(Reason::ResponseCodeMismatch(code))
             }
             Outcome::Timeout => Some(Reason::Timeout),
+            Outcome::InternalError => Some(Reason::InternalError),
             Outcome::GrpcStatusHeaderEmpty | Outcome::ConnectionReset | Outcome::TargetError => {
                 Some(Reason::FailedHealthChecks)
             }

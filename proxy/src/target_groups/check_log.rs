@@ -83,6 +83,7 @@ const fn verdict(outcome: Outcome) -> (Option<u16>, Option<ReasonCode>) {
         Outcome::Timeout => (None, Some(ReasonCode::TimedOut)),
         Outcome::ConnectionReset => (None, Some(ReasonCode::ConnectionReset)),
         Outcome::TargetError => (None, Some(ReasonCode::TargetError)),
+        Outcome::InternalError => (None, Some(ReasonCode::InternalError)),
     }
 }
 
@@ -103,6 +104,7 @@ mod tests {
             (Outcome::GrpcStatusHeaderEmpty, None, Some("GRPCStatusHeaderEmpty")),
             (Outcome::ConnectionReset, None, Some("ConnectionReset")),
             (Outcome::TargetError, None, Some("TargetError")),
+            (Outcome::InternalError, None, Some("InternalError")),
         ] {
             let (status_code, reason_code) = verdict(outcome);
             assert_eq!((status_code, reason_code.map(ReasonCode::as_str)), (code, reason), "{outcome:?}");

@@ -132,3 +132,14 @@ fn host_names_the_port_unless_it_is_the_default() {
         assert_eq!(host(addr.parse().unwrap(), protocol), expected);
     }
 }
+
+#[test]
+fn what_we_lack_is_not_the_targets_error() {
+    let outcome = |errno: Errno| failure(&io::Error::from(errno));
+    for ours in [Errno::MFILE, Errno::NFILE, Errno::ADDRNOTAVAIL, Errno::NOBUFS, Errno::NOMEM] {
+        assert_eq!(outcome(ours), Outcome::InternalError, "{ours}");
+    }
+    assert_eq!(outcome(Errno::CONNREFUSED), Outcome::ConnectionReset);
+    assert_eq!(outcome(Errno::TIMEDOUT), Outcome::Timeout);
+    assert_eq!(outcome(Errno::HOSTUNREACH), Outcome::TargetError);
+}

@@ -2,7 +2,7 @@ use super::*;
 
 const THRESHOLDS: Thresholds = Thresholds { healthy: 3, unhealthy: 2 };
 
-/// Checks states after each outcome: `+` passed, `-` failed, `t` timeout, `5` answered 503.
+/// Checks states after each outcome: `+` passed, `-` failed, `t` timeout, `5` answered 503, `i` our own error.
 #[track_caller]
 fn check(mut tracker: Tracker, outcomes: &str, expected: &[&str]) {
     let mut states = Vec::new();
@@ -12,6 +12,7 @@ fn check(mut tracker: Tracker, outcomes: &str, expected: &[&str]) {
             '-' => Outcome::ConnectionReset,
             't' => Outcome::Timeout,
             '5' => Outcome::ResponseCodeMismatch(503),
+            'i' => Outcome::InternalError,
             other => panic!("no outcome {other}"),
         };
         tracker.handle_outcome(outcome, THRESHOLDS);
@@ -50,6 +51,13 @@ fn a_new_target_is_healthy_after_one_passed_check() {
 fn a_new_target_stays_initial_until_the_unhealthy_threshold() {
     check(new(), "--", &["initial", "unhealthy"]);
     check(new(), "t5", &["initial", "unhealthy"]);
+}
+
+#[test]
+fn a_check_that_could_not_be_made_has_failed() {
+    check(new(), "+ii", &["healthy", "healthy", "unhealthy"]);
+    let tracker = after(&[Outcome::InternalError; 2]);
+    reason(&tracker, "Elb.InternalError", "Health checks failed due to an internal error");
 }
 
 #[test]
