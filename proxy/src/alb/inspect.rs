@@ -47,10 +47,10 @@ pub fn http1(context: &mut Context, head: &[u8]) -> Survey {
 ///
 /// The stream's end is never in doubt, so the client's connection lives on; the target's may not.
 pub fn http2(context: &mut Context, request: &mut RequestHeader) {
-    let fields = request.headers.iter().map(|(name, value)| (name.as_str().as_bytes(), value.as_bytes()));
-    let method = request.method.as_str().as_bytes();
-    let finding = desync::classify_parts(method, request.raw_path(), b"HTTP/1.1", fields);
-    judge(context, finding);
+    if is_ordinary(request) {
+        return;
+    }
+    judge(context, classify(request));
     let is_invalid = |name: &&HeaderName| !raw_head::is_valid_name(name.as_str().as_bytes());
     if request.headers.keys().any(|name| is_invalid(&name)) {
         count_invalid_names(context);
@@ -61,6 +61,17 @@ pub fn http2(context: &mut Context, request: &mut RequestHeader) {
             }
         }
     }
+}
+
+/// Whether a request of HTTP/2 is spared the analysis, as most are.
+fn is_ordinary(request: &RequestHeader) -> bool {
+    let names = request.headers.keys().map(|name| name.as_str().as_bytes());
+    raw_head::are_ordinary(request.method.as_str().as_bytes(), request.raw_path(), names)
+}
+
+fn classify(request: &RequestHeader) -> Option<Finding> {
+    let fields = request.headers.iter().map(|(name, value)| (name.as_str().as_bytes(), value.as_bytes()));
+    desync::classify_parts(request.method.as_str().as_bytes(), request.raw_path(), b"HTTP/1.1", fields)
 }
 
 fn judge(context: &mut Context, finding: Option<Finding>) {
@@ -96,6 +107,17 @@ mod tests {
 
     use super::*;
 
+    #[test]
+    fn a_usual_request_of_http_2_is_ordinary_and_one_with_a_length_is_not() {
+        let mut request = RequestHeader::build("GET", b"/path?a=b", None).unwrap();
+        for (name, value) in [("host", "a"), ("user-agent", "x"), ("accept", "*/*"), ("cookie", "a=b")] {
+            request.append_header(name, value).unwrap();
+        }
+        assert!(is_ordinary(&request));
+        request.append_header("content-length", "0").unwrap();
+        assert!(!is_ordinary(&request));
+    }
+
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(2000))]
 
@@ -105,6 +127,26 @@ mod tests {
         ) {
             if Survey::of(head.as_bytes()).is_ordinary {
                 prop_assert_eq!(desync::classify(head.as_bytes()), None);
+            }
+        }
+
+        #[test]
+        fn ordinary_requests_of_http_2_are_compliant(
+            method in "GET|PO?ST|G@|HEAD",
+            target in "/|\\*|[ -~\u{e9}]{0,8}",
+            fields in proptest::collection::vec(
+                ("-?[ct][a-z-]{0,3}(ontent|ransfer)[-_.]?(length|encoding)|[a-z_.-]{1,18}", "[ -~\t\u{e9}]{0,6}"),
+                0..4,
+            ),
+        ) {
+            let Ok(mut request) = RequestHeader::build(method.as_str(), target.as_bytes(), None) else {
+                return Ok(());
+            };
+            for (name, value) in fields {
+                request.append_header(name, value).unwrap();
+            }
+            if is_ordinary(&request) {
+                prop_assert_eq!(classify(&request), None);
             }
         }
 

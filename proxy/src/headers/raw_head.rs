@@ -207,6 +207,19 @@ impl<'a> RequestLine<'a> {
     }
 }
 
+/// What [`Survey::is_ordinary`] says, for the parts of a request of HTTP/2.
+#[must_use]
+pub fn are_ordinary<'a>(
+    method: &'a [u8],
+    target: &'a [u8],
+    mut names: impl Iterator<Item = &'a [u8]>,
+) -> bool {
+    let request_line = RequestLine { method, target, version: b"", trailing: 0 };
+    request_line.is_ordinary()
+        && target.iter().all(u8::is_ascii_graphic)
+        && names.all(|name| is_valid_name(name) && !may_look_like_framing(name))
+}
+
 /// The lines of a head without their ends; the empty ones before it and at its end are left out.
 fn lines(head: &[u8]) -> impl Iterator<Item = &[u8]> {
     let mut rest = head;
