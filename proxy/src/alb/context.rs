@@ -186,11 +186,8 @@ impl Context {
         let Some(access_log) = &load_balancer.access_log else {
             return;
         };
-        access_log.record(&self.record(request, now, &self.targets()));
-    }
-
-    fn targets(&self) -> Vec<TargetAttempt> {
-        self.target.iter().map(|&addr| TargetAttempt { addr, status_code: self.target_status }).collect()
+        let attempt = self.target.map(|addr| TargetAttempt { addr, status_code: self.target_status });
+        access_log.record(&self.record(request, now, attempt.as_slice()));
     }
 
     fn record<'a>(

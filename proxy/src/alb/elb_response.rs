@@ -50,8 +50,7 @@ impl ElbResponse {
     ///
     /// When the content type holds bytes that no header field may hold.
     pub fn fixed(response: &FixedResponse) -> Result<Self> {
-        let body = Bytes::from(response.message_body.clone());
-        Self::new(response.status, response.content_type.as_deref(), body)
+        Self::new(response.status, response.content_type.as_deref(), response.message_body.clone())
     }
 
     fn new(status: StatusCode, content_type: Option<&str>, body: Bytes) -> Result<Self> {

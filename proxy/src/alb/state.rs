@@ -80,8 +80,6 @@ pub struct Timers {
     pub connect: Duration,
     /// [`tls::target::HANDSHAKE_TIMEOUT`](crate::tls::target::HANDSHAKE_TIMEOUT).
     pub target_handshake: Duration,
-    /// What they were divided by; for `TargetGroupStickinessConfig`, which belongs to a rule.
-    pub scale: TimeScale,
 }
 
 impl Timers {
@@ -93,7 +91,6 @@ impl Timers {
             client_keep_alive: scale.apply(load_balancer.attributes.client_keep_alive),
             connect: scale.apply(CONNECT_TIMEOUT),
             target_handshake: scale.apply(target::HANDSHAKE_TIMEOUT),
-            scale,
         }
     }
 }
@@ -217,7 +214,8 @@ impl ListenerState {
             load_balancer,
             protocol: listener.protocol,
             port,
-            rules: RuleSet::compile(&listener.rules, &listener.default_actions),
+            rules: RuleSet::compile(&listener.rules, &listener.default_actions)
+                .with_stickiness(|duration| scale.apply(duration)),
             logins: Logins::of(listener),
             rule_hits: RuleHits::default(),
             headers: HeaderSettings {

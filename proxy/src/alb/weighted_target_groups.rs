@@ -53,7 +53,7 @@ pub fn choose(exchange: &mut Exchange<'_>, action: &Forward) -> Result<Chosen, C
 /// The group of the action that the request's cookies bind its client to.
 fn named_by_cookie(exchange: &mut Exchange<'_>, action: &Forward) -> Option<WeightedTargetGroup> {
     let state = &exchange.context.state;
-    let duration = state.load_balancer.timers.scale.apply(action.stickiness?);
+    let duration = action.stickiness?;
     let keys = exchange.shared.stickiness_keys.load();
     match target_group_cookie::decide(
         cookie_lines(exchange.request()),

@@ -296,5 +296,5 @@ fn fixed_response(raw: RawFixedResponse, at: &Path, cx: &mut Context<'_>) -> Opt
         let message = format!("cannot be longer than {LONGEST_BODY} characters");
         cx.report.mistake(&at.key("message_body"), message);
     }
-    Some(FixedResponse { status: status?, content_type, message_body })
+    Some(FixedResponse { status: status?, content_type, message_body: message_body.into() })
 }

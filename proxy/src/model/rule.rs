@@ -5,6 +5,7 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
+use bytes::Bytes;
 use http::StatusCode;
 use ipnet::IpNet;
 
@@ -269,5 +270,5 @@ pub struct FixedResponse {
     /// One of the five types ELB takes. `None` leaves the header out.
     pub content_type: Option<String>,
     /// Up to 1024 characters; may be empty.
-    pub message_body: String,
+    pub message_body: Bytes,
 }

@@ -16,12 +16,17 @@ pub mod regex_values;
 pub mod transforms;
 pub mod wildcard;
 
+use std::time::Duration;
+
 pub use self::condition::Request;
 use self::{
     condition::{CompiledCondition, Subject},
     transforms::Transforms,
 };
-use crate::model::{Rule, rule::Actions};
+use crate::model::{
+    Action, Rule,
+    rule::{Actions, Forward},
+};
 
 /// The rules of one listener, compiled.
 #[derive(Debug, Clone)]
@@ -51,6 +56,18 @@ impl RuleSet {
         let mut rules: Vec<CompiledRule> = rules.iter().map(CompiledRule::new).collect();
         rules.sort_by_key(|rule| rule.priority);
         Self { rules, default: default.clone() }
+    }
+
+    /// The same with each duration of a `TargetGroupStickinessConfig` as `scale` makes it.
+    #[must_use]
+    pub fn with_stickiness(mut self, scale: impl Fn(Duration) -> Duration) -> Self {
+        let actions = self.rules.iter_mut().map(|rule| &mut rule.actions).chain([&mut self.default]);
+        for actions in actions {
+            if let Action::Forward(Forward { stickiness: Some(duration), .. }) = &mut actions.action {
+                *duration = scale(*duration);
+            }
+        }
+        self
     }
 
     /// The first rule that matches a request.

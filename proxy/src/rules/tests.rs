@@ -13,7 +13,7 @@ fn answer(text: &str) -> Actions {
     Actions::from(Action::FixedResponse(FixedResponse {
         status: StatusCode::OK,
         content_type: None,
-        message_body: text.to_owned(),
+        message_body: text.to_owned().into(),
     }))
 }
 

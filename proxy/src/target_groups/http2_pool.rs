@@ -6,9 +6,12 @@
 //! go away, or from which nothing came for the idle timeout while a request
 //! waited, takes no more requests and ends with those it has.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
+    },
+    task::{Context, Poll, Waker},
 };
 
 use bytes::Bytes;
@@ -63,9 +66,15 @@ impl Http2Pool {
     /// A place on an open connection, in TLS or not; `idle` is how long it is kept after its last request.
     #[must_use]
     pub fn take(&self, is_tls: bool, idle: Duration) -> Option<Http2Stream> {
-        let mut connections = self.connections.lock();
-        connections.retain(Http2Connection::is_usable);
-        connections.iter().find(|it| it.is_tls == is_tls && it.has_room()).map(|it| it.enter(idle))
+        loop {
+            let stream = {
+                let connections = self.connections.lock();
+                connections.iter().find(|it| it.is_tls == is_tls && it.has_room())?.enter(idle)
+            };
+            if let Some(stream) = stream.if_open() {
+                return Some(stream);
+            }
+        }
     }
 
     /// Takes over an open connection, and the first place on it.
@@ -97,7 +106,9 @@ impl Http2Connection {
     }
 
     fn has_room(&self) -> bool {
-        self.usage.streams.load(Ordering::Relaxed) < self.sender.current_max_send_streams().min(MAX_STREAMS)
+        !self.usage.retired.load(Ordering::Relaxed)
+            && self.usage.streams.load(Ordering::Relaxed)
+                < self.sender.current_max_send_streams().min(MAX_STREAMS)
     }
 
     fn enter(&self, idle: Duration) -> Http2Stream {
@@ -107,6 +118,17 @@ impl Http2Connection {
 }
 
 impl Http2Stream {
+    /// Itself, unless the connection was closed or told to go away: then no request is given it any more, and
+    /// the next sweep lets go of it.
+    fn if_open(mut self) -> Option<Self> {
+        let ready = self.sender.poll_ready(&mut Context::from_waker(Waker::noop()));
+        if matches!(ready, Poll::Ready(Err(_))) {
+            self.usage.retired.store(true, Ordering::Relaxed);
+            return None;
+        }
+        Some(self)
+    }
+
     /// Notes that something of the response has come.
     pub fn note_received(&self, now: Instant) {
         self.usage.received.store(self.usage.millis(now), Ordering::Relaxed);
