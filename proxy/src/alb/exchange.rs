@@ -139,7 +139,7 @@ impl Exchange<'_> {
 
         if state.logins.as_ref().is_some_and(|logins| logins.is_callback(target.origin_form)) {
             let response = authenticate::callback(self).await?;
-            return Ok(self.respond(response, Connection::KeepAlive).await);
+            return Ok(self.respond(response, Afterwards::KeepAlive).await);
         }
         let matched = state.rules.evaluate(rules::Request {
             host: state.headers.host_of(request),
@@ -157,7 +157,7 @@ impl Exchange<'_> {
         if let Some(action) = &matched.actions.authenticate
             && let Some(response) = authenticate::authenticate(self, action, matched.priority).await?
         {
-            return Ok(self.respond(response, Connection::KeepAlive).await);
+            return Ok(self.respond(response, Afterwards::KeepAlive).await);
         }
         match &matched.actions.action {
             Action::Forward(action) => {
@@ -194,14 +194,14 @@ impl Exchange<'_> {
         self.context.actions.push(ActionExecuted::Redirect);
         self.context.redirect_url = Some(location);
         metrics.http_redirect_count.inc();
-        Ok(self.respond(response, Connection::KeepAlive).await)
+        Ok(self.respond(response, Afterwards::KeepAlive).await)
     }
 
     async fn fixed_response(&mut self, action: &FixedResponse) -> Result<Outcome, Cause> {
         let response = ElbResponse::fixed(action).map_err(|_| Cause::Internal)?;
         self.context.actions.push(ActionExecuted::FixedResponse);
         self.context.state.load_balancer.metrics.http_fixed_response_count.inc();
-        Ok(self.respond(response, Connection::KeepAlive).await)
+        Ok(self.respond(response, Afterwards::KeepAlive).await)
     }
 
     async fn fail(&mut self, cause: Cause) -> Outcome {
@@ -217,7 +217,7 @@ impl Exchange<'_> {
             return Outcome::Aborted;
         }
         let connection =
-            if cause.keeps_client_connection() { Connection::KeepAlive } else { Connection::Close };
+            if cause.keeps_client_connection() { Afterwards::KeepAlive } else { Afterwards::Close };
         let is_call =
             self.context.group.as_ref().is_some_and(|group| group.protocol_version == ProtocolVersion::Grpc);
         let response = if is_call && self.is_grpc() {
@@ -232,14 +232,14 @@ impl Exchange<'_> {
     }
 
     /// Sends a response made by the load balancer.
-    async fn respond(&mut self, response: ElbResponse, connection: Connection) -> Outcome {
+    async fn respond(&mut self, response: ElbResponse, connection: Afterwards) -> Outcome {
         let ElbResponse { mut head, body } = self.context.state.response_headers.applied(response);
         let status = head.status.as_u16();
         if self.context.elb_status.is_none() {
             self.context.elb_status = Some(status);
             self.context.state.load_balancer.metrics.count_elb_status(status);
         }
-        if connection == Connection::Close || self.must_close() {
+        if connection == Afterwards::Close || self.must_close() {
             self.session.set_keepalive(None);
         }
         authenticate::add_cookies(&mut self.context, &mut head);
@@ -284,7 +284,7 @@ impl Exchange<'_> {
 
 /// Whether the client's connection may carry another request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Connection {
+enum Afterwards {
     KeepAlive,
     Close,
 }

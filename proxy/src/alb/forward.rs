@@ -21,7 +21,7 @@ use super::{
     stickiness::Sticky,
     target_stream::TargetStream,
     tls_headers,
-    transfer::{self, TargetSide, Upload},
+    transfer::{self, TargetSide, UploadProgress},
     transforms, upgrade,
     weighted_target_groups::Chosen,
 };
@@ -100,7 +100,7 @@ async fn carry(
     }
     let upload = transfer::relay_response(exchange, &mut target, upload, cookies).await?;
     // On a connection with half a request body the next request would be taken for the rest of it.
-    if upload == Upload::Done && !exchange.context.closes_connections {
+    if upload == UploadProgress::Done && !exchange.context.closes_connections {
         release(exchange, target).await;
     }
     Ok(Outcome::Done)

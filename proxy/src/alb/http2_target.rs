@@ -8,16 +8,12 @@
 //! reset of one stream resets the other. Trailers of requests are not passed
 //! on, since the HTTP engine does not show them.
 
-use std::{
-    future::poll_fn,
-    pin::pin,
-    sync::atomic::{AtomicU64, AtomicUsize, Ordering},
-    task::Poll,
-    time::Duration,
-};
+mod activity;
+mod upload;
 
-use bytes::{Bytes, BytesMut};
-use futures_util::FutureExt as _;
+use std::{future::poll_fn, pin::pin, sync::atomic::Ordering, task::Poll};
+
+use bytes::Bytes;
 use h2::{RecvStream, SendStream, client::ResponseFuture};
 use http::{
     HeaderValue, Request, Uri, Version, header,
@@ -25,10 +21,14 @@ use http::{
 };
 use pingora::{
     http::{RequestHeader, ResponseHeader},
-    protocols::http::{server::Session, v2::server::HttpSession},
+    protocols::http::server::Session,
 };
 use tokio::time::Instant;
 
+use self::{
+    activity::Activity,
+    upload::{Upload, send},
+};
 use super::{
     connect,
     error::Cause,
@@ -41,11 +41,6 @@ use crate::{
     model::target_group::ProtocolVersion,
     target_groups::{OutstandingGuard, http2_pool::Http2Stream},
 };
-
-/// Pieces of a request's body that are shorter than this are joined.
-const SMALL: usize = 256;
-/// Bytes up to which they are (16 KiB).
-const JOINED: usize = 16 * 1024;
 
 /// A request that the target has begun to answer.
 pub struct Answered {
@@ -216,166 +211,6 @@ fn pass_on(error: &h2::Error, client: &mut SendStream<Bytes>) -> Cause {
     failure(error)
 }
 
-/// The request's body on its way to the target. What it has in hand outlives a dropped [`Self::run`].
-struct Upload {
-    target: SendStream<Bytes>,
-    pending: Bytes,
-    state: State,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum State {
-    /// Bytes may still come from the client.
-    Running,
-    /// What is pending is the last of it.
-    Last,
-    /// All of it has been sent, or the target takes no more.
-    Over,
-}
-
-impl Upload {
-    fn new(target: SendStream<Bytes>, has_body: bool) -> Self {
-        Self { target, pending: Bytes::new(), state: if has_body { State::Running } else { State::Over } }
-    }
-
-    /// Whether nothing moves because the client sends nothing.
-    fn waits_for_client(&self) -> bool {
-        self.state == State::Running && self.pending.is_empty()
-    }
-
-    /// Sends the body to its end, then waits for the client to leave, which is what ends this.
-    async fn run_and_watch(&mut self, session: &mut HttpSession, activity: &Activity) -> Cause {
-        if let Err(cause) = self.run(session, activity).await {
-            return cause;
-        }
-        // However it leaves: the stream is gone.
-        drop(session.idle().await);
-        Cause::ClientClosedRequest
-    }
-
-    /// Joins what has come after a small piece: targets take a flood of small frames for an attack and close
-    /// the connection, which is not the client's alone.
-    fn join(&mut self, session: &mut HttpSession) -> Result<(), Cause> {
-        let mut joined = BytesMut::new();
-        while self.state == State::Running && joined.len() < JOINED {
-            match session.read_body_bytes().now_or_never() {
-                Some(Ok(Some(more))) => {
-                    if joined.is_empty() {
-                        joined.extend_from_slice(&self.pending);
-                    }
-                    joined.extend_from_slice(&more);
-                    if session.is_body_done() {
-                        self.state = State::Last;
-                    }
-                }
-                Some(Ok(None)) => self.state = State::Last,
-                Some(Err(_)) => return Err(Cause::ClientClosedBody),
-                None => break,
-            }
-        }
-        if !joined.is_empty() {
-            self.pending = joined.freeze();
-        }
-        Ok(())
-    }
-
-    /// Sends the body to its end. Cancel safe.
-    async fn run(&mut self, session: &mut HttpSession, activity: &Activity) -> Result<(), Cause> {
-        while self.state != State::Over {
-            if self.waits_for_client() {
-                let body = session.read_body_bytes().await.map_err(|_| Cause::ClientClosedBody)?;
-                if body.is_none() || session.is_body_done() {
-                    self.state = State::Last;
-                }
-                self.pending = body.unwrap_or_default();
-                if self.pending.len() < SMALL {
-                    self.join(session)?;
-                }
-                activity.received.fetch_add(self.pending.len(), Ordering::Relaxed);
-                activity.note();
-            }
-            let is_last = self.state == State::Last;
-            // The target may have answered before it refused the rest: its response tells.
-            if send(&mut self.target, &mut self.pending, is_last, activity).await.is_err() || is_last {
-                self.state = State::Over;
-            }
-        }
-        Ok(())
-    }
-}
-
-/// Sends `pending` as the stream's window opens, and with the last of it the stream's end if `is_last`.
-/// Cancel safe: what has not been sent stays in `pending`.
-async fn send(
-    stream: &mut SendStream<Bytes>,
-    pending: &mut Bytes,
-    is_last: bool,
-    activity: &Activity,
-) -> Result<(), ()> {
-    while !pending.is_empty() {
-        stream.reserve_capacity(pending.len());
-        if stream.capacity() == 0 {
-            match poll_fn(|cx| stream.poll_capacity(cx)).await {
-                Some(Ok(_)) => {}
-                Some(Err(_)) | None => return Err(()),
-            }
-        }
-        let piece = pending.split_to(stream.capacity().min(pending.len()));
-        if piece.is_empty() {
-            continue;
-        }
-        activity.note();
-        let ends = is_last && pending.is_empty();
-        stream.send_data(piece, ends).map_err(|_| ())?;
-        if ends {
-            return Ok(());
-        }
-    }
-    if is_last { stream.send_data(Bytes::new(), true).map_err(|_| ()) } else { Ok(()) }
-}
-
-/// What moved, and when something did last.
-struct Activity {
-    began: Instant,
-    /// Milliseconds after `began`.
-    last: AtomicU64,
-    received: AtomicUsize,
-    sent: AtomicUsize,
-}
-
-impl Activity {
-    fn new() -> Self {
-        Self {
-            began: Instant::now(),
-            last: AtomicU64::new(0),
-            received: AtomicUsize::new(0),
-            sent: AtomicUsize::new(0),
-        }
-    }
-
-    /// Something moved just now.
-    fn note(&self) {
-        let passed = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
-        self.last.store(passed, Ordering::Relaxed);
-    }
-
-    /// Completes when nothing has moved for `limit`.
-    async fn idle(&self, limit: Duration) {
-        loop {
-            let expires = self.began + Duration::from_millis(self.last.load(Ordering::Relaxed)) + limit;
-            if Instant::now() >= expires {
-                return;
-            }
-            tokio::time::sleep_until(expires).await;
-        }
-    }
-
-    /// Adds the bytes to the request's record.
-    fn count(&self, context: &mut super::context::Context) {
-        context.count_stream(self.received.load(Ordering::Relaxed), self.sent.load(Ordering::Relaxed));
-    }
-}
-
 /// The request in HTTP/2: Host becomes `:authority`, and nothing frames the body.
 fn for_target(head: &RequestHeader, is_tls: bool) -> Result<Request<()>, Cause> {
     let host = head.headers.get(header::HOST).map(HeaderValue::as_bytes).unwrap_or_default();
@@ -430,21 +265,5 @@ mod tests {
     fn a_host_that_is_no_authority_is_refused() {
         assert_eq!(for_target(&head(&[]), true).unwrap_err(), Cause::BadRequest);
         assert_eq!(for_target(&head(&[("Host", "a b")]), true).unwrap_err(), Cause::BadRequest);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn activity_puts_the_idle_timeout_off() {
-        let limit = Duration::from_secs(60);
-        let activity = Activity::new();
-        let moving = async {
-            tokio::time::sleep(Duration::from_secs(50)).await;
-            activity.note();
-            std::future::pending::<()>().await;
-        };
-        tokio::select! {
-            () = activity.idle(limit) => {}
-            () = moving => {}
-        }
-        assert_eq!(activity.began.elapsed(), Duration::from_secs(110));
     }
 }

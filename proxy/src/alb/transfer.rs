@@ -25,7 +25,7 @@ pub struct TargetSide {
 
 /// Whether the client's request body is still being carried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Upload {
+pub enum UploadProgress {
     /// Bytes may still come from the client.
     Running,
     /// All of it has been sent to the target.
@@ -40,7 +40,10 @@ pub enum Upload {
 /// # Errors
 ///
 /// What ends the request before there is a response.
-pub async fn await_response(exchange: &mut Exchange<'_>, target: &mut TargetSide) -> Result<Upload, Cause> {
+pub async fn await_response(
+    exchange: &mut Exchange<'_>,
+    target: &mut TargetSide,
+) -> Result<UploadProgress, Cause> {
     let idle = exchange.idle_timeout();
     let mut upload = begin_upload(exchange).await?;
     let mut cut = pin!(exchange.shared.cut(target.guard.target()));
@@ -54,13 +57,13 @@ pub async fn await_response(exchange: &mut Exchange<'_>, target: &mut TargetSide
                 Ok(_) => return Ok(upload),
                 Err(error) => return Err(failure(&error)),
             },
-            body = next_body(exchange.session, &target.backlog, upload), if upload != Upload::Refused => {
+            body = next_body(exchange.session, &target.backlog, upload), if upload != UploadProgress::Refused => {
                 upload = carry_body(exchange, &mut target.session, body, upload).await?;
             }
             () = &mut deadline => {
                 // The target may have been reading all the while, without a word.
                 if sent == target.backlog.sent() {
-                    let waits_for_client = upload == Upload::Running;
+                    let waits_for_client = upload == UploadProgress::Running;
                     return Err(if waits_for_client { Cause::RequestTimeout } else { Cause::TargetTimeout });
                 }
             }
@@ -77,17 +80,21 @@ fn is_interim(session: &HttpSession) -> bool {
 }
 
 /// The next piece of the request body once the target has room for it; after the body, the client's leaving.
-async fn next_body(session: &mut Session, backlog: &Backlog, upload: Upload) -> Result<Option<Bytes>> {
-    if upload == Upload::Running {
+async fn next_body(
+    session: &mut Session,
+    backlog: &Backlog,
+    upload: UploadProgress,
+) -> Result<Option<Bytes>> {
+    if upload == UploadProgress::Running {
         backlog.room().await;
     }
-    session.read_body_or_idle(upload == Upload::Done).await
+    session.read_body_or_idle(upload == UploadProgress::Done).await
 }
 
 /// Answers `Expect: 100-continue` at once, as ELB does for HTTP/1.1; the header is not forwarded.
-async fn begin_upload(exchange: &mut Exchange<'_>) -> Result<Upload, Cause> {
+async fn begin_upload(exchange: &mut Exchange<'_>) -> Result<UploadProgress, Cause> {
     if exchange.session.is_body_done() {
-        return Ok(Upload::Done);
+        return Ok(UploadProgress::Done);
     }
     let expects_continue = exchange
         .request()
@@ -102,7 +109,7 @@ async fn begin_upload(exchange: &mut Exchange<'_>) -> Result<Upload, Cause> {
         exchange.session.set_close_on_response_before_downstream_finish(true);
         answered.map_err(|_| Cause::ClientClosedBody)?;
     }
-    Ok(Upload::Running)
+    Ok(UploadProgress::Running)
 }
 
 /// Passes one piece of the request body on, or learns that the client has left.
@@ -110,11 +117,11 @@ async fn carry_body(
     exchange: &mut Exchange<'_>,
     target: &mut HttpSession,
     body: Result<Option<Bytes>>,
-    upload: Upload,
-) -> Result<Upload, Cause> {
+    upload: UploadProgress,
+) -> Result<UploadProgress, Cause> {
     let body = match body {
         Ok(body) => body,
-        Err(_) if upload == Upload::Running => return Err(Cause::ClientClosedBody),
+        Err(_) if upload == UploadProgress::Running => return Err(Cause::ClientClosedBody),
         Err(_) => return Err(Cause::ClientClosedRequest),
     };
     // After the last piece nothing more comes, and before the trailers of HTTP/2 a `None` does.
@@ -124,13 +131,13 @@ async fn carry_body(
         exchange.context.count_stream(bytes.len(), 0);
         if target.write_body(&bytes).await.is_err() {
             // The target may have answered before it refused the rest: its response is read next.
-            return Ok(Upload::Refused);
+            return Ok(UploadProgress::Refused);
         }
     }
     if !has_ended {
-        return Ok(Upload::Running);
+        return Ok(UploadProgress::Running);
     }
-    Ok(if target.finish_body().await.is_ok() { Upload::Done } else { Upload::Refused })
+    Ok(if target.finish_body().await.is_ok() { UploadProgress::Done } else { UploadProgress::Refused })
 }
 
 /// What a failure to read from the target means.
@@ -149,9 +156,9 @@ fn failure(error: &Error) -> Cause {
 pub async fn relay_response(
     exchange: &mut Exchange<'_>,
     target: &mut TargetSide,
-    mut upload: Upload,
+    mut upload: UploadProgress,
     cookies: Vec<HeaderValue>,
-) -> Result<Upload, Cause> {
+) -> Result<UploadProgress, Cause> {
     let idle = exchange.idle_timeout();
     send_head(exchange, &target.session, cookies).await?;
     let mut cut = pin!(exchange.shared.cut(target.guard.target()));
@@ -172,7 +179,7 @@ pub async fn relay_response(
                 }
                 Err(error) => return Err(failure(&error)),
             },
-            body = next_body(exchange.session, &target.backlog, upload), if upload != Upload::Refused => {
+            body = next_body(exchange.session, &target.backlog, upload), if upload != UploadProgress::Refused => {
                 upload = carry_body(exchange, &mut target.session, body, upload).await?;
             }
             () = &mut deadline => {
