@@ -1,7 +1,7 @@
 //! Reading what a configuration names: certificates, trust stores, keys. All of
 //! it is read and checked before any socket opens or anything running is changed.
 
-use std::{path::Path, sync::Arc};
+use std::{net::SocketAddr, path::Path, sync::Arc};
 
 use rustls::server::ProducesTickets;
 
@@ -11,7 +11,7 @@ use crate::{
     admin::Token,
     config::{self, ConfigErrors, GivenAttributes, Loaded, Mistake, Overrides, Places, Source},
     model::{
-        AdminToken, CertificateIndex, ListenerProtocol, LoadBalancer, Model, TargetGroup,
+        AdminToken, CertificateIndex, Listener, ListenerProtocol, LoadBalancer, Model, TargetGroup,
         TargetGroupProtocol, TrustStoreIndex,
         listener::{ListenerTls, MutualAuthentication},
     },
@@ -46,6 +46,14 @@ pub enum PrepareError {
         target_group: String,
         /// What the TLS library said.
         source: rustls::Error,
+    },
+    /// A listener is to speak TLS with a certificate or trust store that is not there.
+    #[error("listener {bind} of load balancer \"{load_balancer}\" lacks a certificate or trust store")]
+    Incomplete {
+        /// The load balancer's name.
+        load_balancer: String,
+        /// Where the listener listens.
+        bind: SocketAddr,
     },
 }
 
@@ -226,37 +234,42 @@ fn tls_listeners(
     trust_stores: &[Arc<LoadedTrustStore>],
     tickets: &Arc<dyn ProducesTickets>,
 ) -> Result<Vec<Option<Arc<TlsListener>>>, PrepareError> {
-    let mut listeners = Vec::with_capacity(load_balancer.listeners.len());
-    for listener in &load_balancer.listeners {
-        let Some(tls) = &listener.tls else {
-            listeners.push(None);
-            continue;
-        };
-        let is_http = listener.protocol == ListenerProtocol::Https;
-        let http2 = if load_balancer.attributes.http2 && is_http { Http2::Offered } else { Http2::Off };
-        let chosen: Vec<Arc<LoadedCertificate>> =
-            tls.certificates.iter().filter_map(|&CertificateIndex(i)| certificates.get(i).cloned()).collect();
-        let Some((default, others)) = chosen.split_first() else {
-            listeners.push(None);
-            continue;
-        };
-        let Some(client_authentication) = client_authentication(tls, trust_stores) else {
-            listeners.push(None);
-            continue;
-        };
-        let built = TlsListener::try_new(TlsSettings {
-            policy: tls.policy,
-            default: Arc::clone(default),
-            others: others.to_vec(),
-            client_authentication,
-            tickets,
-            http2,
-        });
+    let listeners = load_balancer.listeners.iter().map(|listener| {
+        let Some(tls) = &listener.tls else { return Ok(None) };
+        // Without its TLS side a listener would serve in clear text.
+        let settings = tls_settings(load_balancer, listener, tls, (certificates, trust_stores), tickets);
+        let settings = settings.ok_or_else(|| PrepareError::Incomplete {
+            load_balancer: load_balancer.name.clone(),
+            bind: listener.bind,
+        })?;
+        let built = TlsListener::try_new(settings);
         let built = built
             .map_err(|source| PrepareError::Policy { load_balancer: load_balancer.name.clone(), source })?;
-        listeners.push(Some(Arc::new(built)));
-    }
-    Ok(listeners)
+        Ok(Some(Arc::new(built)))
+    });
+    listeners.collect()
+}
+
+/// `None` if a certificate or the trust store is not there.
+fn tls_settings<'t>(
+    load_balancer: &LoadBalancer,
+    listener: &Listener,
+    tls: &ListenerTls,
+    (certificates, trust_stores): (&[Arc<LoadedCertificate>], &[Arc<LoadedTrustStore>]),
+    tickets: &'t Arc<dyn ProducesTickets>,
+) -> Option<TlsSettings<'t>> {
+    let is_http = listener.protocol == ListenerProtocol::Https;
+    let chosen = tls.certificates.iter().map(|&CertificateIndex(index)| certificates.get(index).cloned());
+    let chosen: Vec<_> = chosen.collect::<Option<_>>()?;
+    let (default, others) = chosen.split_first()?;
+    Some(TlsSettings {
+        policy: tls.policy,
+        default: Arc::clone(default),
+        others: others.to_vec(),
+        client_authentication: client_authentication(tls, trust_stores)?,
+        tickets,
+        http2: if load_balancer.attributes.http2 && is_http { Http2::Offered } else { Http2::Off },
+    })
 }
 
 fn target_tls(group: &TargetGroup) -> Result<Option<TargetTls>, PrepareError> {
@@ -269,7 +282,7 @@ fn target_tls(group: &TargetGroup) -> Result<Option<TargetTls>, PrepareError> {
     Ok(Some(made))
 }
 
-/// What `mutual_authentication` asks of clients; `None` if the trust store is not there, which the model rules out.
+/// What `mutual_authentication` asks of clients; `None` if the trust store is not there.
 fn client_authentication(
     tls: &ListenerTls,
     trust_stores: &[Arc<LoadedTrustStore>],
@@ -303,3 +316,6 @@ pub fn install_crypto_provider() {
     // An error means that one is installed already, which is what is wanted.
     drop(rustls::crypto::aws_lc_rs::default_provider().install_default());
 }
+
+#[cfg(test)]
+mod tests;
