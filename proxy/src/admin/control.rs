@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::{
-    config::{GivenAttributes, Mistake, Overrides, Source, TargetOverrides},
+    config::{GivenAttributes, Mistake, Overrides, Places, Source, TargetOverrides},
     model::{Model, Target},
     tls::certificates::LoadedCertificate,
 };
@@ -19,6 +19,8 @@ pub struct InForce {
     pub model: Arc<Model>,
     /// The attributes of every resource as they were given.
     pub attributes: Arc<GivenAttributes>,
+    /// Where the file's settings stand.
+    pub places: Arc<Places>,
     /// The certificates, by their index in the model.
     pub certificates: Vec<Arc<LoadedCertificate>>,
     /// What actions need.

@@ -78,6 +78,7 @@ fn in_force(source: Source, overrides: Overrides) -> Result<InForce, Refused> {
         source,
         model: Arc::new(loaded.model),
         attributes: Arc::new(loaded.attributes),
+        places: Arc::new(loaded.places),
         certificates: Vec::new(),
         token: None,
         overrides,

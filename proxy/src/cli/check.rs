@@ -20,7 +20,7 @@ pub(super) fn check(args: &ConfigArg) -> anyhow::Result<ExitCode> {
         }
     };
     for warning in &prepared.warnings {
-        complain(&format!("warning: {}", warning.in_file(&prepared.file)));
+        complain(&format!("warning: {}", warning.in_file(prepared.places.file())));
     }
     say(config::summary(&prepared.model).trim_end());
     Ok(ExitCode::SUCCESS)

@@ -172,8 +172,8 @@ impl Server {
         self.running.tls_files_changed().await;
     }
 
-    /// Reads the files of the TLS side again and makes them the ones in force, or changes nothing. The
-    /// configuration file is not looked at.
+    /// Reads the files of the TLS side again and makes them the ones in force, or changes nothing. No
+    /// other file is looked at.
     pub fn reload_tls_files(&self) {
         self.running.reload_tls_files();
     }

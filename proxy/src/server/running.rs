@@ -11,7 +11,7 @@ use rustls::server::ProducesTickets;
 use super::{
     Options, chain,
     logs::{self, Logs},
-    prepare::{PrepareError, Prepared, prepare_source},
+    prepare::{PrepareError, Prepared, prepare_source, prepare_tls},
     snapshot,
     watch::{self, Fingerprints},
 };
@@ -85,7 +85,8 @@ pub(super) fn in_force(prepared: &Prepared, overrides: Overrides) -> InForce {
     InForce {
         source: prepared.source.clone(),
         model: Arc::new(prepared.model.clone()),
-        attributes: Arc::new(prepared.attributes.clone()),
+        attributes: Arc::clone(&prepared.attributes),
+        places: Arc::clone(&prepared.places),
         certificates: prepared.certificates.clone(),
         token: prepared.token.clone(),
         overrides,
@@ -135,16 +136,16 @@ impl Running {
         let prepared = prepare_source(source, &overrides, &self.tickets)?;
         report_warnings(&prepared);
         self.serve(&prepared, overrides)?;
-        Ok(prepared.warnings.iter().map(|warning| warning.in_file(&prepared.file)).collect())
+        Ok(prepared.warnings.iter().map(|warning| warning.in_file(prepared.places.file())).collect())
     }
 
-    /// Reads everything that the configuration in force names again, but not its own file.
+    /// Reads the certificates and trust stores of the configuration in force again.
     pub(super) fn reload_tls_files(&self) {
         // What came of it is in the log and in the metrics.
         drop(self.take("certificates and trust stores", || {
-            let InForce { source, overrides, .. } = InForce::clone(&self.in_force.load());
-            let prepared = prepare_source(source, &overrides, &self.tickets)?;
-            self.serve(&prepared, overrides)
+            let now = self.in_force.load_full();
+            let prepared = prepare_tls(&now, &self.tickets)?;
+            self.serve(&prepared, now.overrides.clone())
         }));
     }
 
@@ -230,7 +231,7 @@ impl Control for Running {
 /// Logs what is accepted but probably not meant.
 pub(super) fn report_warnings(prepared: &Prepared) {
     for warning in &prepared.warnings {
-        tracing::warn!("{}", warning.in_file(&prepared.file));
+        tracing::warn!("{}", warning.in_file(prepared.places.file()));
     }
 }
 

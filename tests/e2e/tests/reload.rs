@@ -177,6 +177,29 @@ async fn certificates_are_read_again() -> Result<()> {
 }
 
 #[tokio::test]
+async fn a_broken_log_directory_holds_up_no_certificate() -> Result<()> {
+    let ca = Ca::try_new()?;
+    let target = Target::saying("ok")?;
+    let config = Config::try_new()?.with_group(Group::new("web", &[target.addr()])).with_https(&ca)?;
+    let albeit = Albeit::start(config.clone()).await?;
+    let shown = async || -> Result<Vec<u8>> {
+        let tls = ca.client(&["http/1.1"], ALL_VERSIONS)?;
+        let client = Client::connect_tls(albeit.listener(0)?, "localhost", tls).await?;
+        Ok(client.tls.map(|tls| tls.leaf).unwrap_or_default())
+    };
+    let old = shown().await?;
+    let logs = config.dir().join("logs");
+    fs::remove_dir_all(&logs)?;
+    fs::write(&logs, "in the way")?;
+    ca.issue(config.dir(), "localhost", &["localhost"])?;
+    eventually(SOON, "the new certificate", || async {
+        ensure!(shown().await? != old, "still the old one");
+        Ok(())
+    })
+    .await
+}
+
+#[tokio::test]
 async fn listeners_come_and_go() -> Result<()> {
     let first = Listener::http(fixed("first"))?;
     let second = Listener::http(fixed("second"))?;

@@ -1,6 +1,7 @@
 use std::fs;
 
 use super::*;
+use crate::{config, server::prepare::tickets};
 
 const HTTPS: &str = "
 certificates: [{ name: site, certificate: site.pem, private_key: site.pem }]
