@@ -31,6 +31,10 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Run the load balancers of a configuration. SIGHUP reloads it, SIGTERM drains and ends.
+    ///
+    /// The configuration file is also reloaded when it has changed and lain still for a second, and so are
+    /// its certificates, private keys, trust stores and revocation lists. What cannot be used is reported
+    /// and changes nothing.
     Run(RunArgs),
     /// Check a configuration and say what would listen where.
     Check(ConfigArg),

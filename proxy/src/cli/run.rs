@@ -95,12 +95,12 @@ impl Signals {
         }
     }
 
-    /// Reloads at each SIGHUP, reads changed certificates and trust stores, and returns at SIGTERM or SIGINT.
+    /// Reloads at each SIGHUP, reads changed files, and returns at SIGTERM or SIGINT.
     pub(super) async fn serve(&mut self, server: &Server) {
         loop {
             tokio::select! {
-                _ = self.reload.recv() => server.reload(),
-                () = server.tls_files_changed() => server.reload_tls_files(),
+                _ = self.reload.recv() => server.reload().await,
+                change = server.files_changed() => server.take(change).await,
                 _ = self.terminate.recv() => return,
                 _ = self.interrupt.recv() => return,
             }

@@ -28,7 +28,7 @@ use self::{
     logs::Logs,
     prepare::{PrepareError, prepare},
     running::{ReloadError, Running, in_force, report_warnings},
-    watch::Fingerprints,
+    watch::{Fingerprints, Watched},
 };
 use crate::{
     admin::{self, AdminState, Control as _, Phase, Readiness},
@@ -42,6 +42,8 @@ use crate::{
     target_groups::Registry,
     time_scale::TimeScale,
 };
+
+pub use self::watch::Change;
 
 /// How often idle connections and weights of targets are looked over, before time scaling.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
@@ -112,6 +114,7 @@ impl Server {
     pub async fn start(options: Options) -> Result<Self, StartError> {
         let system = |error: Box<dyn Error + Send + Sync>| StartError::System(error);
         let tickets = prepare::tickets().map_err(|error| system(error.into()))?;
+        let configuration = Fingerprints::of_file(&options.config);
         let prepared = prepare(&options.config, &tickets)?;
         let metrics = Metrics::try_new().map_err(|error| system(error.into()))?;
         count_panics(&metrics);
@@ -140,7 +143,7 @@ impl Server {
             shared,
             changing: Mutex::new(()),
             in_force: ArcSwap::from_pointee(in_force),
-            tls_files: Mutex::new(Fingerprints::default()),
+            watched: Mutex::new(Watched { configuration, ..Watched::default() }),
         });
         report_warnings(&prepared);
         running.apply(&prepared).map_err(|error| match error {
@@ -157,25 +160,49 @@ impl Server {
     }
 
     /// Reads the configuration again and makes it the one in force, or changes nothing.
-    pub fn reload(&self) {
+    pub async fn reload(&self) {
         // What came of it is in the log and in the metrics.
-        drop(self.running.reload());
+        self.blocking(|running| drop(running.reload())).await.unwrap_or_default();
     }
 
-    /// Completes when a certificate, private key, trust store or revocation list in use was replaced or
-    /// written to, and lay still for a second.
+    /// Completes when the configuration file, or a certificate, private key, trust store or revocation
+    /// list in use, was replaced or written to, and lay still for a second.
     ///
     /// # Cancel safety
     ///
     /// Nothing is lost by dropping the future, but the second is counted anew.
-    pub async fn tls_files_changed(&self) {
-        self.running.tls_files_changed().await;
+    pub async fn files_changed(&self) -> Change {
+        let mut before = None;
+        loop {
+            let looked = self.blocking(|running| {
+                let read = running.watched.lock().clone();
+                (read.again(), read)
+            });
+            if let Some((now, read)) = looked.await {
+                if let Some(change) = before.and_then(|before| read.change(&before, &now)) {
+                    return change;
+                }
+                before = Some(now);
+            }
+            tokio::time::sleep(watch::INTERVAL).await;
+        }
     }
 
-    /// Reads the files of the TLS side again and makes them the ones in force, or changes nothing. No
-    /// other file is looked at.
-    pub fn reload_tls_files(&self) {
-        self.running.reload_tls_files();
+    /// Reads again what has changed, and makes it what is in force, or changes nothing.
+    pub async fn take(&self, change: Change) {
+        match change {
+            Change::Configuration => self.reload().await,
+            Change::TlsFiles => self.blocking(Running::reload_tls_files).await.unwrap_or_default(),
+        }
+    }
+
+    /// Does what reads files; `None` if it panicked, which is logged and counted.
+    async fn blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Running) -> T + Send + 'static,
+    ) -> Option<T> {
+        let running = Arc::clone(&self.running);
+        self.background.spawn_blocking(move || work(&running)).await.ok()
     }
 
     fn run_background(&self, admin: Option<TcpListener>) {

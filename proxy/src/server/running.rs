@@ -13,7 +13,7 @@ use super::{
     logs::{self, Logs},
     prepare::{PrepareError, Prepared, prepare_source, prepare_tls},
     snapshot,
-    watch::{self, Fingerprints},
+    watch::{Fingerprints, Watched},
 };
 use crate::{
     admin::{Control, InForce, Refused, TargetChange},
@@ -70,8 +70,7 @@ pub(super) struct Running {
     /// Held while a change is prepared and swapped in.
     pub(super) changing: Mutex<()>,
     pub(super) in_force: ArcSwap<InForce>,
-    /// The files of the TLS side, as they looked before they were read last.
-    pub(super) tls_files: Mutex<Fingerprints>,
+    pub(super) watched: Mutex<Watched>,
 }
 
 impl std::fmt::Debug for Running {
@@ -116,7 +115,7 @@ impl Running {
             self.shared.stickiness_keys.store(Arc::clone(keys));
         }
         self.listeners.apply(bound, states);
-        self.tls_files.lock().clone_from(&prepared.tls_files);
+        self.watched.lock().tls.clone_from(&prepared.tls_files);
         Ok(())
     }
 
@@ -131,6 +130,9 @@ impl Running {
 
     /// The warnings of the file that is served now.
     fn reload_file(&self) -> Result<Vec<String>, ReloadError> {
+        // A file that is broken is not tried again before it changes again.
+        let configuration = Fingerprints::of_file(&self.options.config);
+        self.watched.lock().configuration = configuration;
         let source = Source::read(&self.options.config).map_err(PrepareError::from)?;
         let overrides = self.in_force.load().overrides.clone();
         let prepared = prepare_source(source, &overrides, &self.tickets)?;
@@ -139,36 +141,21 @@ impl Running {
         Ok(prepared.warnings.iter().map(|warning| warning.in_file(prepared.places.file())).collect())
     }
 
-    /// Reads the certificates and trust stores of the configuration in force again.
+    /// Reads the certificates and trust stores of the configuration in force again. Blocks.
     pub(super) fn reload_tls_files(&self) {
         // What came of it is in the log and in the metrics.
         drop(self.take("certificates and trust stores", || {
+            let tls_files = self.watched.lock().tls.clone();
+            self.watched.lock().tls = tls_files.again();
             let now = self.in_force.load_full();
             let prepared = prepare_tls(&now, &self.tickets)?;
             self.serve(&prepared, now.overrides.clone())
         }));
     }
 
-    /// Completes when a file of the TLS side has changed and lay still for a second.
-    pub(super) async fn tls_files_changed(&self) {
-        let mut before = self.tls_files.lock().again();
-        loop {
-            tokio::time::sleep(watch::INTERVAL).await;
-            let seen = self.tls_files.lock().clone();
-            let now = seen.again();
-            if now != seen && now == before {
-                return;
-            }
-            before = now;
-        }
-    }
-
     /// Reloads `what`, and tells log and metrics what came of it.
     fn take<T>(&self, what: &str, reload: impl FnOnce() -> Result<T, ReloadError>) -> Result<T, ReloadError> {
         let _changing = self.changing.lock();
-        // A file that is broken is not tried again before it changes again.
-        let tls_files = self.tls_files.lock().again();
-        *self.tls_files.lock() = tls_files;
         let reloaded = reload();
         match &reloaded {
             Ok(_) => {

@@ -1,15 +1,16 @@
-//! Which of the files that TLS needs have changed: certificates, private keys,
-//! trust stores and revocation lists.
+//! Which files have changed: the configuration file, and those that TLS needs
+//! (certificates, private keys, trust stores and revocation lists).
 //!
 //! Files are looked at again and again instead of being waited for: that works on
 //! every file system, and for links that are turned to another directory, which is
-//! how Kubernetes replaces a secret.
+//! how Kubernetes replaces a secret or a configuration. A change counts once the
+//! files look alike at two looks in a row: whoever writes them has come to an end.
 
 use std::{
     collections::BTreeSet,
     fs::{self, Metadata},
     os::unix::fs::MetadataExt as _,
-    path::PathBuf,
+    path::{Path, PathBuf},
     time::Duration,
 };
 
@@ -17,6 +18,37 @@ use crate::model::Model;
 
 /// How often files are looked at. Not scaled.
 pub(super) const INTERVAL: Duration = Duration::from_secs(1);
+
+/// Something to read again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Change {
+    /// The configuration file, and with it everything that it names.
+    Configuration,
+    /// The files of the TLS side alone.
+    TlsFiles,
+}
+
+/// The files in use, as they looked before they were read last.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Watched {
+    pub(super) configuration: Fingerprints,
+    pub(super) tls: Fingerprints,
+}
+
+impl Watched {
+    /// The same files as they are now.
+    pub(super) fn again(&self) -> Self {
+        Self { configuration: self.configuration.again(), tls: self.tls.again() }
+    }
+
+    /// What is to be read again, when files look like `now` and looked like `before` at the last look.
+    pub(super) fn change(&self, before: &Self, now: &Self) -> Option<Change> {
+        if now.configuration != self.configuration && now.configuration == before.configuration {
+            return Some(Change::Configuration);
+        }
+        (now.tls != self.tls && now.tls == before.tls).then_some(Change::TlsFiles)
+    }
+}
 
 /// What files look like at one moment, their contents aside.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -42,6 +74,12 @@ impl From<Metadata> for Fingerprint {
 }
 
 impl Fingerprints {
+    /// One file as it is now.
+    #[must_use]
+    pub fn of_file(path: &Path) -> Self {
+        Self(vec![(path.to_owned(), None)]).again()
+    }
+
     /// The files that the TLS side of `model` is made of, as they are now.
     #[must_use]
     pub fn of(model: &Model) -> Self {
@@ -56,10 +94,10 @@ impl Fingerprints {
         Self(files.into_iter().map(|path| (path, None)).collect()).again()
     }
 
-    /// The same files as they are now. One that is not there has no fingerprint.
+    /// The same files as they are now. One that is not there, or no file but a pipe, has no fingerprint.
     #[must_use]
     pub fn again(&self) -> Self {
-        let look = |path: &PathBuf| fs::metadata(path).ok().map(Fingerprint::from);
+        let look = |path: &PathBuf| fs::metadata(path).ok().filter(Metadata::is_file).map(Fingerprint::from);
         Self(self.0.iter().map(|(path, _)| (path.clone(), look(path))).collect())
     }
 }
@@ -73,7 +111,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("key.pem");
         fs::write(&path, "one").unwrap();
-        let first = Fingerprints(vec![(path.clone(), None)]).again();
+        let first = Fingerprints::of_file(&path);
         assert_eq!(first.again(), first);
 
         let new = dir.path().join("new");
@@ -86,5 +124,24 @@ mod tests {
         assert_ne!(rewritten, replaced);
         fs::remove_file(&path).unwrap();
         assert_ne!(rewritten.again(), rewritten);
+    }
+
+    #[test]
+    fn a_change_counts_once_it_lies_still_and_the_configuration_comes_first() {
+        let dir = tempfile::tempdir().unwrap();
+        let (configuration, tls) = (dir.path().join("alb.yaml"), dir.path().join("site.pem"));
+        fs::write(&configuration, "a").unwrap();
+        fs::write(&tls, "a").unwrap();
+        let read =
+            Watched { configuration: Fingerprints::of_file(&configuration), tls: Fingerprints::of_file(&tls) };
+        assert_eq!(read.change(&read, &read.again()), None);
+
+        fs::write(&tls, "longer").unwrap();
+        let first = read.again();
+        assert_eq!(read.change(&read, &first), None, "it may still be written to");
+        fs::write(&configuration, "longer").unwrap();
+        let second = read.again();
+        assert_eq!(read.change(&first, &second), Some(Change::TlsFiles));
+        assert_eq!(read.change(&second, &read.again()), Some(Change::Configuration));
     }
 }

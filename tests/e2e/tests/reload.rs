@@ -1,4 +1,4 @@
-//! Reload on SIGHUP.
+//! Reload on SIGHUP, and when files change.
 
 use std::{
     fs,
@@ -151,6 +151,38 @@ async fn a_bad_file_changes_nothing_and_is_reported() -> Result<()> {
 }
 
 #[tokio::test]
+async fn a_changed_file_is_taken_over_without_being_told() -> Result<()> {
+    let config = Config::try_new()?.with_listener(Listener::http(fixed("before"))?);
+    let albeit = Albeit::start(config.clone()).await?;
+    let count = async |name: &str| -> Result<f64> { Ok(albeit.metrics().await?.sum(name, "")) };
+    let is_refused = async |times: f64| {
+        eventually(SOON, "the refusal", || async {
+            let failures = count("albeit_config_reload_failures_total").await?;
+            ensure!((failures - times).abs() < 0.1, "{failures}");
+            Ok(())
+        })
+        .await
+    };
+    fs::write(config.file(), "load_balancers: [{ colour: red }]")?;
+    is_refused(1.0).await?;
+    let stderr = albeit.process.stderr();
+    assert!(stderr.contains("reload refused") && stderr.contains("colour"), "{stderr}");
+    assert_eq!(albeit.get("/").await?.text(), "before");
+    fs::remove_file(config.file())?;
+    is_refused(2.0).await?;
+
+    let mut good = config;
+    good.listeners =
+        good.listeners.into_iter().map(|l| l.with("default_actions", json!([fixed("after")]))).collect();
+    good.write()?;
+    answers(&albeit, "/", "after").await?;
+    // Each state of the file was tried once.
+    assert!((count("albeit_config_reload_failures_total").await? - 2.0).abs() < 0.1);
+    assert!((count("albeit_config_reloads_total").await? - 1.0).abs() < 0.1);
+    Ok(())
+}
+
+#[tokio::test]
 async fn certificates_are_read_again() -> Result<()> {
     let ca = Ca::try_new()?;
     let target = Target::saying("ok")?;
@@ -177,7 +209,7 @@ async fn certificates_are_read_again() -> Result<()> {
 }
 
 #[tokio::test]
-async fn a_broken_log_directory_holds_up_no_certificate() -> Result<()> {
+async fn nothing_else_that_is_broken_holds_up_a_certificate() -> Result<()> {
     let ca = Ca::try_new()?;
     let target = Target::saying("ok")?;
     let config = Config::try_new()?.with_group(Group::new("web", &[target.addr()])).with_https(&ca)?;
@@ -187,16 +219,24 @@ async fn a_broken_log_directory_holds_up_no_certificate() -> Result<()> {
         let client = Client::connect_tls(albeit.listener(0)?, "localhost", tls).await?;
         Ok(client.tls.map(|tls| tls.leaf).unwrap_or_default())
     };
-    let old = shown().await?;
+    let is_renewed = async |old: &[u8]| {
+        eventually(SOON, "the new certificate", || async {
+            ensure!(shown().await? != old, "still the old one");
+            Ok(())
+        })
+        .await
+    };
+    let first = shown().await?;
     let logs = config.dir().join("logs");
     fs::remove_dir_all(&logs)?;
     fs::write(&logs, "in the way")?;
     ca.issue(config.dir(), "localhost", &["localhost"])?;
-    eventually(SOON, "the new certificate", || async {
-        ensure!(shown().await? != old, "still the old one");
-        Ok(())
-    })
-    .await
+    is_renewed(&first).await?;
+
+    let second = shown().await?;
+    fs::write(config.file(), "{")?;
+    ca.issue(config.dir(), "localhost", &["localhost"])?;
+    is_renewed(&second).await
 }
 
 #[tokio::test]
