@@ -40,6 +40,8 @@ struct Interval {
     /// The members written whole: their compressed length, and how many lines are in them.
     length: u64,
     written: u64,
+    /// Lines that somebody removed with the hidden file, not yet reported.
+    removed: u64,
     /// `None` before the first write and after a failed one.
     handle: Option<fs::File>,
 }
@@ -96,16 +98,29 @@ impl Interval {
             pending: Lines::default(),
             length: 0,
             written: 0,
+            removed: 0,
             handle: None,
         }
     }
 
     fn write(&mut self, bytes: &[u8], count: u64) -> Result<Progress, Lost> {
+        let taken = self.take(bytes, count);
+        both(taken, self.report_removed())
+    }
+
+    fn take(&mut self, bytes: &[u8], count: u64) -> Result<Progress, Lost> {
         let taken = self.open().and_then(|()| self.member.write_all(bytes));
         taken.map_err(|error| Lost { error, lines: count })?;
         self.pending.bytes += bytes.len();
         self.pending.count += count;
         if self.pending.bytes < MEMBER_BYTES { Ok(Progress::Kept) } else { self.flush() }
+    }
+
+    fn report_removed(&mut self) -> Result<Progress, Lost> {
+        match mem::take(&mut self.removed) {
+            0 => Ok(Progress::Kept),
+            lines => Err(Lost { error: io::Error::other("the file was removed while it grew"), lines }),
+        }
     }
 
     /// Makes sure that the hidden file is open and ends with a whole member.
@@ -118,7 +133,8 @@ impl Interval {
         if length < self.length {
             // Somebody removed it, with the lines in it.
             handle.set_len(0)?;
-            (self.length, self.written) = (0, 0);
+            self.removed += mem::take(&mut self.written);
+            self.length = 0;
         }
         self.handle = Some(handle);
         Ok(())
@@ -145,19 +161,25 @@ impl Interval {
         Ok(())
     }
 
-    /// Gives the file its name. One without lines is removed.
+    /// Writes what is left and gives the file its name.
     fn finish(mut self) -> Result<Progress, Lost> {
         let flushed = if self.pending.count > 0 { self.flush() } else { Ok(Progress::Kept) };
+        let named = self.name().map_err(|error| Lost { error, lines: self.written });
+        both(both(flushed, named), self.report_removed())
+    }
+
+    /// Gives the file its name. One without lines is removed.
+    fn name(&mut self) -> io::Result<Progress> {
+        if self.length > 0 {
+            self.open()?;
+        }
         if self.length == 0 {
             // It may never have been there.
             fs::remove_file(&self.temporary).unwrap_or_default();
-            return flushed;
+            return Ok(Progress::Kept);
         }
-        let Self { path, temporary, .. } = &self;
-        let whole = if self.handle.is_none() { open(temporary, self.length).map(drop) } else { Ok(()) };
-        let renamed = whole.and_then(|()| fs::rename(temporary, path));
-        let named = renamed.map_err(|error| Lost { error, lines: self.written });
-        both(flushed, named.map(|()| Progress::Written))
+        fs::rename(&self.temporary, &self.path)?;
+        Ok(Progress::Written)
     }
 }
 

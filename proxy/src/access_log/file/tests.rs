@@ -174,6 +174,26 @@ fn a_removed_directory_is_made_again() {
 }
 
 #[test]
+fn lines_that_went_with_a_removed_file_are_reported() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut file = gzip(&directory);
+    let remove = || fs::remove_dir_all(directory.path().join("AWSLogs")).unwrap();
+    let member = vec![b'\n'; 2 << 20];
+    assert_eq!(file.write(at(10), &member, 2).unwrap(), Progress::Written);
+    remove();
+    let lost = file.write(at(11), b"kept\n", 1).unwrap_err();
+    assert_eq!(lost.lines, 2, "the line that came meanwhile is not among them");
+    file.finish().unwrap();
+    assert_eq!(contents(&directory), ["kept\n"]);
+
+    // Removed with nothing to follow, it is missed at the end.
+    remove();
+    file.write(at(300), &member, 3).unwrap();
+    remove();
+    assert_eq!(file.finish().unwrap_err().lines, 3);
+}
+
+#[test]
 fn a_line_torn_by_a_failed_write_is_cut_off() {
     let directory = tempfile::tempdir().unwrap();
     let mut file = plain(&directory);

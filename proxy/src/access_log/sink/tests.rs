@@ -214,3 +214,59 @@ async fn a_full_disk_does_not_stop_the_copy() {
     assert_eq!(copy.0.lock().as_slice(), b"one\n");
     assert_eq!(dropped_and_errors(&metrics), [1, 2]);
 }
+
+/// Refuses now and then, as an output that does not block does, and for good after `last` writes.
+struct Refusing {
+    taken: Arc<Mutex<Vec<u8>>>,
+    calls: usize,
+    last: usize,
+}
+
+impl Write for Refusing {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.calls += 1;
+        if self.calls > self.last {
+            return Err(io::ErrorKind::BrokenPipe.into());
+        }
+        match self.calls % 3 {
+            1 => Err(io::ErrorKind::WouldBlock.into()),
+            2 => Err(io::ErrorKind::Interrupted.into()),
+            _ => {
+                let some = bytes.len().min(2);
+                self.taken.lock().extend_from_slice(&bytes[..some]);
+                Ok(some)
+            }
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn a_full_output_is_waited_for() {
+    let (taken, metrics) = (Arc::<Mutex<Vec<u8>>>::default(), metrics());
+    let copy = Refusing { taken: Arc::clone(&taken), calls: 0, last: usize::MAX };
+    let sink = Sink::open(settings(None, Some(Box::new(copy))), metrics.clone()).unwrap();
+    sink.send(b"three\n".to_vec());
+    sink.send(b"four\n".to_vec());
+    assert!(sink.close(LIMIT).await);
+    assert_eq!(taken.lock().as_slice(), b"three\nfour\n");
+    assert_eq!(dropped_and_errors(&metrics), [0, 0]);
+}
+
+#[tokio::test]
+async fn lines_that_only_a_broken_output_would_get_are_counted() {
+    for (has_file, dropped) in [(false, 2), (true, 0)] {
+        let (bucket, metrics) = (tempfile::tempdir().unwrap(), metrics());
+        let copy = Refusing { taken: Arc::default(), calls: 0, last: 0 };
+        let bucket = has_file.then(|| bucket.path());
+        let sink = Sink::open(settings(bucket, Some(Box::new(copy))), metrics.clone()).unwrap();
+        sink.send(b"one\n".to_vec());
+        eventually("the failure", || dropped_and_errors(&metrics)[1] == 1).await;
+        sink.send(b"two\n".to_vec());
+        assert!(sink.close(LIMIT).await);
+        assert_eq!(dropped_and_errors(&metrics), [dropped, 1], "{has_file}");
+    }
+}
