@@ -89,7 +89,7 @@ fn target_group(group: &Group, in_force: &InForce) -> TargetGroup {
     let check_port = settings.and_then(|settings| settings.health_check.port);
     TargetGroup {
         target_group_name: group.name().to_owned(),
-        target_group_arn: group.arn().to_owned(),
+        target_group_arn: group.arn(),
         target_health_descriptions: group
             .describe()
             .iter()

@@ -19,6 +19,7 @@ use crate::{
     metrics::Metrics,
     model::{
         LoadBalancer, LogDestination, Model,
+        arn::Scope,
         load_balancer::{AccessLogFormat, LogFiles},
     },
     target_groups::{HealthCheckLog, HealthCheckLogs},
@@ -28,6 +29,10 @@ use crate::{
 /// Where a log goes, and how.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Destination {
+    /// Account and region in paths and names.
+    scope: Scope,
+    /// This node's address in file names.
+    node: IpAddr,
     file: Option<LogDestination>,
     stdout: bool,
     files: LogFiles,
@@ -36,11 +41,13 @@ struct Destination {
 
 impl Destination {
     /// `None` for a log that is off.
-    fn of(log: LogKind, load_balancer: &LoadBalancer) -> Option<Self> {
+    fn of(log: LogKind, scope: &Scope, load_balancer: &LoadBalancer) -> Option<Self> {
         let attributes = &load_balancer.attributes;
         let file = file(log, load_balancer);
         let stdout = log == LogKind::Access && attributes.access_logs_stdout;
         (file.is_some() || stdout).then(|| Self {
+            scope: scope.clone(),
+            node: node(load_balancer),
             file: file.cloned(),
             stdout,
             files: attributes.access_log_files,
@@ -110,12 +117,12 @@ impl Logs {
         let mut wanted = HashMap::new();
         for load_balancer in &model.load_balancers {
             for log in LogKind::ALL {
-                let Some(destination) = Destination::of(log, load_balancer) else { continue };
+                let Some(destination) = Destination::of(log, &model.scope, load_balancer) else { continue };
                 let key = (load_balancer.log_name.clone(), log);
                 let sink = match open.get(&key) {
                     Some((same, sink)) if *same == destination => Arc::clone(sink),
                     _ => {
-                        let settings = settings(log, model, load_balancer, &destination, scale);
+                        let settings = settings(log, load_balancer, &destination, scale);
                         let metrics = metrics.load_balancer(&load_balancer.log_name);
                         Arc::new(Sink::open(settings, LogMetrics::of(log, &metrics))?)
                     }
@@ -162,7 +169,6 @@ fn is_among(sink: &Arc<Sink>, wanted: &HashMap<Key, (Destination, Arc<Sink>)>) -
 
 fn settings(
     log: LogKind,
-    model: &Model,
     load_balancer: &LoadBalancer,
     destination: &Destination,
     scale: TimeScale,
@@ -174,9 +180,9 @@ fn settings(
         interval: scale.apply(sink::INTERVAL),
         format: destination.format,
         copy: destination.stdout.then(|| Box::new(io::stdout()) as _),
-        scope: model.scope.clone(),
+        scope: destination.scope.clone(),
         load_balancer: load_balancer.log_name.clone(),
-        node: node(load_balancer),
+        node: destination.node,
         clock: wall_clock,
         random: rand::random,
     }
@@ -188,4 +194,42 @@ fn node(load_balancer: &LoadBalancer) -> IpAddr {
         .listeners
         .first()
         .map_or_else(|| IpAddr::from([127, 0, 0, 1]), |listener| listener.bind.ip())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::config;
+
+    /// The directories and names of a log that is on.
+    #[track_caller]
+    fn destination(top: &str, bind: &str) -> Option<Destination> {
+        let text = format!(
+            "{top}
+target_groups: [{{ name: web, protocol: HTTP, port: 80, targets: [{{ id: 127.0.0.1 }}] }}]
+load_balancers:
+  - name: edge
+    type: application
+    attributes: {{ access_logs.s3.enabled: true, access_logs.s3.bucket: logs }}
+    listeners:
+      - {{ protocol: HTTP, port: 80, {bind} default_actions: [{{ forward: {{ target_group: web }} }}] }}
+"
+        );
+        let model = config::parse(&text, Path::new("/"), "f", &|_| None).unwrap().model;
+        Destination::of(LogKind::Access, &model.scope, &model.load_balancers[0])
+    }
+
+    #[test]
+    fn a_log_is_opened_anew_when_what_names_its_files_changes() {
+        let plain = destination("", "");
+        assert!(plain.is_some());
+        assert_eq!(plain, destination("", ""));
+        for (top, bind) in
+            [("account_id: '123456789012'", ""), ("region: eu-west-1", ""), ("", "address: 127.0.0.2,")]
+        {
+            assert_ne!(plain, destination(top, bind), "{top} {bind}");
+        }
+    }
 }

@@ -29,7 +29,6 @@ use crate::{
 #[derive(Debug)]
 pub struct Group {
     name: String,
-    arn: String,
     environment: Arc<Environment>,
     selection: ArcSwap<Selection>,
     cursor: AtomicUsize,
@@ -57,7 +56,6 @@ impl Group {
         let members = Members::new(settings);
         Arc::new(Self {
             name: settings.name.clone(),
-            arn: settings.arn.clone(),
             environment,
             selection: ArcSwap::from_pointee(members.selection()),
             cursor: AtomicUsize::new(0),
@@ -71,10 +69,10 @@ impl Group {
         &self.name
     }
 
-    /// ARN-like name.
+    /// ARN-like name, which changes with account and region.
     #[must_use]
-    pub fn arn(&self) -> &str {
-        &self.arn
+    pub fn arn(&self) -> String {
+        self.members.lock().settings.arn.clone()
     }
 
     /// Chooses the target of a new request. `sticky` is the address in its opened, unexpired

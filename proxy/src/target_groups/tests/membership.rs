@@ -134,3 +134,13 @@ async fn a_host_name_that_is_no_longer_configured_is_no_longer_looked_up() {
     assert_eq!(world.metrics.process().dns_failures.get(), before);
     assert_eq!(states(&group), [(addr(A), State::Healthy)]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn the_arn_follows_the_settings() {
+    let world = World::new();
+    let settings = group("web", &["10.0.0.1:80"]);
+    let before = world.apply_one(settings.clone());
+    let after = world.apply_one(TargetGroup { arn: "arn:aws:other".to_owned(), ..settings });
+    assert!(Arc::ptr_eq(&before, &after));
+    assert_eq!(after.arn(), "arn:aws:other");
+}
