@@ -138,7 +138,7 @@ impl Sink {
 
     /// Queues the line of a record, as [`Self::send`] does.
     pub fn record(&self, record: &impl LogRecord) {
-        let mut line = Vec::with_capacity(512);
+        let mut line = Vec::with_capacity(1024);
         format::line(record, self.format, &mut line);
         self.send(line);
     }
