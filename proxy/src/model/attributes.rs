@@ -121,8 +121,6 @@ impl DefaultValue {
 pub enum Support {
     /// It acts as in ELB.
     Acts,
-    /// It acts, but these values are refused as not supported yet.
-    ActsExcept(&'static [&'static str]),
     /// It is accepted and changes nothing, for this reason.
     NoEffect(&'static str),
     /// Any value but the default is refused as not supported yet.
@@ -241,7 +239,6 @@ pub fn check(
     values::check(attribute, value)?;
     let refused = match attribute.support {
         Support::Acts | Support::NoEffect(_) => false,
-        Support::ActsExcept(values) => values.contains(&value),
         Support::NotYet => value != attribute.default.of(kind),
     };
     if refused {

@@ -236,7 +236,6 @@ attributes: { load_balancing.cross_zone.enabled: true, target_group_health.dns_f
     let warnings: Vec<_> = loaded.warnings.iter().map(|warning| warning.in_file("f")).collect();
     insta::assert_snapshot!(warnings.join("\n"), @r#"
     f:8:19: target_groups[0].attributes.load_balancing.cross_zone.enabled: has no effect: Albeit has no availability zones: every target is in reach of every node
-    f:8:60: target_groups[0].attributes.target_group_health.dns_failover.minimum_healthy_targets.count: has no effect: Albeit serves no DNS zone: only the metrics HealthyStateDNS and UnhealthyStateDNS follow it
     "#);
     let quiet = load(&load_balancer_attributes(
         "load_balancing.cross_zone.enabled: true, waf.fail_open.enabled: false",

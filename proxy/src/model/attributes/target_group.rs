@@ -9,8 +9,7 @@ use super::{
 };
 
 const NO_ZONES: &str = "Albeit has no availability zones: every target is in reach of every node";
-const NO_DNS: &str =
-    "Albeit serves no DNS zone: only the metrics HealthyStateDNS and UnhealthyStateDNS follow it";
+const NO_WAF: &str = "Albeit asks no web application firewall";
 
 /// Seven days, the longest a cookie may bind a client.
 const SEVEN_DAYS: u32 = 604_800;
@@ -108,16 +107,16 @@ pub(super) const TABLE: &[Attribute] = &[
         Both,
         OffOrInteger(1, MOST_TARGETS),
         Always("1"),
-        Support::NoEffect(NO_DNS),
-        "Fewest healthy targets of a zone that stays in DNS.",
+        Support::Acts,
+        "Fewest healthy targets of a zone that stays in DNS; there is none: only the metrics HealthyStateDNS and UnhealthyStateDNS follow it.",
     ),
     row(
         "target_group_health.dns_failover.minimum_healthy_targets.percentage",
         Both,
         OffOrInteger(1, 100),
         Always("off"),
-        Support::NoEffect(NO_DNS),
-        "Smallest share of healthy targets of a zone that stays in DNS.",
+        Support::Acts,
+        "Smallest share of healthy targets of a zone that stays in DNS; only those two metrics follow it.",
     ),
     row(
         "target_group_health.unhealthy_state_routing.minimum_healthy_targets.count",
@@ -148,7 +147,7 @@ pub(super) const TABLE: &[Attribute] = &[
         Application,
         OneOf(&["inspect_after_sufficient_data"]),
         Always("inspect_after_sufficient_data"),
-        Support::NotYet,
+        Support::NoEffect(NO_WAF),
         "When the web application firewall looks at streamed bodies.",
     ),
     row(

@@ -282,7 +282,6 @@ fn default(default: DefaultValue) -> String {
 fn support(support: Support) -> String {
     match support {
         Support::Acts => "acts".to_owned(),
-        Support::ActsExcept(values) => format!("acts; not yet: `{}`", values.join("`, `")),
         Support::NoEffect(reason) => format!("no effect: {reason}"),
         Support::NotYet => "not yet".to_owned(),
     }
