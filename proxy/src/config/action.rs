@@ -264,15 +264,13 @@ fn named_group(
 
 fn group_stickiness(raw: &RawTargetGroupStickiness, at: &Path, cx: &mut Context<'_>) -> Option<Duration> {
     let enabled = raw.enabled.unwrap_or(false);
-    let duration = raw.duration.map(|span| span.0);
-    let in_range =
-        duration.is_none_or(|duration| (1..=LONGEST_GROUP_STICKINESS).contains(&duration.as_secs()));
-    if !in_range {
-        let message = format!("must be between '1-{LONGEST_GROUP_STICKINESS}' seconds inclusive");
-        cx.report.mistake(&at.key("duration"), message);
-    } else if enabled && duration.is_none() {
-        cx.report.missing(&at.key("duration"));
+    let at = at.key("duration");
+    if enabled && raw.duration.is_none() {
+        cx.report.missing(&at);
     }
+    let duration = raw.duration.and_then(|span| {
+        cx.seconds(span, &at, "target group stickiness duration", (1, LONGEST_GROUP_STICKINESS))
+    });
     duration.filter(|_| enabled)
 }
 

@@ -188,11 +188,9 @@ impl RawSession {
         if cookie_name.len() > LONGEST_COOKIE_NAME || !cookie_name.bytes().all(is_token) {
             cx.report.mistake(&at.key("session_cookie_name"), "is not the name of a cookie");
         }
-        let timeout = self.timeout.map_or(Duration::from_secs(LONGEST_SESSION), |Span(timeout)| timeout);
-        if !(1..=LONGEST_SESSION).contains(&timeout.as_secs()) {
-            let message = format!("must be between '1-{LONGEST_SESSION}' seconds inclusive");
-            cx.report.mistake(&at.key("session_timeout"), message);
-        }
+        let timeout = self.timeout.and_then(|span| {
+            cx.seconds(span, &at.key("session_timeout"), "session timeout", (1, LONGEST_SESSION))
+        });
         let extra_params = extra_params(self.extra_params, at, cx);
         let on_unauthenticated_request = self.on_unauthenticated_request.and_then(|Text(text)| {
             let at = at.key("on_unauthenticated_request");
@@ -201,7 +199,7 @@ impl RawSession {
         Session {
             cookie_name,
             scope,
-            timeout,
+            timeout: timeout.unwrap_or(Duration::from_secs(LONGEST_SESSION)),
             extra_params,
             on_unauthenticated_request: on_unauthenticated_request
                 .unwrap_or(OnUnauthenticatedRequest::Authenticate),

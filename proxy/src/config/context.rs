@@ -3,6 +3,7 @@
 use std::{
     net::SocketAddr,
     path::{Path as FilePath, PathBuf},
+    time::Duration,
 };
 
 use super::{
@@ -11,7 +12,7 @@ use super::{
     path::Path,
     protocol::Protocol,
     raw::RawAttributes,
-    scalar::{Number, Text},
+    scalar::{Number, Span, Text},
 };
 use crate::model::{
     CertificateIndex, TargetGroupIndex, TrustStoreIndex,
@@ -96,6 +97,26 @@ impl Context<'_> {
             self.report.mistake(at, message);
         }
         checked
+    }
+
+    /// A whole number of seconds in a range, both ends included.
+    pub(super) fn seconds(
+        &mut self,
+        Span(span): Span,
+        at: &Path,
+        what: &str,
+        (min, max): (u64, u64),
+    ) -> Option<Duration> {
+        let seconds = span.as_secs();
+        let message = if span.subsec_nanos() != 0 {
+            format!("{what} must be a whole number of seconds")
+        } else if !(min..=max).contains(&seconds) {
+            format!("{what} '{seconds}' must be between '{min}-{max}' seconds inclusive")
+        } else {
+            return Some(span);
+        };
+        self.report.mistake(at, message);
+        None
     }
 
     /// A port: 1–65535.

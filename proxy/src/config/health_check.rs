@@ -51,8 +51,12 @@ pub(super) fn convert(
     let default = HealthCheck::for_version(setting.version);
     let path = raw.path.map_or(Some(default.path), |path| self::path(path, at, cx));
     let port = raw.port.map_or(Some(None), |port| self::port(port, at, cx));
-    let interval = seconds(raw.interval, default.interval, INTERVAL, &at.key("interval"), cx);
-    let timeout = seconds(raw.timeout, default.timeout, TIMEOUT, &at.key("timeout"), cx);
+    let mut seconds = |raw: Option<Span>, default, key, what, range| match raw {
+        Some(span) => cx.seconds(span, &at.key(key), what, range),
+        None => Some(default),
+    };
+    let interval = seconds(raw.interval, default.interval, "interval", "Health check interval", INTERVAL);
+    let timeout = seconds(raw.timeout, default.timeout, "timeout", "Health check timeout", TIMEOUT);
     if let (Some(interval), Some(timeout)) = (interval, timeout) {
         compare(interval, timeout, protocol, at, cx);
     }
@@ -125,27 +129,6 @@ fn port(Text(text): Text, at: &Path, cx: &mut Context<'_>) -> Option<Option<u16>
         cx.report.mistake(&at.key("port"), message);
     }
     port.map(Some)
-}
-
-fn seconds(
-    raw: Option<Span>,
-    default: Duration,
-    (min, max): (u64, u64),
-    at: &Path,
-    cx: &mut Context<'_>,
-) -> Option<Duration> {
-    let Some(Span(span)) = raw else { return Some(default) };
-    if span.subsec_nanos() != 0 {
-        cx.report.mistake(at, "must be a whole number of seconds");
-        return None;
-    }
-    let seconds = span.as_secs();
-    if !(min..=max).contains(&seconds) {
-        let message = format!("'{seconds}' seconds must be between '{min}-{max}' inclusive");
-        cx.report.mistake(at, message);
-        return None;
-    }
-    Some(span)
 }
 
 fn compare(

@@ -92,7 +92,10 @@ fn mistakes_of_a_login() {
     let wrong = |settings: &str, key: &str, message: &str| {
         check(&login_with(OIDC, settings), &[&format!("{AT}.authenticate_oidc.{key}: {message}")]);
     };
-    wrong("session_timeout: 8d", "session_timeout", "must be between '1-604800' seconds inclusive");
+    let range = "session timeout '691200' must be between '1-604800' seconds inclusive";
+    wrong("session_timeout: 8d", "session_timeout", range);
+    let fraction = "session timeout must be a whole number of seconds";
+    wrong("session_timeout: 1500ms", "session_timeout", fraction);
     wrong("session_cookie_name: a b", "session_cookie_name", "is not the name of a cookie");
     wrong(
         "on_unauthenticated_request: ask",

@@ -92,9 +92,9 @@ fn health_checks() {
     }
     for (bad, expected) in [
         ("interval: 5s", ".timeout: Health check timeout '5' must be smaller than the interval '5'"),
-        ("interval: 4s, timeout: 2s", ".interval: '4' seconds must be between '5-300' inclusive"),
-        ("timeout: 121s", ".timeout: '121' seconds must be between '2-120' inclusive"),
-        ("timeout: 2500ms", ".timeout: must be a whole number of seconds"),
+        ("interval: 4s, timeout: 2s", ".interval: Health check interval '4' must be between '5-300' seconds inclusive"),
+        ("timeout: 121s", ".timeout: Health check timeout '121' must be between '2-120' seconds inclusive"),
+        ("timeout: 2500ms", ".timeout: Health check timeout must be a whole number of seconds"),
         (
             "interval: 30",
             ".interval: invalid type: integer `30`, expected a duration with its unit, such as 30s, 5m or 500ms",

@@ -62,9 +62,13 @@ fn an_enabled_group_stickiness_needs_a_duration_of_at_most_seven_days() {
     let at = format!("{AT}.target_group_stickiness_config.duration");
     check(&config("enabled: true"), &[&format!("{at}: is missing")]);
     check(&config("enabled: true, duration: 604800s"), &[]);
-    let range = format!("{at}: must be between '1-604800' seconds inclusive");
-    for duration in ["604801s", "500ms"] {
-        check(&config(&format!("enabled: true, duration: {duration}")), &[&range]);
+    for (duration, message) in [
+        ("604801s", "'604801' must be between '1-604800' seconds inclusive"),
+        ("0s", "'0' must be between '1-604800' seconds inclusive"),
+        ("1500ms", "must be a whole number of seconds"),
+    ] {
+        let expected = format!("{at}: target group stickiness duration {message}");
+        check(&config(&format!("enabled: true, duration: {duration}")), &[&expected]);
     }
 }
 
