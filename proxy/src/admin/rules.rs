@@ -185,7 +185,7 @@ fn fixed_response(config: &FixedResponse) -> Value {
     present(json!({
         "StatusCode": config.status.as_u16().to_string(),
         "ContentType": config.content_type,
-        "MessageBody": config.message_body,
+        "MessageBody": String::from_utf8_lossy(&config.message_body),
     }))
 }
 

@@ -203,6 +203,9 @@ async fn begin_http2(
         .initial_connection_window_size(CONNECTION_WINDOW)
         .max_send_buffer_size(MAX_SEND_BUFFER)
         .max_header_list_size(MAX_HEAD)
+        // Frames for streams that were reset here are the target's delay, not its fault. Counted over the
+        // connection's life they would end it, with the requests of other clients, after a thousand cancels.
+        .max_local_error_reset_streams(None)
         // No stream may be opened, and so no number but 0 is seen, before the settings are here.
         .initial_max_send_streams(0);
     let (sender, driver) =

@@ -129,10 +129,7 @@ pub fn prepare_source(
 /// # Errors
 ///
 /// Everything that is wrong with these files.
-pub fn prepare_tls(
-    in_force: &InForce,
-    tickets: &Arc<dyn ProducesTickets>,
-) -> Result<Prepared, PrepareError> {
+pub fn prepare_tls(in_force: &InForce, tickets: &Arc<dyn ProducesTickets>) -> Result<Prepared, PrepareError> {
     let InForce { source, model, attributes, token, places, .. } = in_force.clone();
     let mut mistakes = Vec::new();
     let tls_files = TlsFiles::read(&model, &places, &mut mistakes);

@@ -132,8 +132,10 @@ mod tests {
         let (configuration, tls) = (dir.path().join("alb.yaml"), dir.path().join("site.pem"));
         fs::write(&configuration, "a").unwrap();
         fs::write(&tls, "a").unwrap();
-        let read =
-            Watched { configuration: Fingerprints::of_file(&configuration), tls: Fingerprints::of_file(&tls) };
+        let read = Watched {
+            configuration: Fingerprints::of_file(&configuration),
+            tls: Fingerprints::of_file(&tls),
+        };
         assert_eq!(read.change(&read, &read.again()), None);
 
         fs::write(&tls, "longer").unwrap();

@@ -14,7 +14,8 @@ use http::{HeaderMap, HeaderValue, StatusCode};
 use crate::{line, text};
 
 fn answer() -> Actions {
-    let response = FixedResponse { status: StatusCode::OK, content_type: None, message_body: String::new() };
+    let response =
+        FixedResponse { status: StatusCode::OK, content_type: None, message_body: String::new().into() };
     Actions::from(Action::FixedResponse(response))
 }
 

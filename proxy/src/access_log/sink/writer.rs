@@ -212,7 +212,8 @@ impl Writer {
 /// Writes all of `bytes`. An output that does not block, and is full, is waited for like one that does.
 fn copy_all(copy: &mut dyn Write, mut bytes: &[u8]) -> io::Result<()> {
     loop {
-        let written = if bytes.is_empty() { copy.flush().map(|()| None) } else { copy.write(bytes).map(Some) };
+        let written =
+            if bytes.is_empty() { copy.flush().map(|()| None) } else { copy.write(bytes).map(Some) };
         match written {
             Ok(None) => return Ok(()),
             Ok(Some(0)) => return Err(io::ErrorKind::WriteZero.into()),

@@ -92,7 +92,10 @@ fn health_checks() {
     }
     for (bad, expected) in [
         ("interval: 5s", ".timeout: Health check timeout '5' must be smaller than the interval '5'"),
-        ("interval: 4s, timeout: 2s", ".interval: Health check interval '4' must be between '5-300' seconds inclusive"),
+        (
+            "interval: 4s, timeout: 2s",
+            ".interval: Health check interval '4' must be between '5-300' seconds inclusive",
+        ),
         ("timeout: 121s", ".timeout: Health check timeout '121' must be between '2-120' seconds inclusive"),
         ("timeout: 2500ms", ".timeout: Health check timeout must be a whole number of seconds"),
         (

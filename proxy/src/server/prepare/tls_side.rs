@@ -57,7 +57,9 @@ impl TlsFiles {
     ) -> Result<TlsListeners, PrepareError> {
         let load_balancers = model.load_balancers.iter();
         load_balancers
-            .map(|load_balancer| tls_listeners(load_balancer, &self.certificates, &self.trust_stores, tickets))
+            .map(|load_balancer| {
+                tls_listeners(load_balancer, &self.certificates, &self.trust_stores, tickets)
+            })
             .collect()
     }
 }
