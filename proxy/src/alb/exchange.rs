@@ -121,10 +121,9 @@ impl Exchange<'_> {
     #[must_use]
     pub fn must_close(&self) -> bool {
         let connection = &self.context.connection;
-        let keep_alive = self.context.state.load_balancer.timers.client_keep_alive;
         self.context.closes_connections
             || connection.closing.is_cancelled()
-            || connection.meter.accepted().elapsed() >= keep_alive
+            || Instant::now() >= connection.expires
     }
 
     async fn act(&mut self) -> Result<Outcome, Cause> {

@@ -1,7 +1,8 @@
 //! HTTP/2 connections: many requests side by side.
 //!
 //! ELB page: "Listeners for your Application Load Balancers", HTTP/2: 128
-//! streams at a time, GOAWAY after 10,000 requests. PING is no activity.
+//! streams at a time, GOAWAY after 10,000 requests and with the first request
+//! after the client keep-alive duration. PING is no activity.
 
 use std::{
     sync::{
@@ -87,8 +88,7 @@ pub async fn serve(
     let mut caught = 0;
     let mut leaving: Option<Instant> = None;
     loop {
-        let timers = listener.load().load_balancer.timers;
-        let expires = connection.meter.accepted() + timers.client_keep_alive;
+        let idle = listener.load().load_balancer.timers.idle;
         tokio::select! {
             biased;
             accepted = HttpSession::from_h2_conn(&mut h2, Arc::clone(&digest)) => match accepted {
@@ -120,17 +120,15 @@ pub async fn serve(
                 leaving = Some(Instant::now());
                 h2.graceful_shutdown();
             }
-            () = tokio::time::sleep_until(expires), if leaving.is_none() => {
-                leaving = Some(Instant::now());
-                h2.graceful_shutdown();
-            }
-            () = idle_for(&active, timers.idle, leaving) => return,
+            () = idle_for(&active, idle, leaving) => return,
             () = shared.terminated.cancelled() => return,
         }
         if malformed >= MAX_MALFORMED {
             return;
         }
-        if requests >= MAX_REQUESTS && leaving.is_none() {
+        // What came now is served; nothing else is once the client has heard of it.
+        let is_over = requests >= MAX_REQUESTS || Instant::now() >= connection.expires;
+        if is_over && leaving.is_none() {
             leaving = Some(Instant::now());
             h2.graceful_shutdown();
         }

@@ -2,6 +2,7 @@
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::{connections::Listed, meter::Meter, usage::Usage};
@@ -18,6 +19,8 @@ pub struct Connection {
     pub tls: Option<TlsInfo>,
     /// Byte counts and activity.
     pub meter: Arc<Meter>,
+    /// When its time is over: `client_keep_alive.seconds` as it was at its start, whatever a reload brings.
+    pub expires: Instant,
     /// `conn_trace_id` of the logs.
     pub trace_id: ConnTraceId,
     /// Cancelled when its listener goes, by reload or shutdown: the request in hand is the last.

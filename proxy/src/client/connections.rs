@@ -83,6 +83,7 @@ mod tests {
             local: addr,
             tls: None,
             meter: Arc::new(Meter::new(tokio::time::Instant::now(), std::time::SystemTime::UNIX_EPOCH)),
+            expires: tokio::time::Instant::now(),
             trace_id: ConnTraceId(0),
             closing: CancellationToken::new(),
             usage: Usage::default(),

@@ -117,6 +117,7 @@ async fn serve(
         local,
         tls,
         meter: Arc::clone(&meter),
+        expires: meter.accepted() + state.load_balancer.timers.client_keep_alive,
         trace_id,
         closing,
         usage: Usage::new(state.load_balancer.timers.idle),
