@@ -27,8 +27,6 @@ use crate::model::{
 
 /// Where listeners without `address` listen.
 pub(super) const DEFAULT_ADDRESS: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
-/// Certificates besides the default one.
-const MOST_FURTHER_CERTIFICATES: usize = 25;
 /// Priorities of rules.
 const PRIORITIES: (u16, u16) = (1, 50_000);
 
@@ -137,11 +135,6 @@ fn tls(
         }
         return None;
     };
-    if names.len() > MOST_FURTHER_CERTIFICATES + 1 {
-        let message =
-            format!("can have up to {MOST_FURTHER_CERTIFICATES} certificates besides the default one");
-        cx.report.mistake(&certificates_at, message);
-    }
     let mut certificates = Vec::new();
     for (index, name) in names.into_iter().enumerate() {
         let at = certificates_at.index(index);

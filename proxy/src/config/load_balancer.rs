@@ -25,6 +25,8 @@ const DEFAULT_TYPE: LoadBalancerType = LoadBalancerType::Application;
 const MOST_LISTENERS: usize = 50;
 /// Rules of all its listeners, default rules not counted.
 const MOST_RULES: usize = 100;
+/// Certificates of all its listeners, default certificates not counted.
+const MOST_FURTHER_CERTIFICATES: usize = 25;
 /// Target groups its rules forward to.
 const MOST_TARGET_GROUPS: usize = 100;
 
@@ -48,8 +50,17 @@ pub(super) fn convert(raw: RawLoadBalancer, at: &Path, cx: &mut Context<'_>) -> 
     match raw.listeners {
         Some(raw) => {
             let rules = raw.iter().flatten().filter_map(|raw| raw.rules.as_ref()).map(Vec::len).sum();
+            let certificates = raw.iter().flatten().filter_map(|raw| raw.certificates.as_ref());
+            let further = certificates.map(|certificates| certificates.len().saturating_sub(1)).sum();
             at_most(MOST_LISTENERS, raw.len(), "listeners", &listeners_at, cx);
             at_most(MOST_RULES, rules, "rules besides default rules", &listeners_at, cx);
+            at_most(
+                MOST_FURTHER_CERTIFICATES,
+                further,
+                "certificates besides default ones",
+                &listeners_at,
+                cx,
+            );
             for (index, raw) in raw.into_iter().enumerate() {
                 let at = listeners_at.index(index);
                 match raw {

@@ -182,3 +182,25 @@ fn values_that_no_header_takes_are_refused() {
     bad(name, "Transfer-Encoding", reserved);
     bad(name, "x-forwarded-for", reserved);
 }
+
+#[test]
+fn a_load_balancer_has_25_certificates_besides_the_default_ones() {
+    let file = |first: usize, second: usize| {
+        let certificate = |n| format!("  - {{ name: c{n}, certificate: cert.pem, private_key: key.pem }}\n");
+        let certificates: String = (0..first.max(second)).map(certificate).collect();
+        let listener = |port, count| {
+            let names = (0..count).map(|n| format!("c{n}")).collect::<Vec<_>>().join(", ");
+            format!(
+                "      - protocol: HTTPS\n        port: {port}\n        ssl_policy: ELBSecurityPolicy-2016-08\n        \
+                 certificates: [{names}]\n        default_actions: [{{ fixed_response: {{ status_code: 200 }} }}]\n"
+            )
+        };
+        let listeners = listener(443, first) + &listener(444, second);
+        format!("certificates:\n{certificates}load_balancers:\n  - name: edge\n    listeners:\n{listeners}")
+    };
+    let at = "load_balancers[0].listeners: a load balancer can have up to";
+    check(&file(26, 1), &[]);
+    check(&file(14, 13), &[]);
+    check(&file(27, 1), &[&format!("{at} 25 certificates besides default ones, not 26")]);
+    check(&file(14, 14), &[&format!("{at} 25 certificates besides default ones, not 26")]);
+}
