@@ -5,15 +5,20 @@ use std::{net::SocketAddr, sync::Arc};
 use anyhow::{Context as _, Result, bail, ensure};
 use rustls::ClientConfig;
 
-use crate::client::Client;
+use crate::{
+    client::Client,
+    wait::{SOON, within},
+};
 
 const HEADERS: u8 = 1;
 const RST_STREAM: u8 = 3;
 const SETTINGS: u8 = 4;
+const PING: u8 = 6;
 const GOAWAY: u8 = 7;
 const WINDOW_UPDATE: u8 = 8;
 
 const END_STREAM: u8 = 1;
+const ACK: u8 = 1;
 const END_HEADERS: u8 = 4;
 
 /// What came of a stream.
@@ -37,6 +42,7 @@ enum GoAway {
 /// An HTTP/2 connection that sends frames as they are given.
 pub struct RawHttp2 {
     client: Client,
+    told_to_go: bool,
 }
 
 impl RawHttp2 {
@@ -50,7 +56,7 @@ impl RawHttp2 {
         client.send(frame(SETTINGS, 0, 0, &[])).await?;
         // Room for all the bodies that tests leave unread.
         client.send(frame(WINDOW_UPDATE, 0, 0, &0x3fff_ffff_u32.to_be_bytes())).await?;
-        Ok(Self { client })
+        Ok(Self { client, told_to_go: false })
     }
 
     /// Sends a request on `stream`, its fields as literals, and what follows them in one DATA frame if it is not empty.
@@ -81,6 +87,58 @@ impl RawHttp2 {
     /// When the connection is closed.
     pub async fn cancel(&mut self, stream: u32) -> Result<()> {
         self.client.send(frame(RST_STREAM, 0, stream, &8_u32.to_be_bytes())).await
+    }
+
+    /// Reads until the server's settings have come: identifiers and values.
+    ///
+    /// # Errors
+    /// When they do not come soon.
+    pub async fn settings(&mut self) -> Result<Vec<(u16, u32)>> {
+        loop {
+            let (kind, _, payload) = self.frame().await?;
+            if kind == SETTINGS && !payload.is_empty() {
+                let (settings, _) = payload.as_chunks::<6>();
+                let setting =
+                    |[a, b, value @ ..]: &[u8; 6]| (u16::from_be_bytes([*a, *b]), u32::from_be_bytes(*value));
+                return Ok(settings.iter().map(setting).collect());
+            }
+        }
+    }
+
+    /// Sends PING and reads until it is answered.
+    ///
+    /// # Errors
+    /// When the connection ends first.
+    pub async fn ping(&mut self) -> Result<()> {
+        self.client.send(frame(PING, 0, 0, b"liveness")).await?;
+        loop {
+            if let (PING, _, payload) = self.frame().await?
+                && payload == b"liveness"
+            {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Whether GOAWAY was among the frames read so far.
+    #[must_use]
+    pub const fn told_to_go(&self) -> bool {
+        self.told_to_go
+    }
+
+    /// Answers PING, as GOAWAY waits for it, and reads until the connection ends.
+    ///
+    /// # Errors
+    /// When it does not end soon.
+    pub async fn closed(&mut self) -> Result<()> {
+        within(SOON, "the end of the connection", async {
+            while let Ok((kind, _, payload)) = self.frame().await {
+                if kind == PING && self.client.send(frame(PING, ACK, 0, &payload)).await.is_err() {
+                    break;
+                }
+            }
+        })
+        .await
     }
 
     /// Reads until something has come of `stream`.
@@ -134,6 +192,7 @@ impl RawHttp2 {
         let [a, b, c, kind, _, s0, s1, s2, s3] = head[..] else { bail!("no frame head") };
         let length = usize::try_from(u32::from_be_bytes([0, a, b, c]))?;
         let payload = self.client.read_exactly(length).await?;
+        self.told_to_go |= kind == GOAWAY;
         Ok((kind, u32::from_be_bytes([s0 & 0x7f, s1, s2, s3]), payload))
     }
 }

@@ -63,6 +63,8 @@ mod mtls;
 #[cfg(test)]
 mod oidc;
 #[cfg(test)]
+mod parity_gaps;
+#[cfg(test)]
 mod reload;
 #[cfg(test)]
 mod response_headers;
