@@ -250,3 +250,19 @@ async fn the_end_of_the_deregistration_delay_cuts_requests_and_websockets() -> R
     albeit.wait_for_targets("the old target gone", |all| all.iter().all(|t| t.addr != addr)).await?;
     Ok(())
 }
+
+#[tokio::test]
+async fn a_removed_target_without_work_is_shown_as_draining_until_the_delay_ends() -> Result<()> {
+    let old = Target::saying("old")?;
+    // 20 s divided by 10.
+    let (mut albeit, _new, replaced) = replaceable(&old, 20).await?;
+    let asked = Instant::now();
+    albeit.reload(replaced).await?;
+    let draining = replaced_by(&mut albeit, &old).await?;
+    assert_eq!(draining, ("Target.DeregistrationInProgress".to_owned(), 0));
+    let addr = old.addr().to_string();
+    albeit.wait_for_targets("the old target gone", |all| all.iter().all(|t| t.addr != addr)).await?;
+    let shown = asked.elapsed();
+    assert!((Duration::from_millis(1900)..Duration::from_secs(5)).contains(&shown), "{shown:?}");
+    Ok(())
+}

@@ -3,8 +3,8 @@
 use std::net::SocketAddr;
 
 use albeit_e2e::{
-    Albeit, Config, Group, Listener, Target, access_log::Log, eventually, forward, ports::HeldPort,
-    wait::SOON,
+    Albeit, Ca, Config, Group, H2Target, Listener, Target, TlsFront, access_log::Log, ca::ALL_VERSIONS,
+    eventually, forward, grpc::GrpcTarget, ports::HeldPort, tls_front::untrustworthy, wait::SOON,
 };
 use anyhow::{Context as _, Result, ensure};
 use serde_json::json;
@@ -31,9 +31,10 @@ async fn check(albeit: &Albeit, target: SocketAddr, expected: &[(&str, &str)]) -
     })
     .await?;
     assert!(line["elb"].starts_with("app/e2e-alb/"), "{line:?}");
-    for (field, value) in [("type", "http"), ("target_group_id", "web"), ("ip_address", "127.0.0.1")] {
-        assert_eq!(line[field], value, "{line:?}");
+    if !expected.iter().any(|(field, _)| *field == "type") {
+        assert_eq!((&*line["type"], &*line["target_group_id"]), ("http", "web"), "{line:?}");
     }
+    assert_eq!(line["ip_address"], "127.0.0.1", "{line:?}");
     // Nine decimals; the timeout is 0.2 s here.
     let (_, decimals) = line["latency"].split_once('.').context("no decimals")?;
     assert!(decimals.len() == 9 && line.number("latency")? < 10.0, "{line:?}");
@@ -90,4 +91,33 @@ async fn a_reload_begins_and_ends_it() -> Result<()> {
         Ok(())
     })
     .await
+}
+
+#[tokio::test]
+async fn lines_tell_the_protocol_of_the_check() -> Result<()> {
+    let (ca, behind, grpc) = (Ca::try_new()?, Target::saying("ok")?, GrpcTarget::start()?);
+    let tls = TlsFront::start(behind.addr(), untrustworthy(ALL_VERSIONS, &[])?)?;
+    let h2 = H2Target::start(100, |_| async { Ok(()) })?;
+    let logged = config(&[behind.addr()])?.with_https(&ca)?;
+    let groups = [
+        Group::new("tls", &[tls.addr()]).speaking("HTTPS", "HTTP1"),
+        Group::new("h2", &[h2.addr()]).speaking("HTTP", "HTTP2"),
+        Group::new("grpc", &[grpc.addr()]).speaking("HTTP", "GRPC").without_health("path"),
+    ];
+    let mut logged = groups.into_iter().fold(logged, |config, group| {
+        config.with_group(group.with_health("interval", "5s").with_health("timeout", "2s"))
+    });
+    // Groups of HTTP2 and GRPC are for HTTPS listeners.
+    let mut secure = logged.listeners.remove(1);
+    for (group, priority) in ["tls", "h2", "grpc"].into_iter().zip(1..) {
+        let path = json!({ "path_pattern": [format!("/{group}")] });
+        secure = secure.with_rule(priority, path, forward(group));
+    }
+    let albeit = Albeit::start_unsettled(logged.with_listener(secure)).await?;
+    for (addr, kind, code) in
+        [(tls.addr(), "https", "200"), (h2.addr(), "h2", "200"), (grpc.addr(), "grpc", "12")]
+    {
+        check(&albeit, addr, &[("type", kind), ("status_code", code), ("status", "PASS")]).await?;
+    }
+    Ok(())
 }
