@@ -123,6 +123,20 @@ async fn http2_pings_are_no_activity() -> Result<()> {
     Ok(())
 }
 
+/// Reloads with `config` and a rule for `/reloaded`, and waits for it.
+async fn reload(albeit: &mut Albeit, mut config: Config) -> Result<()> {
+    let reloaded = json!({ "path_pattern": ["/reloaded"] });
+    config.listeners =
+        config.listeners.into_iter().map(|l| l.with_rule(1, reloaded.clone(), fixed("new"))).collect();
+    albeit.reload(config).await?;
+    eventually(SOON, "the new rule", || async {
+        let answer = albeit.get("/reloaded").await?.text();
+        ensure!(answer == "new", "{answer}");
+        Ok(())
+    })
+    .await
+}
+
 /// A client keep-alive duration that, divided by 60, is as many seconds, and no idle timeout to speak of.
 fn keep_alive(config: Config, seconds: u32) -> Config {
     config
@@ -155,10 +169,7 @@ async fn after_the_client_keep_alive_duration_http2_gets_goaway_with_one_more_re
 async fn a_connection_keeps_the_client_keep_alive_duration_it_began_with() -> Result<()> {
     let (ca, target) = (Ca::try_new()?, Target::saying("ok")?);
     let config = keep_alive(Config::forwarding_to(&[target.addr()])?.with_https(&ca)?, 60);
-    let mut shorter = keep_alive(config.clone(), 1);
-    let reloaded = json!({ "path_pattern": ["/reloaded"] });
-    shorter.listeners =
-        shorter.listeners.into_iter().map(|l| l.with_rule(1, reloaded.clone(), fixed("new"))).collect();
+    let shorter = keep_alive(config.clone(), 1);
     let mut albeit = Albeit::start(config).await?;
     let mut old = albeit.client().await?;
     let tls = ca.client(&["h2"], ALL_VERSIONS)?;
@@ -167,13 +178,7 @@ async fn a_connection_keeps_the_client_keep_alive_duration_it_began_with() -> Re
     old2.send(1, &get(b"/"), b"").await?;
     assert_eq!(old2.answer(1).await?, Answer::Response(200));
 
-    albeit.reload(shorter).await?;
-    eventually(SOON, "the new rule", || async {
-        let answer = albeit.get("/reloaded").await?.text();
-        ensure!(answer == "new", "{answer}");
-        Ok(())
-    })
-    .await?;
+    reload(&mut albeit, shorter).await?;
     let mut new = albeit.client().await?;
     let accepted = Instant::now();
     sleep_until(accepted + Duration::from_millis(1300)).await;
@@ -184,6 +189,25 @@ async fn a_connection_keeps_the_client_keep_alive_duration_it_began_with() -> Re
     assert_eq!(old2.answer(3).await?, Answer::Response(200));
     old2.ping().await?;
     assert!(!old2.told_to_go());
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_open_connection_takes_a_new_idle_timeout_with_its_next_request() -> Result<()> {
+    let target = Target::saying("ok")?;
+    let idle = |config: Config, seconds| config.with_attribute("idle_timeout.timeout_seconds", seconds);
+    let config = Config::forwarding_to(&[target.addr()])?.with_time_scale(10);
+    let mut albeit = Albeit::start(idle(config.clone(), 4000)).await?;
+    let mut client = albeit.client().await?;
+    assert_eq!(client.get("/").await?.text(), "ok");
+    // 10 s divided by 10.
+    let shorter = idle(config, 10);
+    reload(&mut albeit, shorter).await?;
+    assert_eq!(client.get("/reloaded").await?.text(), "new");
+    let answered = Instant::now();
+    assert!(client.closed().await?.is_empty());
+    let idle = answered.elapsed();
+    assert!((Duration::from_millis(900)..Duration::from_millis(1500)).contains(&idle), "{idle:?}");
     Ok(())
 }
 
