@@ -8,14 +8,14 @@ use crate::{
     tls::{accept::TlsInfo, client_certificate::PemScope},
 };
 
-/// Removes what the client sent under reserved names and writes what its connection says instead.
+/// Removes what the client sent under reserved names, and names like them, and writes what its connection says instead.
 ///
 /// # Errors
 ///
 /// When a field cannot be written, which names and values checked at load always can.
 pub fn set(headers: &TlsHeaders, tls: Option<&TlsInfo>, head: &mut RequestHeader) -> Result<()> {
-    for name in &headers.reserved {
-        head.remove_header(name);
+    for name in headers.reserved.of(head.headers.keys()) {
+        head.remove_header(&name);
     }
     let Some(tls) = tls else { return Ok(()) };
     for (name, field) in &headers.set {

@@ -25,7 +25,7 @@ use http::HeaderValue;
 use serde_json::{Value, json};
 
 use super::session::Session;
-use crate::{model::rule::AuthenticateOidc, stickiness::seal::Keys};
+use crate::{headers::reserved, model::rule::AuthenticateOidc, stickiness::seal::Keys};
 
 /// How long `x-amzn-oidc-data` is valid, in seconds.
 pub const VALID: u64 = 120;
@@ -39,14 +39,12 @@ const SPKI: [u8; 26] = [
     0x48, 0xce, 0x3d, 0x03, 0x01, 0x07, 0x03, 0x42, 0x00,
 ];
 
-/// Whether a header with this name, in lower case, could be taken for one of these.
+/// Whether a header with this name could be taken for one of these.
 ///
-/// Many targets do not tell `_` from `-`.
+/// As with other reserved names, whatever is neither letter nor digit is taken for `-`.
 #[must_use]
 pub fn is_claim(name: &str) -> bool {
-    let start = name.as_bytes().get(..PREFIX.len());
-    let same = |(&sent, &ours): (&u8, &u8)| sent == ours || (sent == b'_' && ours == b'-');
-    start.is_some_and(|start| start.iter().zip(PREFIX.as_bytes()).all(same))
+    reserved::begins_alike(name, PREFIX)
 }
 
 /// Keys that sign what targets are told.
@@ -229,7 +227,7 @@ mod tests {
 
     #[test]
     fn names_that_could_be_taken_for_ours() {
-        for name in ["x-amzn-oidc-data", "x_amzn_oidc_data", "x-amzn_oidc-anything"] {
+        for name in ["x-amzn-oidc-data", "x_amzn_oidc_data", "X-Amzn_Oidc-anything", "x.amzn.oidc.data"] {
             assert!(is_claim(name), "{name}");
         }
         for name in ["x-amzn-oidc", "x-amzn-trace-id", "xx-amzn-oidc-data", ""] {

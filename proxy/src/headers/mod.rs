@@ -9,6 +9,7 @@ pub mod forwarded;
 pub mod hop_by_hop;
 pub mod host;
 pub mod raw_head;
+pub mod reserved;
 pub mod tls;
 pub mod trace_id;
 pub mod validity;

@@ -4,15 +4,15 @@
 //! (`routing.http.x_amzn_tls_version_and_cipher_suite.enabled`), "Mutual
 //! authentication with TLS in Application Load Balancer", "HTTP header
 //! modification". Whatever a client sends under a name that the load balancer
-//! sets is removed, also when there is nothing to set in its place, such as the
+//! sets, or one that a target may not tell from it ([`super::reserved`]), is
+//! removed, also when there is nothing to set in its place, such as the
 //! certificate of a client that has none: targets trust these headers. ELB's pages
 //! do not say so. Where the load balancer sets none of them they pass like any
 //! other header, so that one behind another keeps what the first one says.
 
-use bytes::Bytes;
-use http::HeaderName;
-
+use super::reserved::ReservedNames;
 use crate::model::listener::{MutualAuthentication, RequestHeaderNames};
+use bytes::Bytes;
 
 /// What a header says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,7 +41,7 @@ pub struct TlsHeaders {
     /// Names as they are written, with what they say.
     pub set: Box<[(Bytes, TlsField)]>,
     /// Names that clients cannot set.
-    pub reserved: Box<[HeaderName]>,
+    pub reserved: ReservedNames,
 }
 
 impl TlsHeaders {
@@ -91,14 +91,9 @@ impl TlsHeaders {
             ]);
         }
         reserved.extend(set.iter().map(|(name, _)| *name));
-        // A name was checked to be a token.
-        let mut reserved: Vec<HeaderName> =
-            reserved.into_iter().filter_map(|name| HeaderName::try_from(name.as_str()).ok()).collect();
-        reserved.sort_unstable_by(|a, b| a.as_str().cmp(b.as_str()));
-        reserved.dedup();
         Self {
             set: set.into_iter().map(|(name, field)| (Bytes::from(name.clone()), field)).collect(),
-            reserved: reserved.into(),
+            reserved: ReservedNames::new(reserved.into_iter().map(String::as_str)),
         }
     }
 }
@@ -125,7 +120,7 @@ mod tests {
         let headers = TlsHeaders::new(attribute, mutual, names);
         let written: Vec<&[u8]> = headers.set.iter().map(|(name, _)| name.as_ref()).collect();
         assert_eq!(written, set.iter().map(|name| name.as_bytes()).collect::<Vec<_>>());
-        assert_eq!(headers.reserved.iter().map(HeaderName::as_str).collect::<Vec<_>>(), reserved);
+        assert_eq!(headers.reserved, ReservedNames::new(reserved.iter().copied()));
     }
 
     const MTLS: [&str; 6] = [

@@ -102,7 +102,9 @@ async fn passthrough_sends_the_whole_chain() -> Result<()> {
     let setup = Setup::try_new(json!({ "mode": "passthrough" }), root.pem(), None)?;
     let albeit = setup.start().await?;
     let expected = encoded(&client.pem) + &encoded(middle.pem());
-    let spoofed: Vec<String> = HEADERS.iter().map(|name| format!("{name}: spoofed")).collect();
+    let spoofed =
+        HEADERS.iter().flat_map(|name| [(*name).to_owned(), name.replace('-', "_"), name.replace('-', ".")]);
+    let spoofed: Vec<String> = spoofed.map(|name| format!("{name}: spoofed")).collect();
     let spoofed: Vec<&str> = spoofed.iter().map(String::as_str).collect();
 
     let mut connection = setup.connect(&albeit, Some(&client)).await?;
@@ -286,7 +288,12 @@ async fn a_listener_can_rename_the_headers() -> Result<()> {
     setup.config.listeners = listeners.into_iter().map(|it| it.with("attributes", names.clone())).collect();
     let albeit = setup.start().await?;
     let mut connection = setup.connect(&albeit, Some(&client)).await?;
-    let spoofed = ["client-serial: spoofed", "X-Amzn-Mtls-Clientcert-Subject: spoofed"];
+    let spoofed = [
+        "client-serial: spoofed",
+        "Client_Serial: spoofed",
+        "X-Amzn-Mtls-Clientcert-Subject: spoofed",
+        "X_Amzn_Mtls_Clientcert_Subject: spoofed",
+    ];
     connection.get_with("/", &spoofed).await?;
     let seen = setup.target.request(1).await?;
     assert!(seen.head.contains("\r\nClient-Serial: 03A5B1\r\n"), "{:?}", seen.head);

@@ -139,8 +139,13 @@ async fn the_target_learns_who_the_user_is() -> Result<()> {
 #[tokio::test]
 async fn what_clients_say_about_users_does_not_reach_the_target() -> Result<()> {
     let mut site = Site::start(json!({})).await?;
-    let forged =
-        ["X-Amzn-Oidc-Identity: admin", "x-amzn-oidc-data: a.b.c", "X_Amzn_Oidc-Other: x", "X-Other: 1"];
+    let forged = [
+        "X-Amzn-Oidc-Identity: admin",
+        "x-amzn-oidc-data: a.b.c",
+        "X_Amzn_Oidc-Other: x",
+        "X.Amzn.Oidc.Data: a.b.c",
+        "X-Other: 1",
+    ];
     site.browser.get_with("/open", &forged).await?;
     site.browser.visit("/private").await?;
     site.browser.get_with("/private", &forged).await?;

@@ -67,7 +67,7 @@ const PROXY: Layers = Layers {
         ("tls", &["model", "stickiness"]),
         ("access_log", &["model", "metrics"]),
         ("client", &["tls", "access_log", "metrics"]),
-        ("authenticate", &["model", "stickiness", "time_scale"]),
+        ("authenticate", &["model", "headers", "stickiness", "time_scale"]),
         ("alb", BELOW_ALB),
         (
             "nlb",
