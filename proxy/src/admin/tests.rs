@@ -19,6 +19,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::*;
 use crate::{
+    authenticate::tasks::Tasks,
     config::{Overrides, Source},
     health::{Checker, Outcome},
     model::{HealthCheck, Model},
@@ -135,7 +136,9 @@ async fn serving_file(source: Source) -> Server {
         Environment::new(tracker.clone(), TimeScale::default(), Arc::clone(&metrics), shutdown.clone());
     environment.checker = Box::new(Unanswered);
     let registry = Arc::new(Registry::with_environment(environment));
-    let authenticator = Arc::new(Authenticator::new(&Keys::generate(&mut rand::rng()), TimeScale::default()));
+    let tasks = Tasks::new(tracker.clone(), shutdown.clone());
+    let keys = Keys::generate(&mut rand::rng());
+    let authenticator = Arc::new(Authenticator::new(&keys, TimeScale::default(), tasks));
     let in_force = in_force(source, Overrides::default()).unwrap();
     registry.apply(&in_force.model);
     let control = Configured { registry: Arc::clone(&registry), in_force: Mutex::new(Arc::new(in_force)) };

@@ -3,8 +3,16 @@
 //! ELB page: "Authenticate users using an Application Load Balancer". An
 //! endpoint has five seconds. Its certificate must be of an authority that the
 //! system trusts (`SSL_CERT_FILE` names others). Redirects are not followed.
+//!
+//! Clients who have not logged in can cause calls. So a host is called at most
+//! [`MOST_CALLS`] times at once; one call more fails at once, as if the host
+//! could not be reached. ELB's bound is not published.
 
-use std::{sync::OnceLock, time::Duration};
+use std::{
+    collections::HashMap,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -13,11 +21,16 @@ use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::{
     client::legacy::{Client, connect::HttpConnector},
-    rt::{TokioExecutor, TokioTimer},
+    rt::TokioTimer,
 };
+use parking_lot::Mutex;
+
+use super::tasks::Tasks;
 
 /// How long an endpoint may take, before time scaling.
 pub const CALL_LIMIT: Duration = Duration::from_secs(5);
+/// Calls of one host at a time.
+pub const MOST_CALLS: usize = 64;
 /// How long an idle connection to an endpoint is kept. Not scaled.
 const IDLE: Duration = Duration::from_secs(30);
 
@@ -33,7 +46,7 @@ pub struct Answer {
 /// Why there is no answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FetchError {
-    /// The endpoint cannot be reached, or did not answer in time.
+    /// The endpoint cannot be reached, did not answer in time, or is being called too often already.
     Unreachable,
     /// Its answer is larger than allowed.
     TooLarge,
@@ -51,20 +64,23 @@ pub trait Fetch: Send + Sync {
 pub struct HttpsFetch {
     /// Made with the first call: reading the system's authorities takes a while.
     client: OnceLock<Option<HttpsClient>>,
+    tasks: Tasks,
+    calls: Calls,
     time_limit: Duration,
 }
 
 type HttpsClient = Client<HttpsConnector<HttpConnector>, Full<Bytes>>;
 
 impl HttpsFetch {
-    /// Gives endpoints `time_limit` to answer.
+    /// Gives endpoints `time_limit` to answer; connections to them are `tasks`.
     #[must_use]
-    pub const fn new(time_limit: Duration) -> Self {
-        Self { client: OnceLock::new(), time_limit }
+    pub fn new(time_limit: Duration, tasks: Tasks) -> Self {
+        Self { client: OnceLock::new(), tasks, calls: Calls::default(), time_limit }
     }
 
     async fn call(&self, request: Request<Bytes>, limit: usize) -> Result<Answer, FetchError> {
-        let client = self.client.get_or_init(client).as_ref().ok_or(FetchError::Unreachable)?;
+        let client = self.client.get_or_init(|| client(self.tasks.clone()));
+        let client = client.as_ref().ok_or(FetchError::Unreachable)?;
         let host = request.uri().host().unwrap_or_default().to_owned();
         let answer = client.request(request.map(Full::new)).await.map_err(|error| {
             tracing::warn!(error = chain(&error), host, "an identity provider cannot be reached");
@@ -82,12 +98,53 @@ impl HttpsFetch {
 #[async_trait]
 impl Fetch for HttpsFetch {
     async fn fetch(&self, request: Request<Bytes>, limit: usize) -> Result<Answer, FetchError> {
+        let host = request.uri().authority().map(ToString::to_string).unwrap_or_default();
+        let Some(_call) = self.calls.begin(host) else {
+            tracing::debug!(uri = %request.uri(), "too many calls of an identity provider at once");
+            return Err(FetchError::Unreachable);
+        };
         let called = tokio::time::timeout(self.time_limit, self.call(request, limit)).await;
         called.unwrap_or(Err(FetchError::Unreachable))
     }
 }
 
-fn client() -> Option<HttpsClient> {
+/// The calls that are being made, by host and port; those of nobody are forgotten.
+#[derive(Debug, Clone, Default)]
+struct Calls(Arc<Mutex<HashMap<String, usize>>>);
+
+/// A call that is being made.
+#[derive(Debug)]
+struct Call {
+    calls: Calls,
+    host: String,
+}
+
+impl Calls {
+    /// `None` if there are [`MOST_CALLS`] of this host.
+    fn begin(&self, host: String) -> Option<Call> {
+        let mut calls = self.0.lock();
+        let running = calls.entry(host.clone()).or_default();
+        if *running >= MOST_CALLS {
+            return None;
+        }
+        *running += 1;
+        Some(Call { calls: self.clone(), host })
+    }
+}
+
+impl Drop for Call {
+    fn drop(&mut self) {
+        let mut calls = self.calls.0.lock();
+        if let Some(running) = calls.get_mut(&self.host) {
+            *running -= 1;
+            if *running == 0 {
+                calls.remove(&self.host);
+            }
+        }
+    }
+}
+
+fn client(tasks: Tasks) -> Option<HttpsClient> {
     let provider = rustls::crypto::aws_lc_rs::default_provider();
     let connector = match HttpsConnectorBuilder::new().with_provider_and_native_roots(provider) {
         Ok(builder) => builder.https_only().enable_http1().build(),
@@ -96,10 +153,8 @@ fn client() -> Option<HttpsClient> {
             return None;
         }
     };
-    let client = Client::builder(TokioExecutor::new())
-        .pool_timer(TokioTimer::new())
-        .pool_idle_timeout(IDLE)
-        .build(connector);
+    let client =
+        Client::builder(tasks).pool_timer(TokioTimer::new()).pool_idle_timeout(IDLE).build(connector);
     Some(client)
 }
 
@@ -112,4 +167,50 @@ fn chain(error: &dyn std::error::Error) -> String {
         source = error.source();
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::future::join_all;
+    use tokio::net::TcpListener;
+    use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+    use super::*;
+
+    #[test]
+    fn a_host_has_64_calls_at_a_time() {
+        let calls = Calls::default();
+        let mut running: Vec<Call> =
+            (0..MOST_CALLS).filter_map(|_| calls.begin("a:443".to_owned())).collect();
+        assert_eq!(running.len(), MOST_CALLS);
+        assert!(calls.begin("a:443".to_owned()).is_none());
+        let other = calls.begin("b:443".to_owned());
+        assert!(other.is_some(), "others are not kept waiting");
+        running.pop();
+        running.extend(calls.begin("a:443".to_owned()));
+        assert_eq!(running.len(), MOST_CALLS);
+        drop((running, other));
+        assert!(calls.0.lock().is_empty());
+    }
+
+    #[tokio::test]
+    async fn one_call_too_many_is_refused_at_once() {
+        let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let addr = silent.local_addr().unwrap();
+        let tracker = TaskTracker::new();
+        let tasks = Tasks::new(tracker.clone(), CancellationToken::new());
+        let fetch = HttpsFetch::new(Duration::from_secs(3600), tasks);
+        let call =
+            || fetch.fetch(Request::get(format!("https://{addr}/token")).body(Bytes::new()).unwrap(), 1);
+        let all = join_all((0..MOST_CALLS).map(|_| call()));
+        tokio::select! {
+            _ = all => panic!("nobody answers"),
+            refused = async {
+                // Polled after the others, in the same task.
+                tokio::task::yield_now().await;
+                call().await
+            } => assert_eq!(refused, Err(FetchError::Unreachable)),
+        }
+        assert!(fetch.calls.0.lock().is_empty());
+    }
 }

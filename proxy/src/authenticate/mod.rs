@@ -18,6 +18,7 @@ pub mod oidc;
 pub mod query;
 pub mod refusal;
 pub mod session;
+pub mod tasks;
 pub mod tokens;
 pub mod user_claims;
 
@@ -29,6 +30,7 @@ use self::{
     fetch::{CALL_LIMIT, Fetch, HttpsFetch},
     jwks::{KeySet, Timings},
     refusal::Refusal,
+    tasks::Tasks,
     user_claims::Signers,
 };
 use crate::{model::rule::JwtValidation, stickiness::seal::Keys, time_scale::TimeScale};
@@ -49,11 +51,11 @@ impl std::fmt::Debug for Authenticator {
 }
 
 impl Authenticator {
-    /// Calls endpoints over HTTPS, signs with keys derived from `keys`.
+    /// Calls endpoints over HTTPS, signs with keys derived from `keys`. What outlives a request is in `tasks`.
     #[must_use]
-    pub fn new(keys: &Keys, scale: TimeScale) -> Self {
+    pub fn new(keys: &Keys, scale: TimeScale, tasks: Tasks) -> Self {
         Self {
-            fetch: Box::new(HttpsFetch::new(scale.apply(CALL_LIMIT))),
+            fetch: Box::new(HttpsFetch::new(scale.apply(CALL_LIMIT), tasks)),
             timings: Timings::new(scale),
             key_sets: ArcSwap::default(),
             signers: ArcSwap::from_pointee(Signers::new(keys)),

@@ -33,7 +33,7 @@ use self::{
 use crate::{
     admin::{self, AdminState, Control as _, Phase, Readiness},
     alb::state::Shared,
-    authenticate::Authenticator,
+    authenticate::{Authenticator, tasks::Tasks},
     config::Overrides,
     listener::{Listeners, PortSharing},
     metrics::Metrics,
@@ -94,7 +94,8 @@ pub enum StartError {
 pub struct Server {
     running: Arc<Running>,
     readiness: Arc<Readiness>,
-    /// Health checks, the admin API and the sweeper: what outlives the last request.
+    /// Health checks, connections to identity providers, the admin API and the sweeper: what outlives the
+    /// last request.
     background: TaskTracker,
     stopped: CancellationToken,
 }
@@ -122,8 +123,9 @@ impl Server {
         let registry =
             Arc::new(Registry::new(background.clone(), options.scale, Arc::clone(&metrics), stopped.clone()));
         let keys = Keys::generate(&mut rand::rng());
+        let tasks = Tasks::new(background.clone(), stopped.clone());
         let shared = Arc::new(Shared {
-            authenticator: Arc::new(Authenticator::new(&keys, options.scale)),
+            authenticator: Arc::new(Authenticator::new(&keys, options.scale, tasks)),
             tracker: TaskTracker::new(),
             draining: CancellationToken::new(),
             terminated: CancellationToken::new(),
