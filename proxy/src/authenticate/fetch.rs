@@ -8,12 +8,9 @@
 //! [`MOST_CALLS`] times at once; one call more fails at once, as if the host
 //! could not be reached. ELB's bound is not published.
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, OnceLock},
-    time::Duration,
-};
+use std::{collections::HashMap, io, sync::Arc, time::Duration};
 
+use arc_swap::ArcSwapOption;
 use async_trait::async_trait;
 use bytes::Bytes;
 use http::{Request, StatusCode};
@@ -62,8 +59,8 @@ pub trait Fetch: Send + Sync {
 /// The real thing: HTTP/1.1 over TLS.
 #[derive(Debug)]
 pub struct HttpsFetch {
-    /// Made with the first call: reading the system's authorities takes a while.
-    client: OnceLock<Option<HttpsClient>>,
+    /// None before [`HttpsFetch::prepare`].
+    client: ArcSwapOption<HttpsClient>,
     tasks: Tasks,
     calls: Calls,
     time_limit: Duration,
@@ -75,12 +72,37 @@ impl HttpsFetch {
     /// Gives endpoints `time_limit` to answer; connections to them are `tasks`.
     #[must_use]
     pub fn new(time_limit: Duration, tasks: Tasks) -> Self {
-        Self { client: OnceLock::new(), tasks, calls: Calls::default(), time_limit }
+        Self { client: ArcSwapOption::empty(), tasks, calls: Calls::default(), time_limit }
+    }
+
+    /// Reads the system's authorities: takes a while, and is done when the configuration is loaded.
+    ///
+    /// If there are none, those that were read before stay in force.
+    pub fn prepare(&self) {
+        self.prepare_with(|| {
+            let provider = rustls::crypto::aws_lc_rs::default_provider();
+            let builder = HttpsConnectorBuilder::new().with_provider_and_native_roots(provider)?;
+            Ok(builder.https_only().enable_http1().build())
+        });
+    }
+
+    fn prepare_with(&self, connector: impl FnOnce() -> io::Result<HttpsConnector<HttpConnector>>) {
+        match connector() {
+            Ok(connector) => {
+                let client = Client::builder(self.tasks.clone())
+                    .pool_timer(TokioTimer::new())
+                    .pool_idle_timeout(IDLE)
+                    .build(connector);
+                self.client.store(Some(Arc::new(client)));
+            }
+            Err(error) => {
+                tracing::error!(%error, "no certificate authority to trust identity providers by");
+            }
+        }
     }
 
     async fn call(&self, request: Request<Bytes>, limit: usize) -> Result<Answer, FetchError> {
-        let client = self.client.get_or_init(|| client(self.tasks.clone()));
-        let client = client.as_ref().ok_or(FetchError::Unreachable)?;
+        let client = self.client.load_full().ok_or(FetchError::Unreachable)?;
         let host = request.uri().host().unwrap_or_default().to_owned();
         let answer = client.request(request.map(Full::new)).await.map_err(|error| {
             tracing::warn!(error = chain(&error), host, "an identity provider cannot be reached");
@@ -144,20 +166,6 @@ impl Drop for Call {
     }
 }
 
-fn client(tasks: Tasks) -> Option<HttpsClient> {
-    let provider = rustls::crypto::aws_lc_rs::default_provider();
-    let connector = match HttpsConnectorBuilder::new().with_provider_and_native_roots(provider) {
-        Ok(builder) => builder.https_only().enable_http1().build(),
-        Err(error) => {
-            tracing::error!(%error, "no certificate authority to trust identity providers by");
-            return None;
-        }
-    };
-    let client =
-        Client::builder(tasks).pool_timer(TokioTimer::new()).pool_idle_timeout(IDLE).build(connector);
-    Some(client)
-}
-
 fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
@@ -176,6 +184,26 @@ mod tests {
     use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
     use super::*;
+
+    /// One that trusts nobody.
+    fn connector() -> HttpsConnector<HttpConnector> {
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let tls = rustls::ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+        let tls = tls.unwrap().with_root_certificates(rustls::RootCertStore::empty()).with_no_client_auth();
+        HttpsConnectorBuilder::new().with_tls_config(tls).https_only().enable_http1().build()
+    }
+
+    #[test]
+    fn authorities_that_cannot_be_read_are_read_again_next_time() {
+        let tasks = Tasks::new(TaskTracker::new(), CancellationToken::new());
+        let fetch = HttpsFetch::new(CALL_LIMIT, tasks);
+        fetch.prepare_with(|| Err(io::ErrorKind::NotFound.into()));
+        assert!(fetch.client.load().is_none());
+        fetch.prepare_with(|| Ok(connector()));
+        assert!(fetch.client.load().is_some());
+        fetch.prepare_with(|| Err(io::ErrorKind::NotFound.into()));
+        assert!(fetch.client.load().is_some(), "what was read before stays in force");
+    }
 
     #[test]
     fn a_host_has_64_calls_at_a_time() {
@@ -200,6 +228,7 @@ mod tests {
         let tracker = TaskTracker::new();
         let tasks = Tasks::new(tracker.clone(), CancellationToken::new());
         let fetch = HttpsFetch::new(Duration::from_secs(3600), tasks);
+        fetch.prepare_with(|| Ok(connector()));
         let call =
             || fetch.fetch(Request::get(format!("https://{addr}/token")).body(Bytes::new()).unwrap(), 1);
         let all = join_all((0..MOST_CALLS).map(|_| call()));

@@ -33,11 +33,18 @@ use self::{
     tasks::Tasks,
     user_claims::Signers,
 };
-use crate::{model::rule::JwtValidation, stickiness::seal::Keys, time_scale::TimeScale};
+use crate::{
+    model::{
+        Model,
+        rule::{Authenticate, JwtValidation},
+    },
+    stickiness::seal::Keys,
+    time_scale::TimeScale,
+};
 
 /// What authentication keeps for the life of the process.
 pub struct Authenticator {
-    fetch: Box<dyn Fetch>,
+    fetch: HttpsFetch,
     timings: Timings,
     /// One for each JWKS endpoint that was ever needed.
     key_sets: ArcSwap<HashMap<String, Arc<KeySet>>>,
@@ -55,10 +62,17 @@ impl Authenticator {
     #[must_use]
     pub fn new(keys: &Keys, scale: TimeScale, tasks: Tasks) -> Self {
         Self {
-            fetch: Box::new(HttpsFetch::new(scale.apply(CALL_LIMIT), tasks)),
+            fetch: HttpsFetch::new(scale.apply(CALL_LIMIT), tasks),
             timings: Timings::new(scale),
             key_sets: ArcSwap::default(),
             signers: ArcSwap::from_pointee(Signers::new(keys)),
+        }
+    }
+
+    /// Gets ready for the authentication actions of `model`. Reads files, if there are any.
+    pub fn apply(&self, model: &Model) {
+        if actions(model).next().is_some() {
+            self.fetch.prepare();
         }
     }
 
@@ -70,7 +84,7 @@ impl Authenticator {
     /// What carries requests to endpoints.
     #[must_use]
     pub fn fetch(&self) -> &dyn Fetch {
-        &*self.fetch
+        &self.fetch
     }
 
     /// What signs for targets.
@@ -108,4 +122,14 @@ impl Authenticator {
         });
         Ok(self.key_sets.load().get(endpoint).map_or(new, Arc::clone))
     }
+}
+
+/// The authentication actions of all rules.
+fn actions(model: &Model) -> impl Iterator<Item = &Authenticate> {
+    let listeners = model.load_balancers.iter().flat_map(|load_balancer| &load_balancer.listeners);
+    let all = listeners.flat_map(|listener| {
+        let rules = listener.rules.iter().map(|rule| &rule.actions);
+        rules.chain([&listener.default_actions])
+    });
+    all.filter_map(|actions| actions.authenticate.as_ref())
 }

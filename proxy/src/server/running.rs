@@ -110,6 +110,7 @@ impl Running {
         self.registry.log_health_checks(logs::health_checks(model, &sinks));
         let groups = self.registry.apply(model);
         let states = snapshot::listeners(prepared, &groups, &sinks, &self.metrics, scale);
+        self.shared.authenticator.apply(model);
         if let Some(keys) = &prepared.keys {
             self.shared.authenticator.set_keys(keys);
             self.shared.stickiness_keys.store(Arc::clone(keys));

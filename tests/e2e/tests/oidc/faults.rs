@@ -2,8 +2,12 @@
 
 use std::time::Duration;
 
-use albeit_e2e::{Browser, idp::Fault};
-use anyhow::Result;
+use albeit_e2e::{
+    Browser,
+    idp::Fault,
+    wait::{SOON, eventually},
+};
+use anyhow::{Result, ensure};
 use serde_json::{Value, json};
 
 use super::Site;
@@ -189,4 +193,26 @@ async fn a_provider_with_a_certificate_of_nobody_is_not_trusted() -> Result<()> 
     site.refused(&back, 500, "AuthTokenEpRequestTimeout").await?;
     assert_eq!(site.idp.calls("/token"), 0);
     Ok(())
+}
+
+#[tokio::test]
+async fn authorities_that_were_missing_are_read_with_the_next_reload() -> Result<()> {
+    let missing = |mut config: albeit_e2e::Config| {
+        config.trusted = Some(config.dir().join("later.pem"));
+        config
+    };
+    let mut site = Site::start_with(json!({}), missing).await?;
+    let back = site.browser.log_in("/private").await?;
+    site.refused(&back, 500, "AuthTokenEpRequestTimeout").await?;
+    let written = site.ca.write(site.albeit.config.dir())?;
+    std::fs::rename(written, site.albeit.config.dir().join("later.pem"))?;
+    let config = site.albeit.config.clone();
+    site.albeit.reload(config).await?;
+    let browser = &site.browser;
+    eventually(SOON, "the provider to be trusted", || async {
+        let response = browser.clone().visit("/private").await?;
+        ensure!(response.status == 200, "{}", response.head);
+        Ok(())
+    })
+    .await
 }
