@@ -2,10 +2,12 @@
 //!
 //! ELB page: "Verify JWTs using an Application Load Balancer"; RFC 7517. An
 //! answer may have 150 KB and ten keys. How long ELB keeps keys is not
-//! published. Here a set is used for [`Timings::fresh`] and fetched again at
-//! once for a key it does not have, but never more often than each
+//! published. Here a set is fetched again, beside the requests that go on with
+//! it, once it is older than [`Timings::fresh`], but never more often than each
 //! [`Timings::pause`] and never twice at the same time; while the endpoint
-//! fails, the last good set serves until it is [`Timings::stale`] old.
+//! fails, the last good set serves until it is [`Timings::stale`] old. A request
+//! waits for the endpoint only if there is no set, or none with its key, and no
+//! longer than a call may take.
 
 use std::{sync::Arc, time::Duration};
 
@@ -14,13 +16,15 @@ use aws_lc_rs::signature::{RSA_PKCS1_2048_8192_SHA256, RsaPublicKeyComponents};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use bytes::Bytes;
 use http::{Request, Uri, header};
+use parking_lot::Mutex;
 use serde_json::Value;
-use tokio::{sync::Mutex, time::Instant};
+use tokio::{sync::watch, time::Instant};
 
 use super::{
     fetch::{Answer, Fetch, FetchError},
     jwt::Token,
     refusal::Refusal,
+    tasks::Tasks,
 };
 use crate::time_scale::TimeScale;
 
@@ -131,11 +135,35 @@ struct Fetched {
     at: Instant,
 }
 
-/// When the endpoint was asked last, and what came of it.
-#[derive(Debug, Clone, Copy)]
-struct Attempt {
-    ended: Instant,
-    outcome: Result<(), Refusal>,
+/// What came of asking the endpoint.
+type Outcome = Result<(), Refusal>;
+
+/// Whether the endpoint is or was asked.
+#[derive(Debug, Clone, Default)]
+enum Asking {
+    #[default]
+    Never,
+    /// It is being asked; tells when that is over.
+    Now(watch::Receiver<Option<Outcome>>),
+    /// It was asked until then.
+    Ended(Instant, Outcome),
+}
+
+/// What key sets ask endpoints with.
+#[derive(Clone)]
+pub struct Means {
+    /// Carries the calls.
+    pub fetch: Arc<dyn Fetch>,
+    /// Runs them.
+    pub tasks: Tasks,
+    /// How long keys are kept.
+    pub timings: Timings,
+}
+
+impl std::fmt::Debug for Means {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Means").field("timings", &self.timings).finish_non_exhaustive()
+    }
 }
 
 /// The keys of one endpoint.
@@ -143,15 +171,14 @@ struct Attempt {
 pub struct KeySet {
     endpoint: Uri,
     current: ArcSwapOption<Fetched>,
-    /// Held while the endpoint is asked.
-    last: Mutex<Option<Attempt>>,
+    asking: Mutex<Asking>,
 }
 
 impl KeySet {
     /// The keys of `endpoint`, which is asked when they are first needed.
     #[must_use]
     pub fn new(endpoint: Uri) -> Self {
-        Self { endpoint, current: ArcSwapOption::empty(), last: Mutex::new(None) }
+        Self { endpoint, current: ArcSwapOption::empty(), asking: Mutex::default() }
     }
 
     /// Checks a token's signature.
@@ -162,40 +189,62 @@ impl KeySet {
     ///
     /// # Cancel safety
     ///
-    /// A dropped call to the endpoint is made again by whoever needs it next.
-    pub async fn verify(
-        &self,
-        token: &Token<'_>,
-        fetch: &dyn Fetch,
-        timings: Timings,
-    ) -> Result<(), Refusal> {
-        let current = self.current.load_full().filter(|fetched| fetched.at.elapsed() < timings.fresh);
-        let verdict = current.map_or(Verdict::UnknownKey, |fetched| fetched.keys.verify(token));
+    /// A call of the endpoint goes on for those who need it next.
+    pub async fn verify(self: &Arc<Self>, token: &Token<'_>, means: &Means) -> Result<(), Refusal> {
+        let known = self.usable(means.timings);
+        let verdict = known.as_ref().map_or(Verdict::UnknownKey, |fetched| fetched.keys.verify(token));
         let verdict = match verdict {
-            Verdict::UnknownKey => self.refreshed(fetch, timings).await?.keys.verify(token),
-            known => known,
+            Verdict::UnknownKey => self.refreshed(means).await?.keys.verify(token),
+            verdict => {
+                if known.is_some_and(|fetched| fetched.at.elapsed() >= means.timings.fresh) {
+                    drop(self.ask(means));
+                }
+                verdict
+            }
         };
         if verdict == Verdict::Valid { Ok(()) } else { Err(Refusal::JwtSignature) }
     }
 
+    fn usable(&self, timings: Timings) -> Option<Arc<Fetched>> {
+        self.current.load_full().filter(|fetched| fetched.at.elapsed() < timings.stale)
+    }
+
     /// The keys after asking the endpoint, unless that was done a moment ago.
-    async fn refreshed(&self, fetch: &dyn Fetch, timings: Timings) -> Result<Arc<Fetched>, Refusal> {
-        let mut last = self.last.lock().await;
-        let recent = last.filter(|attempt| attempt.ended.elapsed() < timings.pause);
-        let attempt = match recent {
-            Some(attempt) => attempt,
-            None => {
-                let fetched = self.fetch(fetch).await;
-                let outcome = fetched.map(|keys| {
-                    self.current.store(Some(Arc::new(Fetched { keys, at: Instant::now() })));
-                });
-                let attempt = Attempt { ended: Instant::now(), outcome };
-                *last = Some(attempt);
-                attempt
-            }
+    async fn refreshed(self: &Arc<Self>, means: &Means) -> Result<Arc<Fetched>, Refusal> {
+        let outcome = match self.ask(means) {
+            Asking::Now(mut asking) => match asking.wait_for(Option::is_some).await {
+                Ok(outcome) => *outcome,
+                Err(_) => Some(Err(Refusal::JwksTimeout)),
+            },
+            Asking::Ended(_, outcome) => Some(outcome),
+            Asking::Never => None,
         };
-        let usable = self.current.load_full().filter(|fetched| fetched.at.elapsed() < timings.stale);
-        usable.ok_or_else(|| attempt.outcome.err().unwrap_or(Refusal::JwtSignature))
+        let refusal = outcome.and_then(Result::err).unwrap_or(Refusal::JwtSignature);
+        self.usable(means.timings).ok_or(refusal)
+    }
+
+    /// Asks the endpoint, if nobody does or did a moment ago.
+    fn ask(self: &Arc<Self>, means: &Means) -> Asking {
+        let mut asking = self.asking.lock();
+        let goes_on = match &*asking {
+            Asking::Never => false,
+            // Without a sender the call has been dropped.
+            Asking::Now(outcome) => outcome.has_changed().is_ok(),
+            Asking::Ended(at, _) => at.elapsed() < means.timings.pause,
+        };
+        if !goes_on {
+            let (sender, receiver) = watch::channel(None);
+            *asking = Asking::Now(receiver);
+            let (set, fetch) = (Arc::clone(self), Arc::clone(&means.fetch));
+            means.tasks.spawn(async move {
+                let outcome = set.fetch(&*fetch).await.map(|keys| {
+                    set.current.store(Some(Arc::new(Fetched { keys, at: Instant::now() })));
+                });
+                *set.asking.lock() = Asking::Ended(Instant::now(), outcome);
+                sender.send_replace(Some(outcome));
+            });
+        }
+        asking.clone()
     }
 
     async fn fetch(&self, fetch: &dyn Fetch) -> Result<Keys, Refusal> {

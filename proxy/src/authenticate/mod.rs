@@ -28,7 +28,7 @@ use arc_swap::ArcSwap;
 
 use self::{
     fetch::{CALL_LIMIT, Fetch, HttpsFetch},
-    jwks::{KeySet, Timings},
+    jwks::{KeySet, Means, Timings},
     refusal::Refusal,
     tasks::Tasks,
     user_claims::Signers,
@@ -44,9 +44,9 @@ use crate::{
 
 /// What authentication keeps for the life of the process.
 pub struct Authenticator {
-    fetch: HttpsFetch,
-    timings: Timings,
-    /// One for each JWKS endpoint that was ever needed.
+    https: Arc<HttpsFetch>,
+    means: Means,
+    /// One for each JWKS endpoint of the configuration.
     key_sets: ArcSwap<HashMap<String, Arc<KeySet>>>,
     signers: ArcSwap<Signers>,
 }
@@ -61,19 +61,35 @@ impl Authenticator {
     /// Calls endpoints over HTTPS, signs with keys derived from `keys`. What outlives a request is in `tasks`.
     #[must_use]
     pub fn new(keys: &Keys, scale: TimeScale, tasks: Tasks) -> Self {
+        let https = Arc::new(HttpsFetch::new(scale.apply(CALL_LIMIT), tasks.clone()));
         Self {
-            fetch: HttpsFetch::new(scale.apply(CALL_LIMIT), tasks),
-            timings: Timings::new(scale),
+            means: Means { fetch: Arc::clone(&https) as _, tasks, timings: Timings::new(scale) },
+            https,
             key_sets: ArcSwap::default(),
             signers: ArcSwap::from_pointee(Signers::new(keys)),
         }
     }
 
-    /// Gets ready for the authentication actions of `model`. Reads files, if there are any.
+    /// Gets ready for the authentication actions of `model`, and forgets those before. Reads files, if
+    /// there are any.
     pub fn apply(&self, model: &Model) {
+        self.keep_key_sets(actions(model).filter_map(|action| match action {
+            Authenticate::Jwt(action) => Some(action.jwks_endpoint.as_str()),
+            Authenticate::Oidc(_) => None,
+        }));
         if actions(model).next().is_some() {
-            self.fetch.prepare();
+            self.https.prepare();
         }
+    }
+
+    /// From now on there are key sets of these endpoints and no others; those that stay keep their keys.
+    fn keep_key_sets<'a>(&self, endpoints: impl Iterator<Item = &'a str>) {
+        let known = self.key_sets.load();
+        let sets = endpoints.filter_map(|endpoint| {
+            let set = known.get(endpoint).map(Arc::clone);
+            Some((endpoint.to_owned(), set.or_else(|| new_key_set(endpoint).ok())?))
+        });
+        self.key_sets.store(Arc::new(sets.collect()));
     }
 
     /// Signs with keys derived from `keys` from now on.
@@ -84,7 +100,7 @@ impl Authenticator {
     /// What carries requests to endpoints.
     #[must_use]
     pub fn fetch(&self) -> &dyn Fetch {
-        &self.fetch
+        &*self.means.fetch
     }
 
     /// What signs for targets.
@@ -106,22 +122,21 @@ impl Authenticator {
     ) -> Result<(), Refusal> {
         let token = jwt::parse(jwt::bearer(authorization)?)?;
         let keys = self.key_set(&action.jwks_endpoint)?;
-        keys.verify(&token, self.fetch(), self.timings).await?;
+        keys.verify(&token, &self.means).await?;
         jwt::check(&token.claims, action, now)
     }
 
     fn key_set(&self, endpoint: &str) -> Result<Arc<KeySet>, Refusal> {
-        if let Some(known) = self.key_sets.load().get(endpoint) {
-            return Ok(Arc::clone(known));
+        match self.key_sets.load().get(endpoint) {
+            Some(known) => Ok(Arc::clone(known)),
+            // A request that began before a reload took its rule away.
+            None => new_key_set(endpoint),
         }
-        let new = Arc::new(KeySet::new(endpoint.parse().map_err(|_| Refusal::JwksFailed)?));
-        self.key_sets.rcu(|sets| {
-            let mut sets = HashMap::clone(sets);
-            sets.entry(endpoint.to_owned()).or_insert_with(|| Arc::clone(&new));
-            sets
-        });
-        Ok(self.key_sets.load().get(endpoint).map_or(new, Arc::clone))
     }
+}
+
+fn new_key_set(endpoint: &str) -> Result<Arc<KeySet>, Refusal> {
+    Ok(Arc::new(KeySet::new(endpoint.parse().map_err(|_| Refusal::JwksFailed)?)))
 }
 
 /// The authentication actions of all rules.
@@ -132,4 +147,29 @@ fn actions(model: &Model) -> impl Iterator<Item = &Authenticate> {
         rules.chain([&listener.default_actions])
     });
     all.filter_map(|actions| actions.authenticate.as_ref())
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+    use super::*;
+
+    #[test]
+    fn a_reload_drops_key_sets_that_nothing_names_and_keeps_the_others() {
+        let tasks = Tasks::new(TaskTracker::new(), CancellationToken::new());
+        let keys = Keys::generate(&mut rand::rng());
+        let authenticator = Authenticator::new(&keys, TimeScale::default(), tasks);
+        authenticator.keep_key_sets(["https://a.test/jwks", "https://b.test/jwks"].into_iter());
+        let kept = authenticator.key_set("https://b.test/jwks").unwrap();
+        authenticator.keep_key_sets(["https://b.test/jwks", "https://c.test/jwks"].into_iter());
+        let sets = authenticator.key_sets.load();
+        let mut names: Vec<&str> = sets.keys().map(String::as_str).collect();
+        names.sort_unstable();
+        assert_eq!(names, ["https://b.test/jwks", "https://c.test/jwks"]);
+        assert!(Arc::ptr_eq(&kept, &authenticator.key_set("https://b.test/jwks").unwrap()));
+        // A request that began before can still be carried out, and leaves nothing behind.
+        assert!(authenticator.key_set("https://a.test/jwks").is_ok());
+        assert_eq!(authenticator.key_sets.load().len(), 2);
+    }
 }

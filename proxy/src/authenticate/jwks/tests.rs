@@ -8,6 +8,7 @@ use aws_lc_rs::{
 use http::StatusCode;
 use parking_lot::Mutex as SyncMutex;
 use serde_json::json;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::*;
 use crate::authenticate::jwt;
@@ -55,11 +56,11 @@ struct Endpoint {
 }
 
 impl Endpoint {
-    fn new(keys: &[Value]) -> Self {
+    fn new(keys: &[Value]) -> Arc<Self> {
         let endpoint =
             Self { answer: SyncMutex::new(Err(FetchError::Unreachable)), calls: AtomicUsize::new(0) };
         endpoint.serve(keys);
-        endpoint
+        Arc::new(endpoint)
     }
 
     fn serve(&self, keys: &[Value]) {
@@ -89,12 +90,20 @@ fn answer(status: u16, body: &str) -> Answer {
     Answer { status: StatusCode::from_u16(status).unwrap(), body: Bytes::copy_from_slice(body.as_bytes()) }
 }
 
-fn key_set() -> KeySet {
-    KeySet::new(Uri::from_static("https://idp.test/jwks"))
+fn key_set() -> Arc<KeySet> {
+    Arc::new(KeySet::new(Uri::from_static("https://idp.test/jwks")))
 }
 
-async fn verify(set: &KeySet, endpoint: &Endpoint, token: &str) -> Result<(), Refusal> {
-    set.verify(&jwt::parse(token)?, endpoint, Timings::new(TimeScale::default())).await
+async fn verify(set: &Arc<KeySet>, endpoint: &Arc<Endpoint>, token: &str) -> Result<(), Refusal> {
+    let tasks = Tasks::new(TaskTracker::new(), CancellationToken::new());
+    let means =
+        Means { fetch: Arc::clone(endpoint) as _, tasks, timings: Timings::new(TimeScale::default()) };
+    set.verify(&jwt::parse(token)?, &means).await
+}
+
+/// Lets calls that nobody waits for end.
+async fn settle() {
+    tokio::time::sleep(Duration::from_millis(200)).await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -115,6 +124,7 @@ async fn keys_are_fetched_once_and_again_for_an_unknown_key() {
     assert_eq!(endpoint.calls(), 2);
     tokio::time::advance(Duration::from_secs(301)).await;
     assert_eq!(verify(&set, &endpoint, &token).await, Ok(()));
+    settle().await;
     assert_eq!(endpoint.calls(), 3, "no longer fresh");
 }
 
@@ -147,6 +157,37 @@ async fn the_last_good_keys_serve_for_an_hour_while_the_endpoint_fails() {
     let calls = endpoint.calls();
     assert_eq!(verify(&set, &endpoint, &token).await, Err(Refusal::JwksTimeout));
     assert_eq!(endpoint.calls(), calls, "not asked again at once");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_silent_endpoint_does_not_hold_up_tokens_whose_key_is_known() {
+    let (signer, other) = (Signer::new("1"), Signer::new("2"));
+    let endpoint = Endpoint::new(&[signer.jwk()]);
+    let set = key_set();
+    let token = signer.named_token();
+    assert_eq!(verify(&set, &endpoint, &token).await, Ok(()));
+    endpoint.fail(FetchError::Unreachable);
+    tokio::time::advance(Duration::from_secs(301)).await;
+    let began = Instant::now();
+    for _ in 0..3 {
+        assert_eq!(verify(&set, &endpoint, &token).await, Ok(()));
+    }
+    assert_eq!(began.elapsed(), Duration::ZERO);
+    // One that needs the answer joins the call that is being made.
+    assert_eq!(verify(&set, &endpoint, &other.named_token()).await, Err(Refusal::JwtSignature));
+    assert_eq!(endpoint.calls(), 2, "one call for all");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_goes_on_when_the_request_that_made_it_has_ended() {
+    let signer = Signer::new("1");
+    let endpoint = Endpoint::new(&[signer.jwk()]);
+    let set = key_set();
+    let token = signer.named_token();
+    let left = tokio::time::timeout(Duration::from_millis(1), verify(&set, &endpoint, &token)).await;
+    assert!(left.is_err());
+    assert_eq!(verify(&set, &endpoint, &token).await, Ok(()));
+    assert_eq!(endpoint.calls(), 1);
 }
 
 #[test]
