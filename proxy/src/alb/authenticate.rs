@@ -78,7 +78,7 @@ pub async fn authenticate(
 
 async fn authenticate_oidc(
     exchange: &mut Exchange<'_>,
-    action: &AuthenticateOidc,
+    action: &Arc<AuthenticateOidc>,
     priority: u16,
 ) -> Result<Option<ElbResponse>, Cause> {
     let now = session::epoch_seconds(exchange.wall_clock());
@@ -93,13 +93,16 @@ async fn authenticate_oidc(
         }
         Standing::MustRefresh(old) => {
             let authenticator = Arc::clone(&exchange.shared.authenticator);
-            let refreshed = oidc::refresh(authenticator.fetch(), action, &old, now);
-            let Ok(session) = timed(exchange, refreshed).await else {
-                return unauthenticated(exchange, action, priority, now);
+            let (session, began) = match timed(exchange, authenticator.refresh(action, old, now)).await {
+                Ok(refreshed) => refreshed,
+                Err(Cause::Authentication(_)) => return unauthenticated(exchange, action, priority, now),
+                Err(cause) => return Err(cause),
             };
             let cookies = session_cookies(exchange, action, &session)?;
             exchange.context.authenticated.get_or_insert_default().cookies = cookies;
-            exchange.context.state.load_balancer.metrics.elb_auth_refresh_token_success.inc();
+            if began {
+                exchange.context.state.load_balancer.metrics.elb_auth_refresh_token_success.inc();
+            }
             pass(exchange, action, &session, now)?;
             Ok(None)
         }

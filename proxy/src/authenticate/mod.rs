@@ -16,6 +16,7 @@ pub mod jwt;
 pub mod login;
 pub mod oidc;
 pub mod query;
+pub mod refreshes;
 pub mod refusal;
 pub mod session;
 pub mod tasks;
@@ -25,18 +26,21 @@ pub mod user_claims;
 use std::{collections::HashMap, sync::Arc};
 
 use arc_swap::ArcSwap;
+use tokio::time::Instant;
 
 use self::{
     fetch::{CALL_LIMIT, Fetch, HttpsFetch},
     jwks::{KeySet, Means, Timings},
+    refreshes::Refreshes,
     refusal::Refusal,
+    session::Session,
     tasks::Tasks,
     user_claims::Signers,
 };
 use crate::{
     model::{
         Model,
-        rule::{Authenticate, JwtValidation},
+        rule::{Authenticate, AuthenticateOidc, JwtValidation},
     },
     stickiness::seal::Keys,
     time_scale::TimeScale,
@@ -46,6 +50,7 @@ use crate::{
 pub struct Authenticator {
     https: Arc<HttpsFetch>,
     means: Means,
+    refreshes: Refreshes,
     /// One for each JWKS endpoint of the configuration.
     key_sets: ArcSwap<HashMap<String, Arc<KeySet>>>,
     signers: ArcSwap<Signers>,
@@ -65,6 +70,7 @@ impl Authenticator {
         Self {
             means: Means { fetch: Arc::clone(&https) as _, tasks, timings: Timings::new(scale) },
             https,
+            refreshes: Refreshes::new(scale.apply(refreshes::KEPT)),
             key_sets: ArcSwap::default(),
             signers: ArcSwap::from_pointee(Signers::new(keys)),
         }
@@ -107,6 +113,29 @@ impl Authenticator {
     #[must_use]
     pub fn signers(&self) -> Arc<Signers> {
         self.signers.load_full()
+    }
+
+    /// The session that follows `old` at `now`, in seconds since 1970, shared by all requests that bring
+    /// `old` at about the same time; and whether its refresh was begun here.
+    ///
+    /// # Errors
+    ///
+    /// Why there is none.
+    ///
+    /// # Cancel safety
+    ///
+    /// The refresh goes on: its token is spent.
+    pub async fn refresh(
+        &self,
+        action: &Arc<AuthenticateOidc>,
+        old: Session,
+        now: u64,
+    ) -> Result<(Arc<Session>, bool), Refusal> {
+        let (fetch, action, ours) = (Arc::clone(&self.means.fetch), Arc::clone(action), old.clone());
+        let refresh = async move { oidc::refresh(&*fetch, &action, &ours, now).await };
+        let shared = self.refreshes.join(&old, Instant::now(), &self.means.tasks, refresh)?;
+        let began = shared.began;
+        Ok((shared.outcome().await?, began))
     }
 
     /// Carries out `jwt-validation` on a request with these values of `Authorization`.

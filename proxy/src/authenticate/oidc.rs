@@ -3,8 +3,10 @@
 //! ELB page: "Authenticate users using an Application Load Balancer",
 //! authentication flow, authentication logout and session timeout. A session
 //! lives until its timeout. When its access token expires before, it is
-//! refreshed if there is a refresh token and otherwise goes on as it is; a
-//! refresh that fails ends it.
+//! refreshed if there is a refresh token and otherwise goes on as it is. A
+//! refresh that fails ends it, also when the identity provider cannot be
+//! reached: ELB has the user log in again "after the authentication session
+//! times out or the refresh flow fails".
 
 use bytes::Bytes;
 use http::Request;

@@ -58,6 +58,12 @@ impl LoginId {
         }
         Self(hash.finish().as_ref().first_chunk().copied().unwrap_or_default())
     }
+
+    /// The id itself.
+    #[must_use]
+    pub const fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
 }
 
 /// A user who has logged in.

@@ -1,7 +1,10 @@
 //! Sessions: how long they last, how they are refreshed, who may use them.
 
+use std::time::Duration;
+
 use albeit_e2e::{
     Albeit, Browser, Config, Group,
+    idp::Fault,
     wait::{SOON, eventually},
 };
 use anyhow::{Context as _, Result, ensure};
@@ -34,6 +37,30 @@ async fn an_expired_access_token_is_refreshed() -> Result<()> {
     assert_eq!(again.header("x-amzn-oidc-accesstoken")?, tokens);
     assert_eq!(site.idp.calls("/token"), 3);
     assert_eq!(site.metric("ELBAuthSuccess").await?, 1.0);
+    Ok(())
+}
+
+#[tokio::test]
+async fn requests_side_by_side_spend_a_refresh_token_once() -> Result<()> {
+    let mut site = Site::start(json!({})).await?;
+    site.idp.behave(|behaviour| behaviour.tokens = json!({ "expires_in": 0 }));
+    let back = site.browser.log_in("/private").await?;
+    assert_eq!(site.browser.get(&back).await?.status, 302);
+    site.idp.behave(|behaviour| behaviour.tokens = json!({}));
+    site.idp.fail("/token", Fault::Slow(Duration::from_millis(300)));
+    let browser = &site.browser;
+    let requests = (0..6).map(|number| async move {
+        let mut browser = browser.clone();
+        let response = browser.get(&format!("/private/{number}")).await?;
+        ensure!(response.status == 200, "{number}: {}", response.head);
+        ensure!(response.header("set-cookie")?.starts_with(COOKIE), "{}", response.head);
+        Ok(())
+    });
+    futures_util::future::try_join_all(requests).await?;
+    // One that was on its way with the old cookie.
+    assert_eq!(site.browser.get("/private/late").await?.status, 200);
+    assert_eq!(site.idp.calls("/token"), 2, "a login and a refresh");
+    assert_eq!(site.metric("ELBAuthRefreshTokenSuccess").await?, 1.0);
     Ok(())
 }
 
