@@ -17,7 +17,10 @@ mod logins;
 use std::{sync::Arc, time::Duration};
 
 use http::{HeaderName, HeaderValue, StatusCode, header};
-use pingora::http::{RequestHeader, ResponseHeader};
+use pingora::{
+    http::{RequestHeader, ResponseHeader},
+    protocols::http::server,
+};
 use rand::Rng;
 use tokio::time::Instant;
 
@@ -67,8 +70,10 @@ pub async fn authenticate(
         Authenticate::Jwt(action) => {
             let now = session::epoch_seconds(exchange.wall_clock());
             let authenticator = Arc::clone(&exchange.shared.authenticator);
+            // The session must be free to tell when the client leaves.
             let values = exchange.request().headers.get_all(header::AUTHORIZATION);
-            let values = values.into_iter().map(HeaderValue::as_bytes);
+            let values: Vec<HeaderValue> = values.into_iter().cloned().collect();
+            let values = values.iter().map(HeaderValue::as_bytes);
             cancellable(exchange, authenticator.validate(action, values, now)).await?;
             exchange.context.state.load_balancer.metrics.jwt_validation_success_count.inc();
             Ok(None)
@@ -240,7 +245,7 @@ fn redirect(location: &str) -> Result<ElbResponse, Cause> {
 
 /// Runs calls to an identity provider and counts how long they took.
 async fn timed<T>(
-    exchange: &Exchange<'_>,
+    exchange: &mut Exchange<'_>,
     calls: impl Future<Output = Result<T, Refusal>>,
 ) -> Result<T, Cause> {
     let began = Instant::now();
@@ -250,15 +255,28 @@ async fn timed<T>(
     outcome
 }
 
-/// Runs calls to an identity provider, but not beyond the drain time.
+/// Runs calls to an identity provider, but not beyond the drain time or for a client that has left.
 async fn cancellable<T>(
-    exchange: &Exchange<'_>,
+    exchange: &mut Exchange<'_>,
     calls: impl Future<Output = Result<T, Refusal>>,
 ) -> Result<T, Cause> {
     tokio::select! {
         biased;
         outcome = calls => outcome.map_err(Cause::Authentication),
+        () = client_left(exchange.session) => Err(Cause::ClientClosedRequest),
         () = exchange.shared.terminated.cancelled() => Err(Cause::Authentication(Refusal::Unhandled)),
+    }
+}
+
+/// Completes when the client has left. An HTTP/1.1 client with a body under way can only be seen to
+/// leave by reading that, which is the target's to be read.
+async fn client_left(session: &mut server::Session) {
+    if let Some(closed) = session.watch_h2_stream_close() {
+        drop(closed.await);
+    } else if session.is_body_done() {
+        drop(session.read_body_or_idle(true).await);
+    } else {
+        std::future::pending().await
     }
 }
 

@@ -72,6 +72,14 @@ impl Http2 {
         self.send_body(request.map(|pieces| Pieces(pieces.into()).boxed())).await
     }
 
+    /// The same with a body that never comes and never ends. Dropping the future resets the stream.
+    ///
+    /// # Errors
+    /// When the stream or connection fails, or nothing comes soon.
+    pub async fn send_without_end(&self, request: Request<()>) -> Result<Response<Bytes>> {
+        self.send_body(request.map(|()| Endless.boxed())).await
+    }
+
     async fn send_body(&self, request: Request<BoxBody<Bytes, Infallible>>) -> Result<Response<Bytes>> {
         let mut sender = self.sender.clone();
         within(SOON, "HTTP/2 response", async move {
@@ -92,6 +100,21 @@ impl Http2 {
             request = request.header(*name, *value);
         }
         self.send(request.body(Bytes::new())?).await
+    }
+}
+
+/// A body that never comes.
+struct Endless;
+
+impl Body for Endless {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        Poll::Pending
     }
 }
 

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use albeit_e2e::{
     Browser,
+    ca::ALL_VERSIONS,
+    http2::Http2,
     idp::Fault,
     wait::{SOON, eventually},
 };
@@ -215,4 +217,42 @@ async fn authorities_that_were_missing_are_read_with_the_next_reload() -> Result
         Ok(())
     })
     .await
+}
+
+#[tokio::test]
+async fn a_login_ends_when_its_client_leaves() -> Result<()> {
+    let mut site = Site::start(json!({})).await?;
+    site.idp.fail("/token", Fault::Slow(Duration::from_secs(30)));
+    let back = site.browser.log_in("/private").await?;
+    let cookie = site.browser.cookie_line();
+    let (name, cookie) = cookie.split_once(": ").unwrap_or_default();
+    // A stream whose body never ends is reset with its request.
+    let tls = site.ca.client(&["h2"], ALL_VERSIONS)?;
+    let http2 = Http2::connect(site.albeit.listener(0)?, "localhost", tls).await?;
+    let request = http::Request::post(site.browser.url(&back)).header(name, cookie).body(())?;
+    let waiting = http2.send_without_end(request);
+    tokio::select! {
+        answered = waiting => anyhow::bail!("answered: {answered:?}"),
+        called = eventually(SOON, "the provider to be called", || async {
+            ensure!(site.idp.calls("/token") == 1);
+            Ok(())
+        }) => called?,
+    }
+    let record = site.albeit.record(CALLBACK).await?;
+    assert_eq!(record["elb_status_code"], "460", "{record:?}");
+
+    // And one over HTTP/1.1, which has no body.
+    let mut client = site.browser.connect().await?;
+    let line = site.browser.cookie_line();
+    let host = format!("Host: localhost:{}", site.albeit.listener(0)?.port());
+    client.send(format!("GET {back}&again HTTP/1.1\r\n{host}\r\n{line}\r\n\r\n")).await?;
+    eventually(SOON, "the provider to be called", || async {
+        ensure!(site.idp.calls("/token") == 2);
+        Ok(())
+    })
+    .await?;
+    drop(client);
+    let records = site.albeit.records(CALLBACK, 2).await?;
+    assert_eq!(records[1]["elb_status_code"], "460", "{records:?}");
+    Ok(())
 }
