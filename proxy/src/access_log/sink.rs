@@ -34,7 +34,7 @@ use crate::{
     model::{
         LogDestination,
         arn::Scope,
-        load_balancer::{AccessLogFormat, LogFiles},
+        load_balancer::{LogFiles, LogFormat},
     },
 };
 
@@ -58,7 +58,7 @@ pub struct SinkSettings {
     /// A new file begins this often: [`INTERVAL`], scaled.
     pub interval: Duration,
     /// How lines are written.
-    pub format: AccessLogFormat,
+    pub format: LogFormat,
     /// Where each line goes as well, standard output as a rule.
     pub copy: Option<Box<dyn Write + Send>>,
     /// Account and region in paths and names.
@@ -105,7 +105,7 @@ pub struct Sink {
     queue: mpsc::Sender<Message>,
     /// Bytes in the queue.
     queued: Arc<AtomicUsize>,
-    format: AccessLogFormat,
+    format: LogFormat,
     finished: CancellationToken,
     metrics: LogMetrics,
 }

@@ -71,9 +71,9 @@ pub struct LoadBalancerAttributes {
     /// `albeit.access_logs.stdout.enabled`: also write access log lines to standard output. Default false.
     pub access_logs_stdout: bool,
     /// `albeit.access_logs.format`, of all three logs: default the ELB format.
-    pub access_log_format: AccessLogFormat,
+    pub log_format: LogFormat,
     /// `albeit.access_logs.files`, of all three logs: default as ELB delivers them.
-    pub access_log_files: LogFiles,
+    pub log_files: LogFiles,
     /// `connection_logs.s3.*`: where connection logs go, if enabled.
     pub connection_logs: Option<LogDestination>,
     /// `health_check_logs.s3.*`: where health check logs go, if enabled.
@@ -101,8 +101,8 @@ impl Default for LoadBalancerAttributes {
             client_keep_alive: Duration::from_secs(3600),
             access_logs: None,
             access_logs_stdout: false,
-            access_log_format: AccessLogFormat::Elb,
-            access_log_files: LogFiles::Elb,
+            log_format: LogFormat::Elb,
+            log_files: LogFiles::Elb,
             connection_logs: None,
             health_check_logs: None,
             desync_mitigation_mode: DesyncMitigationMode::Defensive,
@@ -140,7 +140,7 @@ pub enum DesyncMitigationMode {
 
 /// `albeit.access_logs.format`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum AccessLogFormat {
+pub enum LogFormat {
     /// `elb`, the default: the space-separated fields of ELB's logs.
     Elb,
     /// `json`: one JSON object a line, keys as ELB names the fields.

@@ -227,7 +227,7 @@ pub struct TargetGroupAttributes {
     /// `slow_start.duration_seconds`: 30–900 s; `None` is off, the default.
     pub slow_start: Option<Duration>,
     /// Threshold of fail-open routing.
-    pub minimum_healthy_targets: MinimumHealthyTargets,
+    pub unhealthy_state_routing: MinimumHealthyTargets,
     /// Threshold of the metrics `HealthyStateDNS` and `UnhealthyStateDNS`; there is no DNS to fail over.
     pub dns_failover: MinimumHealthyTargets,
 }
@@ -251,7 +251,7 @@ impl Default for TargetGroupAttributes {
             stickiness: None,
             algorithm: Algorithm::RoundRobin,
             slow_start: None,
-            minimum_healthy_targets: MinimumHealthyTargets { count: 1, percentage: None },
+            unhealthy_state_routing: MinimumHealthyTargets { count: 1, percentage: None },
             dns_failover: MinimumHealthyTargets { count: 1, percentage: None },
         }
     }

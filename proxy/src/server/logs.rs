@@ -20,7 +20,7 @@ use crate::{
     model::{
         LoadBalancer, LogDestination, Model,
         arn::Scope,
-        load_balancer::{AccessLogFormat, LogFiles},
+        load_balancer::{LogFiles, LogFormat},
     },
     target_groups::{HealthCheckLog, HealthCheckLogs},
     time_scale::TimeScale,
@@ -36,7 +36,7 @@ struct Destination {
     file: Option<LogDestination>,
     stdout: bool,
     files: LogFiles,
-    format: AccessLogFormat,
+    format: LogFormat,
 }
 
 impl Destination {
@@ -50,8 +50,8 @@ impl Destination {
             node: node(load_balancer),
             file: file.cloned(),
             stdout,
-            files: attributes.access_log_files,
-            format: attributes.access_log_format,
+            files: attributes.log_files,
+            format: attributes.log_format,
         })
     }
 }

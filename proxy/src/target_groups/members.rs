@@ -141,7 +141,7 @@ impl Members {
         let anomalous = hosts(&|member| member.weight.is_anomalous());
         let mitigated = hosts(&|member| member.weight.is_mitigated());
         let attributes = &self.settings.attributes;
-        let routing = attributes.minimum_healthy_targets.is_met(healthy, registered);
+        let routing = attributes.unhealthy_state_routing.is_met(healthy, registered);
         let dns = attributes.dns_failover.is_met(healthy, registered);
         for metrics in &self.metrics {
             metrics.healthy_host_count.set(gauge(healthy));

@@ -91,7 +91,7 @@ impl Selection {
     ) -> Self {
         let (healthy, unhealthy): (Vec<_>, Vec<_>) =
             registered.iter().cloned().partition(|target| target.health().state == State::Healthy);
-        let is_met = attributes.minimum_healthy_targets.is_met(healthy.len(), registered.len());
+        let is_met = attributes.unhealthy_state_routing.is_met(healthy.len(), registered.len());
         let fail_open = !registered.is_empty() && !is_met;
         let mut unusable: Vec<_> =
             draining.iter().map(|target| (target.addr(), Unusable::Draining)).collect();

@@ -4,7 +4,7 @@ use super::{
     super::format::tests::{at, fields, line_in},
     *,
 };
-use crate::model::load_balancer::AccessLogFormat as Format;
+use crate::model::load_balancer::LogFormat as Format;
 
 const LEAF: LeafClientCertificate<'_> = LeafClientCertificate {
     subject: b"CN=amazondomains.com,O=endEntity,L=Seattle,ST=Washington,C=US",

@@ -26,7 +26,7 @@ use std::{
 
 pub use self::text::Text;
 use super::record::Record;
-use crate::model::load_balancer::AccessLogFormat as Format;
+use crate::model::load_balancer::LogFormat as Format;
 
 /// A user agent is cut after this many bytes: 8 KB.
 pub const MAX_USER_AGENT: usize = 8 * 1024;

@@ -17,7 +17,7 @@ fn settings(bucket: Option<&Path>, copy: Option<Box<dyn Write + Send>>) -> SinkS
         log: LogKind::Access,
         files: LogFiles::Plain,
         interval: INTERVAL,
-        format: AccessLogFormat::Elb,
+        format: LogFormat::Elb,
         destination: bucket
             .map(|bucket| LogDestination { bucket: bucket.to_owned(), prefix: "prefix".to_owned() }),
         copy,
@@ -169,8 +169,7 @@ fn gzip_files(directory: &Path) -> usize {
 #[tokio::test]
 async fn records_are_written_in_the_format_of_the_sink() {
     let copy = Copy::default();
-    let settings =
-        SinkSettings { format: AccessLogFormat::Json, ..settings(None, Some(Box::new(copy.clone()))) };
+    let settings = SinkSettings { format: LogFormat::Json, ..settings(None, Some(Box::new(copy.clone()))) };
     let sink = Sink::open(settings, metrics()).unwrap();
     sink.record(&crate::access_log::HealthCheckRecord {
         kind: "http",

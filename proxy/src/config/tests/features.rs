@@ -5,9 +5,7 @@ use std::time::Duration;
 use super::{default_action, http_listener, https_listener, load, load_balancer_attributes, target_group};
 use crate::model::{
     Action, Condition, HealthCheck, LogDestination, Model, TargetGroupIndex,
-    load_balancer::{
-        AccessLogFormat, DesyncMitigationMode, LoadBalancerAttributes, LogFiles, XffHeaderProcessing,
-    },
+    load_balancer::{DesyncMitigationMode, LoadBalancerAttributes, LogFiles, LogFormat, XffHeaderProcessing},
     rule::{Actions, Forward, Patterns, QueryPattern, Rewrite},
     target_group::{Algorithm, Matcher, MinimumHealthyTargets, Stickiness, TargetGroupAttributes, TargetId},
 };
@@ -65,10 +63,7 @@ fn attributes_become_typed() {
 fn the_three_logs_share_format_and_files() {
     let defaults = model(&load_balancer_attributes("idle_timeout.timeout_seconds: 60"));
     let attributes = &defaults.load_balancers[0].attributes;
-    assert_eq!(
-        (attributes.access_log_format, attributes.access_log_files),
-        (AccessLogFormat::Elb, LogFiles::Elb)
-    );
+    assert_eq!((attributes.log_format, attributes.log_files), (LogFormat::Elb, LogFiles::Elb));
     assert_eq!((&attributes.connection_logs, &attributes.health_check_logs), (&None, &None));
     let model = model(&load_balancer_attributes(
         "connection_logs.s3.enabled: true, connection_logs.s3.bucket: connections, \
@@ -76,10 +71,7 @@ fn the_three_logs_share_format_and_files() {
          health_check_logs.s3.prefix: a, albeit.access_logs.format: json, albeit.access_logs.files: plain",
     ));
     let attributes = &model.load_balancers[0].attributes;
-    assert_eq!(
-        (attributes.access_log_format, attributes.access_log_files),
-        (AccessLogFormat::Json, LogFiles::Plain)
-    );
+    assert_eq!((attributes.log_format, attributes.log_files), (LogFormat::Json, LogFiles::Plain));
     for (logs, root) in
         [(&attributes.connection_logs, "connections"), (&attributes.health_check_logs, "checks/a")]
     {
@@ -111,7 +103,7 @@ targets: [{ id: 127.0.0.1, port: '${PORT}' }, { id: '::1', port: 82 }, { id: bac
             slow_start: None,
             dns_failover: MinimumHealthyTargets { count: 1, percentage: None },
             algorithm: Algorithm::LeastOutstandingRequests,
-            minimum_healthy_targets: MinimumHealthyTargets { count: 2, percentage: Some(50) },
+            unhealthy_state_routing: MinimumHealthyTargets { count: 2, percentage: Some(50) },
         }
     );
     assert_eq!(group.health_check.port, Some(81));

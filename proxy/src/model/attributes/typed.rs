@@ -8,9 +8,7 @@ use super::AttributeValues;
 use crate::model::{
     LogDestination,
     listener::{ListenerAttributes, RequestHeaderNames},
-    load_balancer::{
-        AccessLogFormat, DesyncMitigationMode, LoadBalancerAttributes, LogFiles, XffHeaderProcessing,
-    },
+    load_balancer::{DesyncMitigationMode, LoadBalancerAttributes, LogFiles, LogFormat, XffHeaderProcessing},
     target_group::{Algorithm, MinimumHealthyTargets, Stickiness, TargetGroupAttributes},
 };
 
@@ -29,11 +27,11 @@ impl LoadBalancerAttributes {
             client_keep_alive: values.seconds("client_keep_alive.seconds"),
             access_logs: logs("access_logs"),
             access_logs_stdout: values.flag("albeit.access_logs.stdout.enabled"),
-            access_log_format: match values.text("albeit.access_logs.format") {
-                "json" => AccessLogFormat::Json,
-                _ => AccessLogFormat::Elb,
+            log_format: match values.text("albeit.access_logs.format") {
+                "json" => LogFormat::Json,
+                _ => LogFormat::Elb,
             },
-            access_log_files: match values.text("albeit.access_logs.files") {
+            log_files: match values.text("albeit.access_logs.files") {
                 "plain" => LogFiles::Plain,
                 _ => LogFiles::Elb,
             },
@@ -88,7 +86,7 @@ impl From<&AttributeValues> for TargetGroupAttributes {
                 _ => Algorithm::RoundRobin,
             },
             slow_start: (!slow_start.is_zero()).then_some(slow_start),
-            minimum_healthy_targets: minimum("unhealthy_state_routing"),
+            unhealthy_state_routing: minimum("unhealthy_state_routing"),
             dns_failover: minimum("dns_failover"),
         }
     }

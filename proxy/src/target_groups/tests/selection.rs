@@ -113,7 +113,7 @@ fn fail_open_begins_below_the_count_or_below_the_percentage() {
             })
             .collect();
         let attributes = TargetGroupAttributes {
-            minimum_healthy_targets: MinimumHealthyTargets { count: minimum, percentage },
+            unhealthy_state_routing: MinimumHealthyTargets { count: minimum, percentage },
             ..TargetGroupAttributes::default()
         };
         let selected = Selection::new(&attributes, &targets, &[]).select(&0.into(), None, no_draw).unwrap();
