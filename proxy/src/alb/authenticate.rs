@@ -276,7 +276,7 @@ async fn client_left(session: &mut server::Session) {
     } else if session.is_body_done() {
         drop(session.read_body_or_idle(true).await);
     } else {
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 }
 

@@ -30,6 +30,7 @@ use crate::{
 
 /// What is known of a request so far.
 #[derive(Debug, Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own about the request")]
 pub struct Context {
     /// The listener's state that this request was begun under.
     pub state: Arc<ListenerState>,
@@ -53,6 +54,8 @@ pub struct Context {
     pub refusal: Option<Cause>,
     /// Whether the connections to client and target are closed after this request (desync mitigation).
     pub closes_connections: bool,
+    /// Whether header fields have names with other characters than letters, digits and hyphens.
+    pub has_invalid_names: bool,
     /// What transforms made of the request.
     pub transformed: Option<Box<Transformed>>,
     /// Location of a redirect.
@@ -114,6 +117,7 @@ impl Context {
             classification: None,
             refusal: None,
             closes_connections: false,
+            has_invalid_names: false,
             transformed: None,
             redirect_url: None,
             trace_id: None,

@@ -16,7 +16,7 @@ use super::{
     context::Context,
     elb_response::ElbResponse,
     error::Cause,
-    forward, grpc,
+    forward, grpc, inspect,
     request::{self, Target},
     state::Shared,
     transforms,
@@ -135,6 +135,7 @@ impl Exchange<'_> {
         let target = Target::of(request);
         request::check(request, target)?;
         let xff = request::x_forwarded_for(request, &state.headers, self.context.connection.client)?;
+        inspect::count_invalid_names(&self.context);
 
         if state.logins.as_ref().is_some_and(|logins| logins.is_callback(target.origin_form)) {
             let response = authenticate::callback(self).await?;

@@ -36,7 +36,7 @@ pub fn http1(context: &mut Context, head: &[u8]) -> Survey {
         context.refusal = Some(Cause::VersionNotSupported);
     }
     if survey.has_invalid_names {
-        count_invalid_names(context);
+        context.has_invalid_names = true;
         // Where such a field is dropped and not refused, somebody before us may have seen its meaning.
         context.closes_connections |= survey.has_broken_names;
     }
@@ -53,7 +53,7 @@ pub fn http2(context: &mut Context, request: &mut RequestHeader) {
     judge(context, classify(request));
     let is_invalid = |name: &&HeaderName| !raw_head::is_valid_name(name.as_str().as_bytes());
     if request.headers.keys().any(|name| is_invalid(&name)) {
-        count_invalid_names(context);
+        context.has_invalid_names = true;
         if context.state.headers.invalid_names == InvalidNames::Drop {
             let names: Vec<HeaderName> = request.headers.keys().filter(is_invalid).cloned().collect();
             for name in names {
@@ -90,8 +90,9 @@ fn judge(context: &mut Context, finding: Option<Finding>) {
     }
 }
 
-fn count_invalid_names(context: &Context) {
-    if context.refusal.is_some() {
+/// Counts a request that is routed although names of its fields are not valid, or without those fields.
+pub fn count_invalid_names(context: &Context) {
+    if !context.has_invalid_names {
         return;
     }
     let metrics = &context.state.load_balancer.metrics;

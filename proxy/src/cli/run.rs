@@ -49,10 +49,12 @@ pub(super) fn refuse(error: &StartError) -> ExitCode {
     }
 }
 
-/// Logs to standard error, by `RUST_LOG`.
+/// Logs to standard error, by `RUST_LOG`; an empty one is like none, as environment files write it.
 pub(super) fn start_logging() {
     prepare::install_crypto_provider();
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(DEFAULT_LOG));
+    let wanted = std::env::var("RUST_LOG").ok().filter(|wanted| !wanted.trim().is_empty());
+    let filter = wanted.and_then(|wanted| EnvFilter::try_new(wanted).ok());
+    let filter = filter.unwrap_or_else(|| EnvFilter::new(DEFAULT_LOG));
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)

@@ -81,12 +81,14 @@ impl Listeners {
             if let Some(running) = running.get(&address) {
                 running.state.store(Arc::new(state));
             } else if let Some(socket) = bound.0.remove(&address) {
+                let (protocol, load_balancer) =
+                    (state.protocol.as_str(), state.load_balancer.log_name.clone());
                 let state = Arc::new(ArcSwap::from_pointee(state));
                 let stopped = self.shared.draining.child_token();
                 let accepting =
                     accept::run(socket, Arc::clone(&state), Arc::clone(&self.shared), stopped.clone());
                 self.shared.tracker.spawn(accepting);
-                tracing::info!(%address, "listening");
+                tracing::info!(%address, protocol, load_balancer, "listening");
                 running.insert(address, Running { state, stopped });
             }
         }

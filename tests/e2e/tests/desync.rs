@@ -195,6 +195,9 @@ async fn invalid_header_fields_are_forwarded_and_counted() -> Result<()> {
     client.get_with("/", &["X_Under: 1", "X.Dot: 2", "X-Fine: 3"]).await?;
     let request = site.target.request(1).await?;
     assert_eq!((request.header("x_under")?, request.header("x.dot")?), ("1", "2"));
+    // Only what is routed counts.
+    let lines = ["X_Under: 1", &format!("X-Forwarded-For: {}", ["192.0.2.1"; 31].join(", "))];
+    assert_eq!(client.get_with("/", &lines).await?.status, 463);
     let metrics = site.albeit.metrics().await?;
     assert_eq!(metrics.cloudwatch("ForwardedInvalidHeaderRequestCount")?, 1.0);
     assert_eq!(metrics.cloudwatch("DroppedInvalidHeaderRequestCount")?, 0.0);
