@@ -35,6 +35,7 @@ fn copy_with_certificates(to: &Path) -> Vec<PathBuf> {
     fs::create_dir(&certs).unwrap();
     let leaf = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
     fs::write(certs.join("localhost.pem"), leaf.cert.pem()).unwrap();
+    fs::write(certs.join("ca.pem"), leaf.cert.pem()).unwrap();
     fs::write(certs.join("localhost-key.pem"), leaf.signing_key.serialize_pem()).unwrap();
     fs::write(certs.join("stickiness.key"), "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\n").unwrap();
     let from = conf();
