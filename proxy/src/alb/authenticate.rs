@@ -43,6 +43,7 @@ use crate::{
         user_claims,
     },
     model::rule::{Authenticate, AuthenticateOidc, OnUnauthenticatedRequest},
+    stickiness,
 };
 
 /// What authentication has for the target and the client.
@@ -68,7 +69,7 @@ pub async fn authenticate(
     match action {
         Authenticate::Oidc(action) => authenticate_oidc(exchange, action, priority).await,
         Authenticate::Jwt(action) => {
-            let now = session::epoch_seconds(exchange.wall_clock());
+            let now = stickiness::epoch_seconds(exchange.wall_clock());
             let authenticator = Arc::clone(&exchange.shared.authenticator);
             // The session must be free to tell when the client leaves.
             let values = exchange.request().headers.get_all(header::AUTHORIZATION);
@@ -86,7 +87,7 @@ async fn authenticate_oidc(
     action: &Arc<AuthenticateOidc>,
     priority: u16,
 ) -> Result<Option<ElbResponse>, Cause> {
-    let now = session::epoch_seconds(exchange.wall_clock());
+    let now = stickiness::epoch_seconds(exchange.wall_clock());
     let cookie = {
         let keys = exchange.shared.stickiness_keys.load();
         session::read(cookie_lines(exchange.request()), &action.session_cookie_name, &keys)
@@ -177,7 +178,7 @@ fn send_to_log_in(
 pub async fn callback(exchange: &mut Exchange<'_>) -> Result<ElbResponse, Cause> {
     exchange.context.actions.push(ActionExecuted::Authenticate);
     exchange.context.matched_rule = MatchedRule::EvaluationError;
-    let now = session::epoch_seconds(exchange.wall_clock());
+    let now = stickiness::epoch_seconds(exchange.wall_clock());
     let target = Target::of(exchange.request()).ascii();
     let (_, query) = target.split_once('?').unwrap_or_default();
     let (state, action) = begun_login(exchange, query, now).map_err(Cause::Authentication)?;

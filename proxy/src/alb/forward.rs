@@ -28,6 +28,7 @@ use super::{
 use crate::{
     headers::{forwarded::XffOutcome, trace_id, websocket::RequestKind},
     model::{ListenerProtocol, target_group::ProtocolVersion},
+    stickiness::epoch_seconds,
     target_groups::OutstandingGuard,
 };
 
@@ -121,7 +122,7 @@ fn request_head(
     xff: XffOutcome,
 ) -> Result<Box<pingora::http::RequestHeader>, Cause> {
     let created = exchange.context.connection.meter.wall_clock(exchange.context.created);
-    let seconds = created.duration_since(std::time::UNIX_EPOCH).map_or(0, |since| since.as_secs());
+    let seconds = epoch_seconds(created);
     let incoming = exchange.request().headers.get("x-amzn-trace-id").map(HeaderValue::as_bytes);
     let trace_id = trace_id::outgoing(incoming, seconds, rand::rng().random());
     let body = if exchange.session.is_body_empty() { Body::None } else { Body::Some };

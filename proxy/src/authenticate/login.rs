@@ -18,7 +18,10 @@ use super::{
 };
 use crate::{
     model::rule::AuthenticateOidc,
-    stickiness::seal::{Keys, NONCE_LENGTH},
+    stickiness::{
+        self,
+        seal::{Keys, NONCE_LENGTH},
+    },
 };
 
 /// Where identity providers send the browser back to.
@@ -116,7 +119,7 @@ pub fn nonce(cookie: Option<&[u8]>, random: [u8; NONCE_CHARS]) -> String {
 /// The Set-Cookie value of a nonce; it lives as long as a login may take, counted from the last one begun.
 #[must_use]
 pub fn nonce_cookie(nonce: &str, now: u64) -> Option<http::HeaderValue> {
-    let expires = session::imf_fixdate(now.saturating_add(LOGIN_LIMIT));
+    let expires = stickiness::imf_fixdate(now.saturating_add(LOGIN_LIMIT));
     session::set_cookie(NONCE_COOKIE, nonce.as_bytes(), &expires)
 }
 

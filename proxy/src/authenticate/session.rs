@@ -9,21 +9,20 @@
 //! The first character of the first cookie says how many there are, so that a
 //! cookie left over from a longer session does no harm.
 
-use std::{
-    fmt,
-    time::{Duration, SystemTime, UNIX_EPOCH},
-};
+use std::{fmt, time::Duration};
 
 use aws_lc_rs::digest;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use http::HeaderValue;
 use serde::{Deserialize, Serialize};
-use time::{OffsetDateTime, format_description::BorrowedFormatItem, macros::format_description};
 
 use super::jwt::Claims;
 use crate::{
     model::rule::AuthenticateOidc,
-    stickiness::seal::{Keys, NONCE_LENGTH},
+    stickiness::{
+        imf_fixdate,
+        seal::{Keys, NONCE_LENGTH},
+    },
 };
 
 /// Claims and access token may have 11 KB together.
@@ -37,9 +36,6 @@ const MOST_SHARDS: usize = 9;
 const SHARD: usize = 4096;
 /// What is left for the attributes.
 const ATTRIBUTES: usize = 128;
-/// RFC 9110 section 5.6.7.
-const IMF_FIXDATE: &[BorrowedFormatItem<'_>] =
-    format_description!("[weekday repr:short], [day] [month repr:short] [year] [hour]:[minute]:[second] GMT");
 
 /// The login that a session or state is of: eight bytes of the SHA-256 of issuer, client and cookie name.
 ///
@@ -197,19 +193,6 @@ pub fn set_cookie(name: &str, value: &[u8], expires: &str) -> Option<HeaderValue
     cookie.extend_from_slice(expires.as_bytes());
     cookie.extend_from_slice(b"; Path=/; SameSite=None; Secure; HttpOnly");
     HeaderValue::try_from(cookie).ok()
-}
-
-/// Whole seconds since 1970; 0 before.
-#[must_use]
-pub fn epoch_seconds(time: SystemTime) -> u64 {
-    time.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
-}
-
-/// `Tue, 28 Nov 2023 10:21:43 GMT`. Times that have no four-digit year become 1970.
-#[must_use]
-pub fn imf_fixdate(seconds: u64) -> String {
-    let time = i64::try_from(seconds).ok().and_then(|it| OffsetDateTime::from_unix_timestamp(it).ok());
-    time.unwrap_or(OffsetDateTime::UNIX_EPOCH).format(IMF_FIXDATE).unwrap_or_default()
 }
 
 /// When a session of `action` that began at `created` ends.

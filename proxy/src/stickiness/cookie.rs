@@ -182,22 +182,20 @@ pub(super) fn set_cookie_pair(
 
 /// The Expires of a cookie set at `now`.
 pub(super) fn expires(now: SystemTime) -> String {
-    imf_fixdate(now + EXPIRES_AFTER)
+    imf_fixdate(epoch_seconds(now + EXPIRES_AFTER))
 }
 
 /// Whole seconds since 1970; 0 before.
-fn epoch_seconds(time: SystemTime) -> u64 {
+#[must_use]
+pub fn epoch_seconds(time: SystemTime) -> u64 {
     time.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
 
 /// `Tue, 28 Nov 2023 10:21:43 GMT`. Times that have no four-digit year become 1970.
-fn imf_fixdate(time: SystemTime) -> String {
-    i64::try_from(epoch_seconds(time))
-        .ok()
-        .and_then(|seconds| OffsetDateTime::from_unix_timestamp(seconds).ok())
-        .unwrap_or(OffsetDateTime::UNIX_EPOCH)
-        .format(IMF_FIXDATE)
-        .unwrap_or_default()
+#[must_use]
+pub fn imf_fixdate(seconds: u64) -> String {
+    let time = i64::try_from(seconds).ok().and_then(|it| OffsetDateTime::from_unix_timestamp(it).ok());
+    time.unwrap_or(OffsetDateTime::UNIX_EPOCH).format(IMF_FIXDATE).unwrap_or_default()
 }
 
 #[expect(clippy::expect_used, reason = "base64, names and dates are a valid header value")]

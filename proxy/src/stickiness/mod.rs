@@ -11,4 +11,4 @@ pub mod lb_cookie;
 pub mod seal;
 pub mod target_group_cookie;
 
-pub use self::cookie::{CookieValue, EXPIRES_AFTER, GroupId, VALUE_LENGTH};
+pub use self::cookie::{CookieValue, EXPIRES_AFTER, GroupId, VALUE_LENGTH, epoch_seconds, imf_fixdate};
