@@ -13,6 +13,7 @@ pub mod cli;
 pub mod client;
 pub mod config;
 pub mod desync;
+pub mod error_chain;
 pub mod headers;
 pub mod health;
 pub mod listener;

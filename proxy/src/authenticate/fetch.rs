@@ -23,6 +23,7 @@ use hyper_util::{
 use parking_lot::Mutex;
 
 use super::tasks::Tasks;
+use crate::error_chain::chain;
 
 /// How long an endpoint may take, before time scaling.
 pub const CALL_LIMIT: Duration = Duration::from_secs(5);
@@ -164,17 +165,6 @@ impl Drop for Call {
             }
         }
     }
-}
-
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        source = error.source();
-    }
-    text
 }
 
 #[cfg(test)]

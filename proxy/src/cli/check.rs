@@ -3,10 +3,7 @@
 use std::process::ExitCode;
 
 use super::{ConfigArg, WRONG_CONFIGURATION, complain, say};
-use crate::{
-    config,
-    server::{chain, prepare},
-};
+use crate::{config, error_chain::chain, server::prepare};
 
 /// Checks a configuration and all files it names; prints what would listen where.
 pub(super) fn check(args: &ConfigArg) -> anyhow::Result<ExitCode> {

@@ -9,8 +9,9 @@ use tracing_subscriber::EnvFilter;
 
 use super::{RunArgs, WRONG_CONFIGURATION, complain};
 use crate::{
+    error_chain::chain,
     listener::PortSharing,
-    server::{Options, Server, StartError, chain, prepare},
+    server::{Options, Server, StartError, prepare},
 };
 
 /// What is logged unless `RUST_LOG` says otherwise. The HTTP engine's own words are for its developers.

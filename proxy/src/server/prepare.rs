@@ -8,11 +8,12 @@ use std::{net::SocketAddr, path::Path, sync::Arc};
 use rustls::server::ProducesTickets;
 
 use self::tls_side::{TlsFiles, target_tls};
-use super::{chain, logs, watch::Fingerprints};
+use super::{logs, watch::Fingerprints};
 use crate::{
     access_log::bucket,
     admin::{InForce, Token},
     config::{self, ConfigErrors, GivenAttributes, Loaded, Mistake, Overrides, Places, Source},
+    error_chain::chain,
     model::{AdminToken, Model},
     stickiness::seal::Keys,
     tls::{certificates::LoadedCertificate, target::TargetTls},

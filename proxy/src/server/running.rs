@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 use rustls::server::ProducesTickets;
 
 use super::{
-    Options, chain,
+    Options,
     logs::{self, Logs},
     prepare::{PrepareError, Prepared, prepare_source, prepare_tls},
     snapshot,
@@ -19,6 +19,7 @@ use crate::{
     admin::{Control, InForce, Refused, TargetChange},
     alb::state::Shared,
     config::{Overrides, Source, TargetOverrides},
+    error_chain::chain,
     listener::{BindError, Listeners},
     metrics::Metrics,
     model::Model,

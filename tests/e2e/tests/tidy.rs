@@ -51,6 +51,7 @@ const PROXY: Layers = Layers {
     source: "proxy/src",
     modules: &[
         ("model", &[]),
+        ("error_chain", &[]),
         ("time_scale", &[]),
         ("metrics", &[]),
         ("tunnel", &["time_scale"]),
@@ -67,7 +68,7 @@ const PROXY: Layers = Layers {
         ("tls", &["model", "stickiness"]),
         ("access_log", &["model", "metrics"]),
         ("client", &["tls", "access_log", "metrics"]),
-        ("authenticate", &["model", "headers", "stickiness", "time_scale"]),
+        ("authenticate", &["error_chain", "model", "headers", "stickiness", "time_scale"]),
         ("alb", BELOW_ALB),
         (
             "nlb",

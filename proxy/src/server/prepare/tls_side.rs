@@ -8,12 +8,12 @@ use rustls::server::ProducesTickets;
 use super::{Fingerprints, PrepareError};
 use crate::{
     config::{Mistake, Places},
+    error_chain::chain,
     model::{
         CertificateIndex, Listener, ListenerProtocol, LoadBalancer, Model, TargetGroup, TargetGroupProtocol,
         TrustStoreIndex,
         listener::{ListenerTls, MutualAuthentication},
     },
-    server::chain,
     tls::{
         accept::{Http2, TlsListener, TlsSettings},
         certificates::LoadedCertificate,
