@@ -4,9 +4,10 @@
 //! (routing algorithms). Pure: the caller keeps the cursor, usually an atomic
 //! counter per target group, and says which targets are usable. Shares that
 //! differ from target to target are in [`weighted`], and how they come about in
-//! [`slow_start`] and [`anomaly`].
+//! [`slow_start`] and [`anomaly`]. Network load balancers know [`flow_hash`] alone.
 
 pub mod anomaly;
+pub mod flow_hash;
 pub mod slow_start;
 pub mod weighted;
 

@@ -9,6 +9,7 @@ pub mod app_cookie;
 mod cookie;
 pub mod lb_cookie;
 pub mod seal;
+pub mod source_ip;
 pub mod target_group_cookie;
 
 pub use self::cookie::{CookieValue, EXPIRES_AFTER, GroupId, VALUE_LENGTH, epoch_seconds, imf_fixdate};

@@ -58,12 +58,15 @@ const PROXY: Layers = Layers {
         ("proxy_protocol", &[]),
         ("rules", &["model"]),
         ("balance", &["model"]),
-        ("stickiness", &["model"]),
+        ("stickiness", &["model", "balance"]),
         ("headers", &["model"]),
         ("desync", &["model"]),
         // HTTPS checks.
         ("health", &["model", "time_scale", "tls"]),
-        ("target_groups", &["model", "access_log", "balance", "health", "metrics", "time_scale"]),
+        (
+            "target_groups",
+            &["model", "access_log", "balance", "health", "metrics", "stickiness", "time_scale"],
+        ),
         // Development certificates come with a stickiness key.
         ("tls", &["model", "stickiness"]),
         ("access_log", &["model", "metrics"]),
