@@ -73,6 +73,8 @@ fn pairs(attributes: &AttributeOverrides) -> Vec<Value> {
 fn target(target: &Target) -> Value {
     match &target.id {
         TargetId::Ip(ip) => json!({ "Id": ip, "Port": target.port }),
-        TargetId::HostName(name) => json!({ "Id": name, "Port": target.port }),
+        TargetId::LoadBalancer { name, .. } | TargetId::HostName(name) => {
+            json!({ "Id": name, "Port": target.port })
+        }
     }
 }

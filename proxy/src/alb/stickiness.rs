@@ -41,6 +41,8 @@ impl Sticky {
             Stickiness::AppCookie { cookie_name, duration } => {
                 Self::AppCookie(app_cookie::decide(lines, cookie_name, &keys, (id, *duration), now))
             }
+            // Of network load balancers only.
+            Stickiness::SourceIp => Self::Off,
         }
     }
 

@@ -248,7 +248,7 @@ fn target_stickiness_of_choice(
             "its stickiness is lost whenever the weights choose another target group: enable \
              target_group_stickiness_config",
         ),
-        Some(Stickiness::LbCookie { .. }) | None => {}
+        Some(Stickiness::LbCookie { .. } | Stickiness::SourceIp) | None => {}
     }
 }
 

@@ -12,7 +12,7 @@ use super::{
     scalar::{Number, Span, Text},
 };
 use crate::model::{
-    HealthCheck, LoadBalancerType, TargetGroupProtocol,
+    HealthCheck, HealthCheckProtocol, LoadBalancerType,
     target_group::{Matcher, ProtocolVersion},
 };
 
@@ -68,10 +68,10 @@ pub(super) fn convert(
         None => Some(default.matcher),
     };
     Some(HealthCheck {
-        protocol: if protocol == Some(Protocol::Https) {
-            TargetGroupProtocol::Https
-        } else {
-            TargetGroupProtocol::Http
+        protocol: match protocol {
+            Some(Protocol::Https) => HealthCheckProtocol::Https,
+            Some(Protocol::Tcp) => HealthCheckProtocol::Tcp,
+            _ => HealthCheckProtocol::Http,
         },
         protocol_version: setting.version,
         path: path?,
@@ -95,11 +95,7 @@ fn protocol(raw: Option<Text>, setting: Setting, at: &Path, cx: &mut Context<'_>
     };
     let at = at.key("protocol");
     let table: &[_] = if network { &[TCP, HTTP, HTTPS] } else { &[HTTP, HTTPS] };
-    let protocol = cx.one_of(&text, &at, "Health check protocol", table)?;
-    if protocol == Protocol::Tcp {
-        cx.report.not_yet(&at, &format!("health checks with protocol {text}"));
-    }
-    Some(protocol)
+    cx.one_of(&text, &at, "Health check protocol", table)
 }
 
 fn path(Text(path): Text, at: &Path, cx: &mut Context<'_>) -> Option<String> {

@@ -21,7 +21,7 @@ use super::{
 use crate::model::{
     Listener, ListenerProtocol, LoadBalancerType, Rule, SecurityPolicy, arn,
     attributes::{AttributeValues, Resource, nearest},
-    listener::{ListenerAttributes, ListenerTls, MutualAuthentication},
+    listener::{AlpnPolicy, ListenerAttributes, ListenerTls, MutualAuthentication},
     security_policy,
 };
 
@@ -58,7 +58,10 @@ pub(super) fn convert(
         cx.claim(SocketAddr::new(address, port), &port_at);
     }
     let mut tls = tls(raw.ssl_policy, raw.certificates, protocol, at, cx);
-    alpn_policy(raw.alpn_policy, protocol, at, cx);
+    let alpn_policy = alpn_policy(raw.alpn_policy, protocol, at, cx);
+    if let (Some(tls), Some(policy)) = (&mut tls, alpn_policy) {
+        tls.alpn_policy = policy;
+    }
     if let Some(raw) = raw.mutual_authentication {
         let at = at.key("mutual_authentication");
         mutual_authentication::convert(raw, protocol, tls.as_mut(), &at, cx);
@@ -141,7 +144,12 @@ fn tls(
         let found = cx.required(name, &at).and_then(|name| cx.certificate(&name, &at));
         certificates.extend(found);
     }
-    Some(ListenerTls { policy: policy?, certificates, mutual_authentication: MutualAuthentication::Off })
+    Some(ListenerTls {
+        policy: policy?,
+        certificates,
+        mutual_authentication: MutualAuthentication::Off,
+        alpn_policy: AlpnPolicy::None,
+    })
 }
 
 /// The policy by its name; without one the API's default.
@@ -163,15 +171,25 @@ fn policy(raw: Option<Text>, at: &Path, cx: &mut Context<'_>) -> Option<&'static
     Some(policy)
 }
 
-fn alpn_policy(raw: Option<Text>, protocol: Option<Protocol>, at: &Path, cx: &mut Context<'_>) {
-    const POLICIES: &[(&str, ())] =
-        &[("HTTP1Only", ()), ("HTTP2Only", ()), ("HTTP2Optional", ()), ("HTTP2Preferred", ()), ("None", ())];
-    let Some(Text(text)) = raw else { return };
+fn alpn_policy(
+    raw: Option<Text>,
+    protocol: Option<Protocol>,
+    at: &Path,
+    cx: &mut Context<'_>,
+) -> Option<AlpnPolicy> {
+    const POLICIES: &[(&str, AlpnPolicy)] = &[
+        ("HTTP1Only", AlpnPolicy::Http1Only),
+        ("HTTP2Only", AlpnPolicy::Http2Only),
+        ("HTTP2Optional", AlpnPolicy::Http2Optional),
+        ("HTTP2Preferred", AlpnPolicy::Http2Preferred),
+        ("None", AlpnPolicy::None),
+    ];
+    let Text(text) = raw?;
     let at = at.key("alpn_policy");
-    cx.one_of(&text, &at, "ALPN policy", POLICIES);
     if protocol.is_some_and(|protocol| protocol != Protocol::Tls) {
         cx.report.mistake(&at, "is for TLS listeners of network load balancers only");
     }
+    cx.one_of(&text, &at, "ALPN policy", POLICIES)
 }
 
 /// Converts the rules and sorts them by priority.

@@ -84,6 +84,7 @@ fn write_group(group: &TargetGroup, out: &mut String) -> fmt::Result {
     )?;
     match &group.attributes.stickiness {
         Some(Stickiness::LbCookie { duration }) => write!(out, ", lb_cookie for {} s", duration.as_secs())?,
+        Some(Stickiness::SourceIp) => write!(out, ", source_ip")?,
         Some(Stickiness::AppCookie { cookie_name, duration }) => {
             write!(out, ", app_cookie {cookie_name} for {} s", duration.as_secs())?;
         }
@@ -93,7 +94,9 @@ fn write_group(group: &TargetGroup, out: &mut String) -> fmt::Result {
     for target in &group.targets {
         match &target.id {
             TargetId::Ip(address) => writeln!(out, "  {}", std::net::SocketAddr::new(*address, target.port))?,
-            TargetId::HostName(name) => writeln!(out, "  {name}:{}", target.port)?,
+            TargetId::HostName(name) | TargetId::LoadBalancer { name, .. } => {
+                writeln!(out, "  {name}:{}", target.port)?
+            }
         }
     }
     Ok(())

@@ -11,7 +11,7 @@ use super::{
     scalar::Text,
 };
 use crate::model::{
-    LoadBalancerType, Target, TargetGroup, TargetGroupProtocol, arn,
+    LoadBalancerType, Target, TargetGroup, TargetGroupProtocol, TargetType, arn,
     attributes::{AttributeValues, GroupProtocol, Resource, target_group_constraints},
     target_group::{ProtocolVersion, TargetGroupAttributes, TargetId},
 };
@@ -54,11 +54,13 @@ pub(super) fn convert(
         arn: cx.scope.target_group(&name),
         metric_name: arn::target_group_path(&name),
         name,
-        protocol: if protocol == Some(Protocol::Https) {
-            TargetGroupProtocol::Https
-        } else {
-            TargetGroupProtocol::Http
+        protocol: match protocol {
+            Some(Protocol::Https) => TargetGroupProtocol::Https,
+            Some(Protocol::Tcp) => TargetGroupProtocol::Tcp,
+            Some(Protocol::Tls) => TargetGroupProtocol::Tls,
+            _ => TargetGroupProtocol::Http,
         },
+        target_type: TargetType::Ip,
         protocol_version: version,
         port,
         health_check: health_check?,
@@ -71,7 +73,7 @@ fn protocol(raw: Option<Text>, at: &Path, cx: &mut Context<'_>) -> Option<Protoc
     let at = at.key("protocol");
     let text = cx.required(raw, &at)?;
     let protocol = cx.one_of(&text, &at, "Target group protocol", Protocol::ALL)?;
-    if protocol.kind() == LoadBalancerType::Network {
+    if protocol.kind() == LoadBalancerType::Network && !matches!(protocol, Protocol::Tcp | Protocol::Tls) {
         cx.report.not_yet(&at, &format!("target groups with protocol {text}"));
     }
     Some(protocol)

@@ -28,7 +28,7 @@ use tokio::{
 use super::Outcome;
 use crate::{
     model::{
-        HealthCheck, TargetGroupProtocol,
+        HealthCheck, HealthCheckProtocol,
         target_group::{Matcher, ProtocolVersion},
     },
     tls::target::{HandshakeError, TargetTls},
@@ -122,7 +122,7 @@ impl HttpChecker {
     async fn probe(&self, addr: SocketAddr, settings: &HealthCheck, limit: Duration) -> io::Result<Answer> {
         let tcp = TcpStream::connect(addr).await?;
         tcp.set_nodelay(true)?;
-        let stream: Box<dyn Io> = if settings.protocol == TargetGroupProtocol::Https {
+        let stream: Box<dyn Io> = if settings.protocol == HealthCheckProtocol::Https {
             let connected = self.tls(settings)?.connect(addr.ip(), tcp, limit).await;
             connected.map_err(|error| match error {
                 HandshakeError::TimedOut => io::ErrorKind::TimedOut.into(),
@@ -177,8 +177,8 @@ fn request(addr: SocketAddr, settings: &HealthCheck) -> String {
 }
 
 /// The Host header: the port only when it is not the protocol's default.
-fn host(addr: SocketAddr, protocol: TargetGroupProtocol) -> String {
-    let default = if protocol == TargetGroupProtocol::Https { 443 } else { 80 };
+fn host(addr: SocketAddr, protocol: HealthCheckProtocol) -> String {
+    let default = if protocol == HealthCheckProtocol::Https { 443 } else { 80 };
     match addr.ip() {
         _ if addr.port() != default => addr.to_string(),
         IpAddr::V4(ip) => ip.to_string(),

@@ -86,6 +86,8 @@ pub enum ValueType {
     HeaderValue(usize),
     /// A value of X-Frame-Options, of at most so many bytes; may be empty.
     FrameOptions(usize),
+    /// CIDR blocks, separated by commas; may be empty.
+    Cidrs,
     /// An HTTP header name of at most so many characters; empty for the default.
     HeaderName(usize),
 }

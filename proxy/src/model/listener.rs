@@ -2,9 +2,10 @@
 //!
 //! ELB page: "Listeners for your Application Load Balancers".
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, time::Duration};
 
 use http::{HeaderName, HeaderValue};
+use ipnet::IpNet;
 
 use super::{CertificateIndex, Rule, SecurityPolicy, TrustStoreIndex, rule::Actions};
 
@@ -76,6 +77,52 @@ pub struct ListenerTls {
     pub certificates: Vec<CertificateIndex>,
     /// What is asked of the client's certificate.
     pub mutual_authentication: MutualAuthentication,
+    /// `AlpnPolicy` of a TLS listener.
+    pub alpn_policy: AlpnPolicy,
+}
+
+/// `AlpnPolicy` of a TLS listener: which protocols are agreed on with clients by ALPN.
+///
+/// ELB page: "TLS listeners for your Network Load Balancer", ALPN policies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum AlpnPolicy {
+    /// `None`, the default: nothing is negotiated.
+    #[default]
+    None,
+    /// `HTTP1Only`: http/1.1, http/1.0.
+    Http1Only,
+    /// `HTTP2Only`: h2.
+    Http2Only,
+    /// `HTTP2Optional`: http/1.1, http/1.0, h2.
+    Http2Optional,
+    /// `HTTP2Preferred`: h2, http/1.1, http/1.0.
+    Http2Preferred,
+}
+
+impl AlpnPolicy {
+    /// The name in the `ELBv2` API.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::None => "None",
+            Self::Http1Only => "HTTP1Only",
+            Self::Http2Only => "HTTP2Only",
+            Self::Http2Optional => "HTTP2Optional",
+            Self::Http2Preferred => "HTTP2Preferred",
+        }
+    }
+
+    /// The protocols that are offered, the preferred one first.
+    #[must_use]
+    pub const fn protocols(self) -> &'static [&'static str] {
+        match self {
+            Self::None => &[],
+            Self::Http1Only => &["http/1.1", "http/1.0"],
+            Self::Http2Only => &["h2"],
+            Self::Http2Optional => &["http/1.1", "http/1.0", "h2"],
+            Self::Http2Preferred => &["h2", "http/1.1", "http/1.0"],
+        }
+    }
 }
 
 /// `MutualAuthentication` of an HTTPS listener.
@@ -105,11 +152,38 @@ pub struct ListenerAttributes {
     pub inserted_headers: Vec<(HeaderName, HeaderValue)>,
     /// `routing.http.request.x_amzn_*.header_name`.
     pub header_names: RequestHeaderNames,
+    /// `tcp.idle_timeout.seconds` of TCP listeners: 60–6000 s, default 350 s. That of TLS listeners is 350 s.
+    pub tcp_idle_timeout: Duration,
+    /// `albeit.proxy_protocol` and `albeit.proxy_protocol.trusted_cidrs`.
+    pub proxy_protocol: ProxyProtocol,
+}
+
+/// Whether connections of a listener begin with a PROXY protocol header, version 1 or 2, and whose word counts.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ProxyProtocol {
+    /// `albeit.proxy_protocol`.
+    pub mode: ProxyProtocolMode,
+    /// `albeit.proxy_protocol.trusted_cidrs`: whose headers are believed. Nobody's by default.
+    pub trusted: Vec<IpNet>,
+}
+
+/// `albeit.proxy_protocol`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ProxyProtocolMode {
+    /// `off`, the default: no header is looked for.
+    #[default]
+    Off,
+    /// `optional`: a header of a trusted peer is read if there is one; of others none is looked for.
+    Optional,
+    /// `required`: a connection without a header, or of a peer that is not trusted, is closed.
+    Required,
 }
 
 impl Default for ListenerAttributes {
     fn default() -> Self {
         Self {
+            tcp_idle_timeout: Duration::from_secs(350),
+            proxy_protocol: ProxyProtocol::default(),
             server_header: true,
             inserted_headers: Vec::new(),
             header_names: RequestHeaderNames::default(),

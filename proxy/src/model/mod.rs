@@ -24,7 +24,7 @@ pub use self::{
     load_balancer::{LoadBalancer, LoadBalancerType},
     rule::{Action, Condition, Rule},
     security_policy::SecurityPolicy,
-    target_group::{HealthCheck, Target, TargetGroup, TargetGroupProtocol},
+    target_group::{HealthCheck, HealthCheckProtocol, Target, TargetGroup, TargetGroupProtocol, TargetType},
 };
 
 /// Index of a target group in [`Model::target_groups`].

@@ -1,9 +1,13 @@
 //! Target group: protocol, health check, attributes and the registered targets.
 //!
 //! ELB pages: "Target groups for your Application Load Balancers", "Health
-//! checks for Application Load Balancer target groups".
+//! checks for Application Load Balancer target groups", and the same for
+//! Network Load Balancers.
 
-use std::{net::IpAddr, time::Duration};
+use std::{
+    net::{IpAddr, SocketAddr},
+    time::Duration,
+};
 
 use http::StatusCode;
 
@@ -14,17 +18,73 @@ use super::security_policy::{self, SecurityPolicy};
 pub enum TargetGroupProtocol {
     /// Clear text.
     Http,
-    /// TLS; certificates of targets are not validated.
+    /// HTTP over TLS; certificates of targets are not validated.
     Https,
+    /// The bytes of a flow as they are (network load balancer).
+    Tcp,
+    /// The bytes of a flow in TLS; certificates of targets are not validated (network load balancer).
+    Tls,
 }
 
 impl TargetGroupProtocol {
-    /// The name in the `ELBv2` API: `HTTP`, `HTTPS`.
+    /// The name in the `ELBv2` API: `HTTP`, `HTTPS`, `TCP`, `TLS`.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Http => "HTTP",
             Self::Https => "HTTPS",
+            Self::Tcp => "TCP",
+            Self::Tls => "TLS",
+        }
+    }
+
+    /// Whether connections to targets are TLS.
+    #[must_use]
+    pub const fn is_tls(self) -> bool {
+        matches!(self, Self::Https | Self::Tls)
+    }
+}
+
+/// `HealthCheckProtocol`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HealthCheckProtocol {
+    /// A request in clear text.
+    Http,
+    /// A request over TLS.
+    Https,
+    /// A connection that is established (network load balancers).
+    Tcp,
+}
+
+impl HealthCheckProtocol {
+    /// The name in the `ELBv2` API: `HTTP`, `HTTPS`, `TCP`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Http => "HTTP",
+            Self::Https => "HTTPS",
+            Self::Tcp => "TCP",
+        }
+    }
+}
+
+/// `TargetType`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum TargetType {
+    /// `ip`, the default: addresses, and host names that are resolved to addresses.
+    #[default]
+    Ip,
+    /// `alb`: one application load balancer of the same configuration.
+    Alb,
+}
+
+impl TargetType {
+    /// The name in the `ELBv2` API: `ip`, `alb`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Ip => "ip",
+            Self::Alb => "alb",
         }
     }
 }
@@ -64,6 +124,8 @@ pub struct TargetGroup {
     pub metric_name: String,
     /// Protocol towards the targets.
     pub protocol: TargetGroupProtocol,
+    /// What kind of targets it has.
+    pub target_type: TargetType,
     /// Protocol version towards the targets.
     pub protocol_version: ProtocolVersion,
     /// Port of targets that name none, as configured.
@@ -92,13 +154,21 @@ pub enum TargetId {
     Ip(IpAddr),
     /// A DNS name: every address it resolves to becomes a target of its own.
     HostName(String),
+    /// Target type `alb`: an application load balancer of the same configuration by its name, and where the
+    /// listener with the target's port is reached from this host.
+    LoadBalancer {
+        /// Name.
+        name: String,
+        /// The listener's address; loopback if it listens on all.
+        address: IpAddr,
+    },
 }
 
 /// Health check settings of a target group.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HealthCheck {
-    /// `HealthCheckProtocol`: HTTP or HTTPS, default HTTP.
-    pub protocol: TargetGroupProtocol,
+    /// `HealthCheckProtocol`: default HTTP, for network load balancers TCP.
+    pub protocol: HealthCheckProtocol,
     /// How checks are spoken: as requests are.
     pub protocol_version: ProtocolVersion,
     /// `HealthCheckPath`. Default `/`, with gRPC `/AWS.ALB/healthcheck`.
@@ -117,12 +187,16 @@ pub struct HealthCheck {
     pub matcher: Matcher,
     /// TLS of checks with protocol HTTPS: that of the load balancer's connections to targets.
     pub tls_policy: &'static SecurityPolicy,
+    /// Checks begin with a PROXY protocol header, command LOCAL: `proxy_protocol_v2.enabled` of the group.
+    pub proxy_protocol_v2: bool,
+    /// `Host` of checks over HTTP when it is not the target: the network load balancer's own address and port.
+    pub host: Option<SocketAddr>,
 }
 
 impl Default for HealthCheck {
     fn default() -> Self {
         Self {
-            protocol: TargetGroupProtocol::Http,
+            protocol: HealthCheckProtocol::Http,
             protocol_version: ProtocolVersion::Http1,
             path: "/".to_owned(),
             port: None,
@@ -132,6 +206,8 @@ impl Default for HealthCheck {
             unhealthy_threshold: 2,
             matcher: Matcher::default(),
             tls_policy: &security_policy::OLDEST,
+            proxy_protocol_v2: false,
+            host: None,
         }
     }
 }
@@ -186,6 +262,8 @@ pub enum Algorithm {
         /// `load_balancing.algorithm.anomaly_mitigation`. Default off.
         anomaly_mitigation: bool,
     },
+    /// What network load balancers do: a hash of protocol, addresses, ports and sequence number of a flow.
+    FlowHash,
 }
 
 /// `stickiness.type` with what belongs to it, when `stickiness.enabled` is true.
@@ -203,6 +281,8 @@ pub enum Stickiness {
         /// `stickiness.app_cookie.duration_seconds` (1–604800 s, default 86400 s).
         duration: Duration,
     },
+    /// `source_ip`, of network load balancers: the client's address leads to the same target.
+    SourceIp,
 }
 
 /// `minimum_healthy_targets` of `target_group_health.unhealthy_state_routing` (below either, the group
@@ -230,6 +310,38 @@ pub struct TargetGroupAttributes {
     pub unhealthy_state_routing: MinimumHealthyTargets,
     /// Threshold of the metrics `HealthyStateDNS` and `UnhealthyStateDNS`; there is no DNS to fail over.
     pub dns_failover: MinimumHealthyTargets,
+    /// What only groups of network load balancers have.
+    pub flows: FlowAttributes,
+}
+
+/// The attributes of target groups that only network load balancers know.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is an attribute of ELB that is on or off")]
+pub struct FlowAttributes {
+    /// `deregistration_delay.connection_termination.enabled`: flows are cut at the end of the delay. Default
+    /// false.
+    pub deregistration_termination: bool,
+    /// `preserve_client_ip.enabled`: targets see the client's address. Default false, for target type `alb` true.
+    pub preserve_client_ip: bool,
+    /// `proxy_protocol_v2.enabled`: a PROXY protocol header goes before the first byte. Default false.
+    pub proxy_protocol_v2: bool,
+    /// `target_health_state.unhealthy.connection_termination.enabled`: flows are reset when their target turns
+    /// unhealthy. Default true.
+    pub unhealthy_termination: bool,
+    /// `target_health_state.unhealthy.draining_interval_seconds`: 0–360000 s, default 0 s.
+    pub unhealthy_draining_interval: Duration,
+}
+
+impl Default for FlowAttributes {
+    fn default() -> Self {
+        Self {
+            deregistration_termination: false,
+            preserve_client_ip: false,
+            proxy_protocol_v2: false,
+            unhealthy_termination: true,
+            unhealthy_draining_interval: Duration::ZERO,
+        }
+    }
 }
 
 impl MinimumHealthyTargets {
@@ -253,6 +365,7 @@ impl Default for TargetGroupAttributes {
             slow_start: None,
             unhealthy_state_routing: MinimumHealthyTargets { count: 1, percentage: None },
             dns_failover: MinimumHealthyTargets { count: 1, percentage: None },
+            flows: FlowAttributes::default(),
         }
     }
 }

@@ -13,7 +13,7 @@ use std::{
 use crate::{
     access_log::{HealthCheckRecord, Sink, health_check::ReasonCode},
     health::Outcome,
-    model::{HealthCheck, TargetGroupProtocol, target_group::ProtocolVersion},
+    model::{HealthCheck, HealthCheckProtocol, target_group::ProtocolVersion},
 };
 
 /// Where the health checks of one load balancer's target groups are logged.
@@ -46,8 +46,9 @@ pub(super) const fn kind(settings: &HealthCheck) -> &'static str {
     match (settings.protocol_version, settings.protocol) {
         (ProtocolVersion::Grpc, _) => "grpc",
         (ProtocolVersion::Http2, _) => "h2",
-        (ProtocolVersion::Http1, TargetGroupProtocol::Https) => "https",
-        (ProtocolVersion::Http1, TargetGroupProtocol::Http) => "http",
+        (ProtocolVersion::Http1, HealthCheckProtocol::Https) => "https",
+        (ProtocolVersion::Http1, HealthCheckProtocol::Http) => "http",
+        (ProtocolVersion::Http1, HealthCheckProtocol::Tcp) => "tcp",
     }
 }
 

@@ -20,7 +20,7 @@ use super::{
     select::Selection,
 };
 use crate::{
-    balance::anomaly::AnomalyDetection,
+    balance::{anomaly::AnomalyDetection, flow_hash::FlowKey},
     health::{Forced, Health, Outcome, Reason, Thresholds, Tracker},
     model::{TargetGroup, target_group::TargetId},
 };
@@ -87,6 +87,15 @@ impl Group {
         draw: impl FnOnce() -> u32,
     ) -> Result<Selected, NoTarget> {
         self.selection.load().select(&self.cursor, sticky, draw)
+    }
+
+    /// Chooses the target of a new flow of a network load balancer: by the client's address if the group has
+    /// `source_ip` stickiness, else by the flow hash. Takes no lock and allocates nothing.
+    ///
+    /// # Errors
+    /// [`NoTarget`] when no target is registered.
+    pub fn select_flow(&self, key: &FlowKey) -> Result<Selected, NoTarget> {
+        self.selection.load().select_flow(key)
     }
 
     /// Runs what drives a connection to a target, until it ends or the last request of the process has.

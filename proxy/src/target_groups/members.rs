@@ -111,6 +111,7 @@ impl Members {
             self.hosts.iter().filter_map(|host| host.addresses.as_deref()).flatten().copied().collect();
         wanted.extend(self.settings.targets.iter().filter_map(|target| match target.id {
             TargetId::Ip(ip) => Some(SocketAddr::new(ip, target.port)),
+            TargetId::LoadBalancer { address, .. } => Some(SocketAddr::new(address, target.port)),
             TargetId::HostName(_) => None,
         }));
         wanted.sort_unstable();

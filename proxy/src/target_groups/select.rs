@@ -16,9 +16,14 @@ use std::{
 
 use super::Target;
 use crate::{
-    balance::{self, weighted},
+    balance::{
+        self,
+        flow_hash::{FlowKey, flow_hash},
+        weighted,
+    },
     health::State,
-    model::target_group::{Algorithm, TargetGroupAttributes},
+    model::target_group::{Algorithm, Stickiness, TargetGroupAttributes},
+    stickiness::source_ip::source_ip,
 };
 
 /// A target chosen for a request.
@@ -74,6 +79,8 @@ pub struct NoTarget;
 #[derive(Debug)]
 pub(super) struct Selection {
     algorithm: Algorithm,
+    /// `stickiness.type` is `source_ip`, and on.
+    by_source_ip: bool,
     /// Ordered by address, so that a cookie's target is found by bisection.
     usable: Box<[Arc<Target>]>,
     /// Weights of `usable`, if any of them is lowered.
@@ -103,6 +110,7 @@ impl Selection {
         };
         Self {
             algorithm: attributes.algorithm,
+            by_source_ip: attributes.stickiness == Some(Stickiness::SourceIp),
             usable: usable.into(),
             weights: None,
             unusable: unusable.into(),
@@ -141,6 +149,18 @@ impl Selection {
         Ok(Selected { target: Arc::clone(target), outcome, fail_open: self.fail_open })
     }
 
+    /// Chooses for one flow of a network load balancer.
+    pub(super) fn select_flow(&self, key: &FlowKey) -> Result<Selected, NoTarget> {
+        let (index, outcome) = if self.by_source_ip {
+            let targets = self.usable.iter().map(|target| target.addr());
+            (source_ip(key.source.ip(), targets), Outcome::Sticky)
+        } else {
+            (flow_hash(key, self.usable.len()), Outcome::Chosen { instead_of: None })
+        };
+        let target = index.and_then(|index| self.usable.get(index)).ok_or(NoTarget)?;
+        Ok(Selected { target: Arc::clone(target), outcome, fail_open: self.fail_open })
+    }
+
     fn find(&self, addr: SocketAddr) -> Result<&Arc<Target>, Unusable> {
         let found = self.usable.binary_search_by_key(&addr, |target| target.addr()).ok();
         found.and_then(|index| self.usable.get(index)).ok_or_else(|| {
@@ -158,7 +178,8 @@ impl Selection {
                     self.usable.iter().enumerate().map(|(at, target)| (at, target.outstanding()));
                 balance::least_outstanding_requests(turn, candidates)
             }
-            (Algorithm::RoundRobin, None) => balance::round_robin(turn, targets),
+            // Flows are chosen for by `select_flow`.
+            (Algorithm::RoundRobin, None) | (Algorithm::FlowHash, _) => balance::round_robin(turn, targets),
             (Algorithm::RoundRobin, Some(weights)) => {
                 weighted::choose(weighted::in_turn(turn), weights.iter().copied())
             }

@@ -140,6 +140,7 @@ fn group(name: &str, targets: &[&str]) -> TargetGroup {
         arn: Scope::default().target_group(name),
         metric_name: target_group_path(name),
         protocol: TargetGroupProtocol::Http,
+        target_type: crate::model::TargetType::Ip,
         protocol_version: crate::model::target_group::ProtocolVersion::Http1,
         port: None,
         health_check: HealthCheck::default(),

@@ -7,7 +7,10 @@ use crate::model::{
     Action, Condition, HealthCheck, LogDestination, Model, TargetGroupIndex,
     load_balancer::{DesyncMitigationMode, LoadBalancerAttributes, LogFiles, LogFormat, XffHeaderProcessing},
     rule::{Actions, Forward, Patterns, QueryPattern, Rewrite},
-    target_group::{Algorithm, Matcher, MinimumHealthyTargets, Stickiness, TargetGroupAttributes, TargetId},
+    target_group::{
+        Algorithm, FlowAttributes, Matcher, MinimumHealthyTargets, Stickiness, TargetGroupAttributes,
+        TargetId,
+    },
 };
 
 #[track_caller]
@@ -104,6 +107,7 @@ targets: [{ id: 127.0.0.1, port: '${PORT}' }, { id: '::1', port: 82 }, { id: bac
             dns_failover: MinimumHealthyTargets { count: 1, percentage: None },
             algorithm: Algorithm::LeastOutstandingRequests,
             unhealthy_state_routing: MinimumHealthyTargets { count: 2, percentage: Some(50) },
+            flows: FlowAttributes::default(),
         }
     );
     assert_eq!(group.health_check.port, Some(81));

@@ -45,13 +45,10 @@ target_groups:
   - { name: flows, protocol: TCP, port: 1, health_check: { protocol: TCP, interval: 10s, timeout: 10s }, attributes: { stickiness.type: lb_cookie } }
 ",
         &[
-            "load_balancers[0].type: not supported yet: load balancers of type network",
             "load_balancers[0].attributes.idle_timeout.timeout_seconds: 'idle_timeout.timeout_seconds' is not supported for network load balancers",
             "load_balancers[0].listeners[1].default_actions[0].forward.target_group: UDP listeners cannot forward to target group \"flows\" with protocol TCP",
             "load_balancers[0].listeners[2].protocol: Listener protocol 'HTTP' must be one of 'TCP, TLS, UDP, TCP_UDP, QUIC, TCP_QUIC'",
             "load_balancers[0].listeners[2].default_actions[0].redirect: network load balancers can only forward",
-            "target_groups[0].protocol: not supported yet: target groups with protocol TCP",
-            "target_groups[0].health_check.protocol: not supported yet: health checks with protocol TCP",
             "target_groups[0].attributes.stickiness.type: Stickiness type 'lb_cookie' is not supported for target groups with the TCP protocol",
         ],
     );

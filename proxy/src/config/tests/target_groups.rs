@@ -2,7 +2,7 @@
 
 use super::{check, https_listener, load, load_balancer_attributes, target_group};
 use crate::model::{
-    Model, TargetGroupProtocol,
+    HealthCheckProtocol, Model, TargetGroupProtocol,
     target_group::{Matcher, ProtocolVersion},
 };
 
@@ -27,7 +27,7 @@ fn protocols_and_the_health_checks_that_go_with_them() {
         assert_eq!(group.health_check.path, path);
         assert_eq!(group.health_check.protocol_version, version);
         assert_eq!(group.health_check.matcher, Matcher(vec![(code, code)]));
-        assert_eq!(group.health_check.protocol, Http, "the default");
+        assert_eq!(group.health_check.protocol, HealthCheckProtocol::Http, "the default");
     }
     use ProtocolVersion::{Grpc, Http1, Http2};
     use TargetGroupProtocol::{Http, Https};
@@ -43,7 +43,7 @@ fn protocols_and_the_health_checks_that_go_with_them() {
 fn health_checks_over_tls_use_the_policy_towards_targets() {
     let model = model(&behind_https("protocol: HTTPS, health_check: { protocol: HTTPS }"));
     let check = &model.target_groups[0].health_check;
-    assert_eq!(check.protocol, TargetGroupProtocol::Https);
+    assert_eq!(check.protocol, HealthCheckProtocol::Https);
     assert_eq!(check.tls_policy.name, "ELBSecurityPolicy-TLS13-1-0-PQ-2025-09");
 }
 

@@ -141,6 +141,8 @@ fn header_attributes_become_typed() {
     ))
     .attributes;
     let expected = ListenerAttributes {
+        tcp_idle_timeout: std::time::Duration::from_secs(350),
+        proxy_protocol: crate::model::listener::ProxyProtocol::default(),
         server_header: false,
         inserted_headers: vec![
             (

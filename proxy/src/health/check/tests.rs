@@ -120,7 +120,7 @@ async fn the_request_is_elbs() {
 
 #[test]
 fn host_names_the_port_unless_it_is_the_default() {
-    use TargetGroupProtocol::{Http, Https};
+    use HealthCheckProtocol::{Http, Https};
     for (addr, protocol, expected) in [
         ("10.0.0.1:80", Http, "10.0.0.1"),
         ("10.0.0.1:8080", Http, "10.0.0.1:8080"),

@@ -4,7 +4,7 @@ use super::{
     AppliesTo, Attribute,
     DefaultValue::Always,
     Resource, Support,
-    ValueType::{self, Boolean, FrameOptions, HeaderName, HeaderValue, Integer, OneOf},
+    ValueType::{self, Boolean, Cidrs, FrameOptions, HeaderName, HeaderValue, Integer, OneOf},
 };
 
 /// Longest value of an inserted response header, in bytes.
@@ -47,8 +47,26 @@ pub(super) const TABLE: &[Attribute] = &[
         applies_to: AppliesTo::Network,
         value: Integer(60, 6000),
         default: Always("350"),
-        support: Support::NotYet,
+        support: Support::Acts,
         doc: "Seconds without a packet after which a TCP flow is forgotten.",
+    },
+    Attribute {
+        key: "albeit.proxy_protocol",
+        resource: Resource::Listener,
+        applies_to: AppliesTo::Both,
+        value: OneOf(&["off", "optional", "required"]),
+        default: Always("off"),
+        support: Support::Acts,
+        doc: "Whether connections begin with a PROXY protocol header, version 1 or 2; believed only from `albeit.proxy_protocol.trusted_cidrs`.",
+    },
+    Attribute {
+        key: "albeit.proxy_protocol.trusted_cidrs",
+        resource: Resource::Listener,
+        applies_to: AppliesTo::Both,
+        value: Cidrs,
+        default: Always(""),
+        support: Support::Acts,
+        doc: "Whose PROXY protocol headers are believed: CIDR blocks, separated by commas, such as the subnets of a network load balancer in front.",
     },
     application(
         "routing.http.response.server.enabled",

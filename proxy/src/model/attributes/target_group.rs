@@ -155,7 +155,7 @@ pub(super) const TABLE: &[Attribute] = &[
         Network,
         Boolean,
         Always("false"),
-        Support::NotYet,
+        Support::Acts,
         "Cuts flows at the end of the deregistration delay; true for new UDP and TCP_UDP groups.",
     ),
     row(
@@ -163,7 +163,7 @@ pub(super) const TABLE: &[Attribute] = &[
         Network,
         Boolean,
         Always("false"),
-        Support::NotYet,
+        Support::Acts,
         "Targets see the client's address; cannot be off for UDP and QUIC groups.",
     ),
     row(
@@ -171,7 +171,7 @@ pub(super) const TABLE: &[Attribute] = &[
         Network,
         Boolean,
         Always("false"),
-        Support::NotYet,
+        Support::Acts,
         "Sends a PROXY protocol v2 header to targets.",
     ),
     row(
@@ -179,7 +179,7 @@ pub(super) const TABLE: &[Attribute] = &[
         Network,
         Boolean,
         Always("true"),
-        Support::NotYet,
+        Support::Acts,
         "Resets flows when their target turns unhealthy.",
     ),
     row(
@@ -187,7 +187,7 @@ pub(super) const TABLE: &[Attribute] = &[
         Network,
         Integer(0, 360_000),
         Always("0"),
-        Support::NotYet,
+        Support::Acts,
         "Seconds flows of an unhealthy target may go on; only if they are not reset.",
     ),
 ];

@@ -267,6 +267,7 @@ fn values(value: ValueType) -> String {
         ValueType::CookieName => "a cookie name".to_owned(),
         ValueType::HeaderValue(longest) => format!("up to {longest} bytes"),
         ValueType::FrameOptions(_) => "`DENY`, `SAMEORIGIN`, `ALLOW-FROM` with an origin".to_owned(),
+        ValueType::Cidrs => "CIDR blocks, separated by commas".to_owned(),
         ValueType::HeaderName(longest) => format!("a header name, up to {longest} characters"),
     }
 }

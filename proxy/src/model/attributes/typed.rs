@@ -4,12 +4,12 @@ use std::path::Path;
 
 use http::{HeaderName, HeaderValue, header};
 
-use super::AttributeValues;
+use super::{AttributeValues, values::cidrs};
 use crate::model::{
-    LogDestination,
-    listener::{ListenerAttributes, RequestHeaderNames},
+    LoadBalancerType, LogDestination,
+    listener::{ListenerAttributes, ProxyProtocol, ProxyProtocolMode, RequestHeaderNames},
     load_balancer::{DesyncMitigationMode, LoadBalancerAttributes, LogFiles, LogFormat, XffHeaderProcessing},
-    target_group::{Algorithm, MinimumHealthyTargets, Stickiness, TargetGroupAttributes},
+    target_group::{Algorithm, FlowAttributes, MinimumHealthyTargets, Stickiness, TargetGroupAttributes},
 };
 
 impl LoadBalancerAttributes {
@@ -72,6 +72,7 @@ impl From<&AttributeValues> for TargetGroupAttributes {
                 cookie_name: values.text("stickiness.app_cookie.cookie_name").to_owned(),
                 duration: values.seconds("stickiness.app_cookie.duration_seconds"),
             },
+            "source_ip" => Stickiness::SourceIp,
             _ => Stickiness::LbCookie { duration: values.seconds("stickiness.lb_cookie.duration_seconds") },
         });
         let slow_start = values.seconds("slow_start.duration_seconds");
@@ -79,6 +80,7 @@ impl From<&AttributeValues> for TargetGroupAttributes {
             deregistration_delay: values.seconds("deregistration_delay.timeout_seconds"),
             stickiness,
             algorithm: match values.text("load_balancing.algorithm.type") {
+                _ if values.kind() == LoadBalancerType::Network => Algorithm::FlowHash,
                 "least_outstanding_requests" => Algorithm::LeastOutstandingRequests,
                 "weighted_random" => Algorithm::WeightedRandom {
                     anomaly_mitigation: values.text("load_balancing.algorithm.anomaly_mitigation") == "on",
@@ -88,6 +90,16 @@ impl From<&AttributeValues> for TargetGroupAttributes {
             slow_start: (!slow_start.is_zero()).then_some(slow_start),
             unhealthy_state_routing: minimum("unhealthy_state_routing"),
             dns_failover: minimum("dns_failover"),
+            flows: FlowAttributes {
+                deregistration_termination: values
+                    .flag("deregistration_delay.connection_termination.enabled"),
+                preserve_client_ip: values.flag("preserve_client_ip.enabled"),
+                proxy_protocol_v2: values.flag("proxy_protocol_v2.enabled"),
+                unhealthy_termination: values
+                    .flag("target_health_state.unhealthy.connection_termination.enabled"),
+                unhealthy_draining_interval: values
+                    .seconds("target_health_state.unhealthy.draining_interval_seconds"),
+            },
         }
     }
 }
@@ -108,6 +120,15 @@ impl From<&AttributeValues> for ListenerAttributes {
         };
         let usual = RequestHeaderNames::default();
         Self {
+            tcp_idle_timeout: values.seconds("tcp.idle_timeout.seconds"),
+            proxy_protocol: ProxyProtocol {
+                mode: match values.text("albeit.proxy_protocol") {
+                    "optional" => ProxyProtocolMode::Optional,
+                    "required" => ProxyProtocolMode::Required,
+                    _ => ProxyProtocolMode::Off,
+                },
+                trusted: cidrs(values.text("albeit.proxy_protocol.trusted_cidrs")).flatten().collect(),
+            },
             server_header: values.flag("routing.http.response.server.enabled"),
             inserted_headers: inserted.collect(),
             header_names: RequestHeaderNames {

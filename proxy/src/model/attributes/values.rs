@@ -2,6 +2,8 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
+use ipnet::{AddrParseError, IpNet};
+
 use super::{Attribute, AttributeError, Resource, ValueType, check as check_attribute, of};
 use crate::model::LoadBalancerType;
 
@@ -97,8 +99,17 @@ pub(super) fn check(attribute: &Attribute, value: &str) -> Result<(), AttributeE
         }
         ValueType::HeaderName(longest) => header_name_rule(value, longest),
         ValueType::CookieName => cookie_name_rule(value),
+        ValueType::Cidrs => {
+            cidrs(value).any(|cidr| cidr.is_err()).then_some("must be CIDR blocks, separated by commas")
+        }
     };
     broken.map_or(Ok(()), |rule| Err(AttributeError::BadText { key, value: value.to_owned(), rule }))
+}
+
+/// CIDR blocks, separated by commas. None in empty text.
+pub(super) fn cidrs(text: &str) -> impl Iterator<Item = Result<IpNet, AddrParseError>> {
+    let parts = text.split(',').map(str::trim);
+    parts.filter(move |part| !(part.is_empty() && text.trim().is_empty())).map(str::parse)
 }
 
 fn one_of(key: &'static str, value: &str, allowed: &'static [&'static str]) -> Result<(), AttributeError> {
