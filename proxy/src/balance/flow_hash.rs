@@ -31,7 +31,7 @@ pub fn flow_hash(key: &FlowKey, candidates: usize) -> Option<usize> {
         key.sequence.hash(hasher);
     });
     // The upper bits spread evenly over any number of candidates.
-    let scaled = u128::from(hash) * u128::try_from(candidates).ok()? >> u64::BITS;
+    let scaled = (u128::from(hash) * u128::try_from(candidates).ok()?) >> u64::BITS;
     usize::try_from(scaled).ok().filter(|index| *index < candidates)
 }
 

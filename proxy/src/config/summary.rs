@@ -95,7 +95,7 @@ fn write_group(group: &TargetGroup, out: &mut String) -> fmt::Result {
         match &target.id {
             TargetId::Ip(address) => writeln!(out, "  {}", std::net::SocketAddr::new(*address, target.port))?,
             TargetId::HostName(name) | TargetId::LoadBalancer { name, .. } => {
-                writeln!(out, "  {name}:{}", target.port)?
+                writeln!(out, "  {name}:{}", target.port)?;
             }
         }
     }
