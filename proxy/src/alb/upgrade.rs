@@ -29,7 +29,7 @@ use crate::{
         OutstandingGuard,
         pool::{TargetConnection, TargetIo},
     },
-    tunnel::{self, CloseReason, EarlyBytes, Side},
+    tunnel::{self, CloseReason, EarlyBytes, Keepalive, Settings, Side},
 };
 
 /// How long saying goodbye to a side may take once the tunnel has ended.
@@ -108,6 +108,8 @@ async fn buffered<E>(read: impl Future<Output = Result<Option<bytes::Bytes>, E>>
     }
 }
 
+impl tunnel::Connection for ClientStream {}
+
 impl Upgrade {
     /// Takes the client's side over from the HTTP engine and runs the tunnel to its end, in a task of its own.
     pub async fn spawn(self: Box<Self>, shared: &Arc<Shared>, session: Session) {
@@ -131,10 +133,15 @@ impl Upgrade {
         let early = EarlyBytes { from_client, from_target: std::mem::take(&mut self.from_target) };
         let deregistered = self.guard.target().terminated().clone();
         let ended = shared.cut(self.guard.target());
-        let idle = load_balancer.timers.idle;
+        let settings = Settings {
+            idle_timeout: load_balancer.timers.idle,
+            keepalive: Keepalive::DoesNotCount,
+            // The client's connection counts its bytes itself.
+            traffic: None,
+        };
         let reason = match &mut self.target.io {
-            TargetIo::Plain(tcp) => tunnel::relay(&mut client, tcp, early, idle, ended).await,
-            TargetIo::Tls(tls) => tunnel::relay(&mut client, tls, early, idle, ended).await,
+            TargetIo::Plain(tcp) => tunnel::relay(&mut client, tcp, early, settings, ended).await,
+            TargetIo::Tls(tls) => tunnel::relay(&mut client, tls, early, settings, ended).await,
         };
         tracing::debug!(
             reason = reason.as_str(),

@@ -41,6 +41,8 @@ pub(super) struct Direction {
     /// Bytes read but not yet written, from `written` on.
     pending: Vec<u8>,
     written: usize,
+    /// Bytes written since [`Direction::take_passed`].
+    passed: u64,
     state: State,
 }
 
@@ -58,11 +60,16 @@ enum State {
 
 impl Direction {
     pub(super) fn new(early: Vec<u8>) -> Self {
-        Self { pending: early, written: 0, state: State::Open }
+        Self { pending: early, written: 0, passed: 0, state: State::Open }
     }
 
     pub(super) fn is_done(&self) -> bool {
         self.state == State::Done
+    }
+
+    /// Bytes that were written since this was last asked.
+    pub(super) fn take_passed(&mut self) -> u64 {
+        std::mem::take(&mut self.passed)
     }
 
     /// Moves as many bytes as can be moved without waiting.
@@ -139,6 +146,7 @@ impl Direction {
                 Poll::Ready(Ok(0)) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
                 Poll::Ready(Ok(n)) => {
                     self.written += n;
+                    self.passed += n as u64;
                     total += n;
                     self.state = State::Flushing;
                 }
@@ -182,7 +190,10 @@ impl Direction {
                     Poll::Ready(Ok(0)) => {
                         return Poll::Ready(Progress::WriteFailed(io::ErrorKind::WriteZero.into()));
                     }
-                    Poll::Ready(Ok(n)) => rest = rest.get(n..).unwrap_or_default(),
+                    Poll::Ready(Ok(n)) => {
+                        self.passed += n as u64;
+                        rest = rest.get(n..).unwrap_or_default();
+                    }
                     Poll::Ready(Err(error)) => return Poll::Ready(Progress::WriteFailed(error)),
                     Poll::Pending => {
                         self.pending = rest.to_vec();

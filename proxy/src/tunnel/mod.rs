@@ -10,9 +10,12 @@
 //!
 //! Knows no protocol, opens no socket, logs nothing.
 
+mod connection;
 mod direction;
+mod ending;
 #[cfg(test)]
 mod tests;
+mod traffic;
 
 use std::{
     future::Future,
@@ -22,12 +25,14 @@ use std::{
     time::Duration,
 };
 
-use tokio::{
-    io::{AsyncRead, AsyncWrite},
-    time::Instant,
-};
+use tokio::{net::TcpStream, time::Instant};
 
 use self::direction::{Direction, Progress};
+pub use self::{
+    connection::Connection,
+    ending::{Forgotten, can_forget_silently, reset},
+    traffic::Traffic,
+};
 
 /// Why a tunnel ended.
 #[derive(Debug)]
@@ -51,6 +56,20 @@ pub enum CloseReason {
 }
 
 impl CloseReason {
+    /// The side whose RST ended the tunnel, if one did.
+    #[must_use]
+    pub fn reset_by(&self) -> Option<Side> {
+        match self {
+            // After a FIN of the peer the system reports its RST as a broken pipe.
+            Self::Failed { side, error }
+                if matches!(error.kind(), io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe) =>
+            {
+                Some(*side)
+            }
+            _ => None,
+        }
+    }
+
     /// A short name for logs and metric labels.
     #[must_use]
     pub const fn as_str(&self) -> &'static str {
@@ -72,6 +91,26 @@ pub enum Side {
     Client,
     /// The end the load balancer connected to.
     Target,
+}
+
+/// How long a tunnel may be silent, and what is counted.
+#[derive(Debug, Clone, Copy)]
+pub struct Settings<'a> {
+    /// Silence in both directions after which the tunnel ends.
+    pub idle_timeout: Duration,
+    /// Whether TCP keepalive packets of the two sides break the silence.
+    pub keepalive: Keepalive,
+    /// Where the bytes that pass are counted; `None` where someone else counts them.
+    pub traffic: Option<&'a Traffic>,
+}
+
+/// Whether a TCP keepalive packet of either side restarts the idle timer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Keepalive {
+    /// As on an NLB.
+    Counts,
+    /// As on an ALB: only bytes count.
+    DoesNotCount,
 }
 
 /// Bytes that were read from either side before the tunnel began.
@@ -97,18 +136,20 @@ pub async fn relay<C, T>(
     client: &mut C,
     target: &mut T,
     early: EarlyBytes,
-    idle_timeout: Duration,
+    settings: Settings<'_>,
     terminated: impl Future<Output = ()>,
 ) -> CloseReason
 where
-    C: AsyncRead + AsyncWrite + Unpin,
-    T: AsyncRead + AsyncWrite + Unpin,
+    C: Connection,
+    T: Connection,
 {
+    let idle_timeout = settings.idle_timeout;
     let mut relay = Relay {
         upward: Direction::new(early.from_client),
         downward: Direction::new(early.from_target),
         first: None,
         last_activity: Instant::now(),
+        traffic: settings.traffic,
     };
     let mut idle = pin!(tokio::time::sleep_until(relay.last_activity + idle_timeout));
     let mut terminated = pin!(terminated);
@@ -132,25 +173,43 @@ where
     .await
 }
 
-struct Relay {
+/// Like [`relay`], between two plain TCP connections.
+///
+/// # Cancel safety
+///
+/// As [`relay`].
+pub async fn relay_tcp(
+    client: &mut TcpStream,
+    target: &mut TcpStream,
+    early: EarlyBytes,
+    settings: Settings<'_>,
+    terminated: impl Future<Output = ()>,
+) -> CloseReason {
+    relay(client, target, early, settings, terminated).await
+}
+
+struct Relay<'a> {
     upward: Direction,
     downward: Direction,
     first: Option<Side>,
     last_activity: Instant,
+    traffic: Option<&'a Traffic>,
 }
 
-impl Relay {
+impl Relay<'_> {
     fn poll<C, T>(&mut self, cx: &mut Context<'_>, client: &mut C, target: &mut T) -> Poll<CloseReason>
     where
-        C: AsyncRead + AsyncWrite + Unpin,
-        T: AsyncRead + AsyncWrite + Unpin,
+        C: Connection,
+        T: Connection,
     {
         let up = self.upward.poll(cx, Pin::new(&mut *client), Pin::new(&mut *target));
-        if let Some(reason) = self.note(up, Side::Client) {
+        let passed = self.upward.take_passed();
+        if let Some(reason) = self.note(up, passed, Side::Client) {
             return Poll::Ready(reason);
         }
         let down = self.downward.poll(cx, Pin::new(target), Pin::new(client));
-        if let Some(reason) = self.note(down, Side::Target) {
+        let passed = self.downward.take_passed();
+        if let Some(reason) = self.note(down, passed, Side::Target) {
             return Poll::Ready(reason);
         }
         match (self.upward.is_done() && self.downward.is_done(), self.first) {
@@ -160,7 +219,10 @@ impl Relay {
     }
 
     /// Takes in what one direction did. `reader` is the side it reads from.
-    fn note(&mut self, progress: Progress, reader: Side) -> Option<CloseReason> {
+    fn note(&mut self, progress: Progress, passed: u64, reader: Side) -> Option<CloseReason> {
+        if let Some(traffic) = self.traffic.filter(|_| passed > 0) {
+            traffic.add(reader, passed);
+        }
         let writer = match reader {
             Side::Client => Side::Target,
             Side::Target => Side::Client,

@@ -2,9 +2,12 @@ use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 
-use super::{CloseReason, EarlyBytes, Side, relay};
+use super::{CloseReason, Connection, EarlyBytes, Keepalive, Settings, Side, relay};
 
-const IDLE: Duration = Duration::from_secs(60);
+const SETTINGS: Settings<'_> =
+    Settings { idle_timeout: Duration::from_secs(60), keepalive: Keepalive::DoesNotCount, traffic: None };
+
+impl Connection for DuplexStream {}
 
 /// The two far ends of a tunnel, and the tunnel running.
 struct Tunnel {
@@ -18,7 +21,7 @@ fn tunnel(early: EarlyBytes, capacity: usize) -> Tunnel {
     let (client, mut near_client) = duplex(capacity);
     let (target, mut near_target) = duplex(capacity);
     let closed = tokio::spawn(async move {
-        relay(&mut near_client, &mut near_target, early, IDLE, std::future::pending()).await
+        relay(&mut near_client, &mut near_target, early, SETTINGS, std::future::pending()).await
     });
     Tunnel { client, target, closed }
 }
@@ -123,7 +126,7 @@ async fn termination_ends_the_tunnel_at_once() {
         &mut near_client,
         &mut near_target,
         EarlyBytes::default(),
-        IDLE,
+        SETTINGS,
         tokio::time::sleep(Duration::from_secs(5)),
     );
     let started = tokio::time::Instant::now();
