@@ -19,6 +19,7 @@ pub mod health;
 pub mod listener;
 pub mod metrics;
 pub mod model;
+pub mod proxy_protocol;
 pub mod rules;
 pub mod server;
 pub mod stickiness;
