@@ -8,6 +8,7 @@ mod admin;
 mod authenticate;
 mod head;
 mod logs;
+mod proxy_protocol;
 mod request;
 mod rules;
 mod settings;
@@ -107,6 +108,21 @@ pub const TARGETS: &[Target] = &[
             b"GET http://a/b?c HTTP/1.1\r\nHost: a\r\nHost: b\r\nTransfer-Encoding: identity, chunked\r\n\r\n",
             b"\r\nPOST / HTTP/1.0\nContent-Length : 5\n a_b: c\n\n",
             b"GET /\r\n",
+        ],
+    },
+    Target {
+        name: "proxy_protocol",
+        run: proxy_protocol::header,
+        seeds: &[
+            b"PROXY TCP4 192.0.2.7 198.51.100.9 41520 443\r\nGET / HTTP/1.1\r\n\r\n",
+            b"PROXY TCP6 2001:db8::7 ::ffff:192.0.2.9 41520 443\r\n",
+            b"PROXY UNKNOWN x\r\n",
+            // A health check and a client's connection as a Network Load Balancer writes them, with less padding.
+            b"\r\n\r\n\0\r\nQUIT\n\x20\x11\0\x0c\x03\0\x04\xb7\x60\xaa\xa9\x04\0\x02\0\0",
+            b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x1f\xc0\0\x02\x07\xc6\x33\x64\x09\xa2\x30\x01\xbb\
+                \x03\0\x04\x7b\x9a\x3a\x54\xea\0\x05\x01vpce\x04\0\x01\0",
+            b"\r\n\r\n\0\r\nQUIT\n\x21\x21\0\x33\x20\x01\x0d\xb8\0\0\0\0\0\0\0\0\0\0\0\x07\
+                \x20\x01\x0d\xb8\0\0\0\0\0\0\0\0\0\0\0\x09\xa2\x30\x01\xbb\x01\0\x02h2\x02\0\x03a.b\x05\0\x01u",
         ],
     },
     Target {
