@@ -14,6 +14,7 @@ pub mod client;
 pub mod config;
 pub mod desync;
 pub mod error_chain;
+pub mod flow;
 pub mod headers;
 pub mod health;
 pub mod listener;

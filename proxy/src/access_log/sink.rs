@@ -30,7 +30,7 @@ use super::{
     format::{self, LogRecord},
 };
 use crate::{
-    metrics::{Counter, LoadBalancerMetrics},
+    metrics::{AccessLogMetrics, Counter, Metrics},
     model::{
         LogDestination,
         arn::Scope,
@@ -85,17 +85,23 @@ pub struct LogMetrics {
 impl LogMetrics {
     /// The counters of a load balancer's log.
     #[must_use]
-    pub fn of(log: LogKind, metrics: &LoadBalancerMetrics) -> Self {
+    pub fn of(log: LogKind, metrics: &Metrics, load_balancer: &str) -> Self {
+        let application = || metrics.load_balancer(load_balancer);
         let (lines_dropped, write_errors) = match log {
-            LogKind::Access => (&metrics.access_log_lines_dropped, &metrics.access_log_write_errors),
+            LogKind::Access => {
+                let AccessLogMetrics { lines_dropped, write_errors } = metrics.access_log(load_balancer);
+                (lines_dropped, write_errors)
+            }
             LogKind::Connection => {
-                (&metrics.connection_log_lines_dropped, &metrics.connection_log_write_errors)
+                let of = application();
+                (of.connection_log_lines_dropped.clone(), of.connection_log_write_errors.clone())
             }
             LogKind::HealthCheck => {
-                (&metrics.health_check_log_lines_dropped, &metrics.health_check_log_write_errors)
+                let of = application();
+                (of.health_check_log_lines_dropped.clone(), of.health_check_log_write_errors.clone())
             }
         };
-        Self { lines_dropped: lines_dropped.clone(), write_errors: write_errors.clone() }
+        Self { lines_dropped, write_errors }
     }
 }
 

@@ -9,7 +9,7 @@ const SECONDS: [f64; 16] =
     [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 60.0, 600.0, 4000.0];
 
 /// A handle, and the family of series it is one of.
-trait Handle: Sized {
+pub(super) trait Handle: Sized {
     /// One metric with its labels still open.
     type Family;
     fn register(registry: &Registry, opts: Opts, labels: &[&str]) -> Result<Self::Family, prometheus::Error>;
@@ -78,12 +78,15 @@ impl Handle for Histogram {
 }
 
 /// The help text: what is counted, the unit, and the metric's twin in `CloudWatch`.
-fn help(text: &str, unit: &str, twin: Option<&str>) -> String {
+pub(super) fn help(text: &str, unit: &str, namespace: &str, twin: Option<&str>) -> String {
     match twin {
-        Some(twin) => format!("{text} Unit: {unit}. CloudWatch: AWS/ApplicationELB {twin}"),
+        Some(twin) => format!("{text} Unit: {unit}. CloudWatch: {namespace} {twin}"),
         None => format!("{text} Unit: {unit}. CloudWatch: none"),
     }
 }
+
+/// Where `CloudWatch` keeps the twins of a table that names no other namespace.
+pub(super) const APPLICATION: &str = "AWS/ApplicationELB";
 
 /// Row: `field: Handle = "name", "unit", Some("CloudWatch twin") | None, "help";`.
 ///
@@ -92,7 +95,7 @@ fn help(text: &str, unit: &str, twin: Option<&str>) -> String {
 macro_rules! metrics {
     (
         $(#[$doc:meta])*
-        $families:ident => $handles:ident, labels $labels:expr;
+        $families:ident => $handles:ident, labels $labels:expr $(, twins in $namespace:expr)?;
         $($field:ident: $handle:ident = $name:literal, $unit:literal, $twin:expr, $help:literal;)+
     ) => {
         #[derive(Debug)]
@@ -110,10 +113,11 @@ macro_rules! metrics {
         impl $families {
             /// Registers every family of the table.
             pub(super) fn register(registry: &Registry) -> Result<Self, prometheus::Error> {
+                let namespace = [$($namespace,)? APPLICATION][0];
                 Ok(Self {
                     $($field: $handle::register(
                         registry,
-                        Opts::new($name, help($help, $unit, $twin)),
+                        Opts::new($name, help($help, $unit, namespace, $twin)),
                         &$labels,
                     )?,)+
                 })
@@ -126,6 +130,8 @@ macro_rules! metrics {
         }
     };
 }
+
+pub(super) use metrics;
 
 metrics! {
     /// What is counted per load balancer.
@@ -222,10 +228,6 @@ metrics! {
         None, "WebSocket connections cut because the load balancer went away.";
     websockets_closed_by_error: Counter = "albeit_websockets_closed_by_error_total", "connections",
         None, "WebSocket connections that a socket error ended on either side.";
-    access_log_lines_dropped: Counter = "albeit_access_log_lines_dropped_total", "lines",
-        None, "Access log lines lost because the queue was full or the log could not be written.";
-    access_log_write_errors: Counter = "albeit_access_log_write_errors_total", "errors",
-        None, "Failed attempts to write the access log.";
     connection_log_lines_dropped: Counter = "albeit_connection_log_lines_dropped_total", "lines",
         None, "Connection log lines lost because the queue was full or the log could not be written.";
     connection_log_write_errors: Counter = "albeit_connection_log_write_errors_total", "errors",
@@ -234,6 +236,15 @@ metrics! {
         None, "Health check log lines lost because the queue was full or the log could not be written.";
     health_check_log_write_errors: Counter = "albeit_health_check_log_write_errors_total", "errors",
         None, "Failed attempts to write the health check log.";
+}
+
+metrics! {
+    /// What is counted per load balancer of any type.
+    AccessLogFamilies => AccessLogMetrics, labels ["load_balancer"];
+    lines_dropped: Counter = "albeit_access_log_lines_dropped_total", "lines",
+        None, "Access log lines lost because the queue was full or the log could not be written.";
+    write_errors: Counter = "albeit_access_log_write_errors_total", "errors",
+        None, "Failed attempts to write the access log.";
 }
 
 metrics! {

@@ -1,19 +1,30 @@
 //! Every metric of the balancer, once: name, unit, labels, help and `CloudWatch` twin.
 //!
-//! ELB page: "`CloudWatch` metrics for your Application Load Balancer". The
-//! tables in `families` are the only place where a metric is named. The
-//! data plane works on handles resolved at load ([`LoadBalancerMetrics`],
+//! ELB pages: "`CloudWatch` metrics for your Application Load Balancer" and "… for
+//! your Network Load Balancer". The tables in `families` and `network` are the
+//! only places where a metric is named. The data plane works on handles resolved
+//! at load ([`LoadBalancerMetrics`], [`NetworkLoadBalancerMetrics`],
 //! [`TargetGroupMetrics`], [`ProcessMetrics`]): counting is an atomic add.
 
 mod families;
+mod network;
 
 use std::sync::Arc;
 
 use prometheus::{Encoder as _, Registry, TextEncoder};
 
-use self::families::{AdminFamilies, LoadBalancerFamilies, RuleFamilies, TargetGroupFamilies};
-pub use self::families::{
-    AdminMetrics, LoadBalancerMetrics, ProcessMetrics, RuleMetrics, TargetGroupMetrics,
+use self::{
+    families::{AccessLogFamilies, AdminFamilies, LoadBalancerFamilies, RuleFamilies, TargetGroupFamilies},
+    network::{NetworkFamilies, NetworkTargetGroupFamilies, ProxyProtocolFamilies},
+};
+pub use self::{
+    families::{
+        AccessLogMetrics, AdminMetrics, LoadBalancerMetrics, ProcessMetrics, RuleMetrics, TargetGroupMetrics,
+    },
+    network::{
+        ActiveFlow, FlowCloseMetrics, NetworkCounts, NetworkLoadBalancerMetrics, NetworkTargetGroupMetrics,
+        ProxyProtocolMetrics,
+    },
 };
 
 /// A value that only grows.
@@ -32,6 +43,10 @@ pub struct Metrics {
     process: ProcessMetrics,
     load_balancers: LoadBalancerFamilies,
     target_groups: TargetGroupFamilies,
+    network_load_balancers: NetworkFamilies,
+    network_target_groups: NetworkTargetGroupFamilies,
+    proxy_protocol: ProxyProtocolFamilies,
+    access_logs: AccessLogFamilies,
     rules: RuleFamilies,
     admin: AdminFamilies,
 }
@@ -47,6 +62,10 @@ impl Metrics {
             process: ProcessMetrics::register(&registry)?,
             load_balancers: LoadBalancerFamilies::register(&registry)?,
             target_groups: TargetGroupFamilies::register(&registry)?,
+            network_load_balancers: NetworkFamilies::register(&registry)?,
+            network_target_groups: NetworkTargetGroupFamilies::register(&registry)?,
+            proxy_protocol: ProxyProtocolFamilies::register(&registry)?,
+            access_logs: AccessLogFamilies::register(&registry)?,
             rules: RuleFamilies::register(&registry)?,
             admin: AdminFamilies::register(&registry)?,
             registry,
@@ -59,16 +78,48 @@ impl Metrics {
         &self.process
     }
 
-    /// Handles of the load balancer with this log name (`app/NAME/ID`). Resolve once, at load.
+    /// Handles of the Application Load Balancer with this log name (`app/NAME/ID`). Resolve once, at load.
     #[must_use]
     pub fn load_balancer(&self, log_name: &str) -> Arc<LoadBalancerMetrics> {
+        self.show_access_log(log_name);
         Arc::new(self.load_balancers.resolve([log_name]))
+    }
+
+    /// Handles of the Network Load Balancer with this log name (`net/NAME/ID`). Resolve once, at load.
+    #[must_use]
+    pub fn network_load_balancer(&self, log_name: &str) -> Arc<NetworkLoadBalancerMetrics> {
+        self.show_access_log(log_name);
+        Arc::new(self.network_load_balancers.resolve(log_name))
+    }
+
+    /// Handles of a target group (`targetgroup/NAME/ID`) behind a Network Load Balancer. Resolve once, at
+    /// load.
+    #[must_use]
+    pub fn network_target_group(&self, load_balancer: &str, target_group: &str) -> NetworkTargetGroupMetrics {
+        self.network_target_groups.resolve([load_balancer, target_group])
+    }
+
+    /// Handles of a listener (`PROTOCOL:PORT`) that reads proxy protocol headers. Resolve once, at load.
+    #[must_use]
+    pub fn proxy_protocol(&self, load_balancer: &str, listener: &str) -> ProxyProtocolMetrics {
+        self.proxy_protocol.resolve([load_balancer, listener])
+    }
+
+    /// Handles of the access log of a load balancer of any type.
+    #[must_use]
+    pub fn access_log(&self, load_balancer: &str) -> AccessLogMetrics {
+        self.access_logs.resolve([load_balancer])
     }
 
     /// Handles of a target group (`targetgroup/NAME/ID`) behind a load balancer. Resolve once, at load.
     #[must_use]
     pub fn target_group(&self, load_balancer: &str, target_group: &str) -> Arc<TargetGroupMetrics> {
         Arc::new(self.target_groups.resolve([load_balancer, target_group]))
+    }
+
+    /// Shows the access log's series from the start, as the load balancer's others.
+    fn show_access_log(&self, log_name: &str) {
+        drop(self.access_log(log_name));
     }
 
     /// Handles of a rule: `listener` is `PROTOCOL:PORT`, `priority` 0 is the default rule.

@@ -6,12 +6,15 @@ use super::*;
 fn every_metric_has_a_series_a_unit_and_a_twin() {
     let metrics = Metrics::try_new().unwrap();
     let _lb = metrics.load_balancer("app/edge/1");
+    let _nlb = metrics.network_load_balancer("net/edge/1");
+    let _flows = metrics.network_target_group("net/edge/1", "targetgroup/db/1");
+    let _proxy_protocol = metrics.proxy_protocol("net/edge/1", "TCP:5432");
     let _tg = metrics.target_group("app/edge/1", "targetgroup/web/1");
     let _rule = metrics.rule("app/edge/1", "HTTP:80", 0);
     let _action = metrics.admin_action("Reload", "200");
     let text = metrics.render().unwrap();
     let helps: Vec<&str> = text.lines().filter(|line| line.starts_with("# HELP albeit_")).collect();
-    assert_eq!(helps.len(), 69, "a metric came or went: adapt the number");
+    assert_eq!(helps.len(), 95, "a metric came or went: adapt the number");
     for help in &helps {
         assert!(help.contains(" Unit: ") && help.contains(". CloudWatch: "), "{help}");
     }
@@ -35,6 +38,26 @@ fn counting_shows_in_the_series_of_that_load_balancer_only() {
     let text = metrics.render().unwrap();
     assert!(text.contains("albeit_processed_bytes_total{load_balancer=\"app/edge/1\"} 304\n"), "{text}");
     assert!(text.contains("albeit_processed_bytes_total{load_balancer=\"app/other/2\"} 1\n"), "{text}");
+}
+
+#[test]
+fn load_balancers_of_one_type_have_no_series_of_the_other() {
+    let metrics = Metrics::try_new().unwrap();
+    let _alb = metrics.load_balancer("app/edge/1");
+    let _nlb = metrics.network_load_balancer("net/edge/1");
+    let text = metrics.render().unwrap();
+    let of = |name: &str| -> HashSet<&str> {
+        let label = format!("load_balancer=\"{name}\"");
+        text.lines().filter(|line| line.contains(&label)).filter_map(|line| line.split('{').next()).collect()
+    };
+    let (application, network) = (of("app/edge/1"), of("net/edge/1"));
+    let mut shared: Vec<&&str> = application.intersection(&network).collect();
+    shared.sort();
+    assert_eq!(shared, [&"albeit_access_log_lines_dropped_total", &"albeit_access_log_write_errors_total"]);
+    assert!(network.contains("albeit_network_new_flow_count_total"), "{network:?}");
+    assert!(application.contains("albeit_new_connection_count_total"), "{application:?}");
+    let twin = "CloudWatch: AWS/NetworkELB NewFlowCount\n";
+    assert!(text.contains(twin), "{text}");
 }
 
 #[test]

@@ -123,8 +123,8 @@ impl Logs {
                     Some((same, sink)) if *same == destination => Arc::clone(sink),
                     _ => {
                         let settings = settings(log, load_balancer, &destination, scale);
-                        let metrics = metrics.load_balancer(&load_balancer.log_name);
-                        Arc::new(Sink::open(settings, LogMetrics::of(log, &metrics))?)
+                        let metrics = LogMetrics::of(log, metrics, &load_balancer.log_name);
+                        Arc::new(Sink::open(settings, metrics)?)
                     }
                 };
                 wanted.insert(key, (destination, sink));

@@ -53,7 +53,8 @@ const PROXY: Layers = Layers {
         ("model", &[]),
         ("error_chain", &[]),
         ("time_scale", &[]),
-        ("metrics", &[]),
+        ("flow", &[]),
+        ("metrics", &["flow"]),
         ("tunnel", &["time_scale"]),
         ("proxy_protocol", &[]),
         ("rules", &["model"]),
@@ -69,7 +70,7 @@ const PROXY: Layers = Layers {
         ),
         // Development certificates come with a stickiness key.
         ("tls", &["model", "stickiness"]),
-        ("access_log", &["model", "metrics"]),
+        ("access_log", &["model", "flow", "metrics"]),
         ("client", &["tls", "access_log", "metrics"]),
         ("authenticate", &["error_chain", "model", "headers", "stickiness", "time_scale"]),
         ("alb", BELOW_ALB),
@@ -77,6 +78,7 @@ const PROXY: Layers = Layers {
             "nlb",
             &[
                 "model",
+                "flow",
                 "time_scale",
                 "balance",
                 "stickiness",
@@ -93,6 +95,7 @@ const PROXY: Layers = Layers {
             "listener",
             &[
                 "model",
+                "flow",
                 "time_scale",
                 "target_groups",
                 "tls",

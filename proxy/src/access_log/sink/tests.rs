@@ -9,7 +9,7 @@ use crate::metrics::{Counter, Metrics};
 const LIMIT: Duration = Duration::from_secs(20);
 
 fn metrics() -> LogMetrics {
-    LogMetrics::of(LogKind::Access, &Metrics::try_new().unwrap().load_balancer("app/edge/1"))
+    LogMetrics::of(LogKind::Access, &Metrics::try_new().unwrap(), "app/edge/1")
 }
 
 fn settings(bucket: Option<&Path>, copy: Option<Box<dyn Write + Send>>) -> SinkSettings {
