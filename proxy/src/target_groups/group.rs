@@ -131,10 +131,8 @@ impl Group {
         let Some(member) = place.ok().and_then(|place| members.registered.get(place)) else {
             return false;
         };
-        if member.target.track(|tracker| tracker.handle_forced(forced)) {
-            self.log(&member.target);
-            self.publish(&mut members);
-        }
+        let target = Arc::clone(&member.target);
+        self.change_health(&mut members, &target, |tracker| tracker.handle_forced(forced));
         true
     }
 
@@ -230,6 +228,11 @@ impl Group {
         }
     }
 
+    /// Whether all targets get traffic because too few are healthy.
+    pub(super) fn fails_open(&self) -> bool {
+        self.selection.load().fails_open()
+    }
+
     /// Writes a health check into the logs of the load balancers that use the group.
     pub(super) fn log_check(&self, checked: &Checked) {
         let logs = self.environment.health_check_logs.load();
@@ -239,11 +242,9 @@ impl Group {
     }
 
     /// A health check of `target` ended.
-    pub(super) fn handle_outcome(&self, target: &Target, outcome: Outcome, thresholds: Thresholds) {
-        if target.track(|tracker| tracker.handle_outcome(outcome, thresholds)) {
-            self.log(target);
-            self.publish(&mut self.members.lock());
-        }
+    pub(super) fn handle_outcome(&self, target: &Arc<Target>, outcome: Outcome, thresholds: Thresholds) {
+        let mut members = self.members.lock();
+        self.change_health(&mut members, target, |tracker| tracker.handle_outcome(outcome, thresholds));
     }
 
     /// Points the host counts to the load balancers that use the group now.
@@ -337,12 +338,14 @@ impl Group {
         members.draining.retain(|draining| !Arc::ptr_eq(draining, target));
         target.track(Tracker::handle_delay_over);
         self.log(target);
-        target.terminated().cancel();
+        if members.terminates_deregistered() {
+            target.terminate();
+        }
         self.publish(&mut members);
     }
 
     /// Makes the present members the ones that requests choose from.
-    fn publish(&self, members: &mut Members) {
+    pub(super) fn publish(&self, members: &mut Members) {
         if !members.removed {
             members.ramp(Instant::now(), self.environment.scale);
             let selection = members.selection();
@@ -353,7 +356,7 @@ impl Group {
         self.environment.changes.send_replace(());
     }
 
-    fn log(&self, target: &Target) {
+    pub(super) fn log(&self, target: &Target) {
         let Health { state, reason } = target.health();
         tracing::info!(
             target_group = self.name,

@@ -138,7 +138,7 @@ impl Members {
         let hosts = |is: &dyn Fn(&Registered) -> bool| self.registered.iter().filter(|&it| is(it)).count();
         let gauge = |count| i64::try_from(count).unwrap_or(i64::MAX);
         let (healthy, registered) = (hosts(&Registered::is_healthy), self.registered.len());
-        let unhealthy = hosts(&|member| member.target.health().state == State::Unhealthy);
+        let unhealthy = hosts(&|member| member.target.is_unhealthy());
         let anomalous = hosts(&|member| member.weight.is_anomalous());
         let mitigated = hosts(&|member| member.weight.is_mitigated());
         let attributes = &self.settings.attributes;

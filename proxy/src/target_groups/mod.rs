@@ -14,6 +14,7 @@
 
 mod check_log;
 mod checks;
+mod flow_cut;
 mod group;
 pub mod http2_pool;
 mod members;
@@ -24,10 +25,12 @@ mod resolve;
 mod select;
 mod target;
 mod target_io;
+mod termination;
 mod weights;
 
 pub use self::{
     check_log::{HealthCheckLog, HealthCheckLogs},
+    flow_cut::{CutReason, FlowCut},
     group::{Group, TargetDescription},
     registry::{Environment, Registry},
     resolve::{RESOLVE_INTERVAL, Resolver, SystemResolver},

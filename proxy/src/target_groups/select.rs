@@ -126,6 +126,11 @@ impl Selection {
         self
     }
 
+    /// Whether all targets get traffic because too few are healthy.
+    pub(super) const fn fails_open(&self) -> bool {
+        self.fail_open
+    }
+
     /// How many targets share the requests.
     pub(super) fn usable(&self) -> usize {
         self.usable.len()

@@ -12,10 +12,10 @@ use parking_lot::Mutex;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::{http2_pool::Http2Pool, pool::ConnectionPool};
+use super::{CutReason, FlowCut, flow_cut::Flows, http2_pool::Http2Pool, pool::ConnectionPool};
 use crate::{
     balance::anomaly::Sample,
-    health::{Forced, Health, Tracker},
+    health::{Forced, Health, State, Tracker},
 };
 
 /// A target with its health and the work it has in flight.
@@ -32,6 +32,7 @@ pub struct Target {
     /// Those of them that failed, wrapping round.
     errors: AtomicU32,
     terminated: CancellationToken,
+    flows: Flows,
     pool: ConnectionPool,
     http2_pool: Http2Pool,
 }
@@ -45,6 +46,7 @@ impl Target {
             requests: AtomicU32::new(0),
             errors: AtomicU32::new(0),
             terminated: CancellationToken::new(),
+            flows: Flows::default(),
             pool: ConnectionPool::default(),
             http2_pool: Http2Pool::default(),
         })
@@ -60,6 +62,11 @@ impl Target {
     #[must_use]
     pub fn health(&self) -> Health {
         self.tracker.lock().health()
+    }
+
+    /// Whether it is unhealthy now.
+    pub(super) fn is_unhealthy(&self) -> bool {
+        self.health().state == State::Unhealthy
     }
 
     /// What an operator said of its health.
@@ -95,10 +102,18 @@ impl Target {
         }
     }
 
-    /// Cancelled when the deregistration delay is over: whatever is still in flight must be cut.
+    /// Cancelled when the deregistration delay is over: whatever is still in flight must be cut. In groups of
+    /// network load balancers only with `deregistration_delay.connection_termination.enabled`.
     #[must_use]
     pub const fn terminated(&self) -> &CancellationToken {
         &self.terminated
+    }
+
+    /// Tells a flow of a network load balancer that begins now when it is to be reset. To be asked for as soon
+    /// as the target is chosen: a cut before that is not for this flow.
+    #[must_use]
+    pub fn flow_cut(&self) -> FlowCut {
+        self.flows.now()
     }
 
     /// Its idle keep-alive connections.
@@ -123,6 +138,17 @@ impl Target {
     pub(super) fn close_idle_connections(&self) {
         self.pool.clear();
         self.http2_pool.clear();
+    }
+
+    /// Cuts what is still in flight at the end of the deregistration delay.
+    pub(super) fn terminate(&self) {
+        self.terminated.cancel();
+        self.flows.cut(CutReason::Deregistered);
+    }
+
+    /// Resets the flows there are: it is unhealthy.
+    pub(super) fn cut_flows(&self) {
+        self.flows.cut(CutReason::Unhealthy);
     }
 
     /// Lets `step` change the health; says whether it did.

@@ -1,5 +1,6 @@
 //! The registry with scripted checks and lookups, under a paused clock.
 
+mod flows;
 mod health;
 mod membership;
 mod selection;

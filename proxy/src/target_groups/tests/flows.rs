@@ -1,0 +1,132 @@
+//! What flows are told of the health and the end of their target.
+
+use futures_util::FutureExt as _;
+use tokio::time::{Instant, sleep};
+
+use super::{super::CutReason, *};
+use crate::{
+    health::Forced,
+    model::target_group::{FlowAttributes, MinimumHealthyTargets},
+};
+
+const A: &str = "10.0.0.1:80";
+const B: &str = "10.0.0.2:80";
+
+fn network_group(targets: &[&str], flows: FlowAttributes) -> TargetGroup {
+    let mut settings = group("net", targets);
+    settings.protocol = TargetGroupProtocol::Tcp;
+    settings.attributes.flows = flows;
+    settings
+}
+
+/// The registered target at `at`.
+fn target(group: &Group, at: &str) -> Arc<super::super::Target> {
+    group.select(Some(addr(at)), no_draw).unwrap().target
+}
+
+async fn both_healthy(world: &World, flows: FlowAttributes) -> Arc<Group> {
+    let group = world.apply_one(network_group(&[A, B], flows));
+    world.reach(&group, &[(A, State::Healthy), (B, State::Healthy)]).await;
+    group
+}
+
+#[tokio::test(start_paused = true)]
+async fn flows_of_a_deregistered_target_go_on_after_the_delay() {
+    let world = World::new();
+    let group = both_healthy(&world, FlowAttributes::default()).await;
+    let target = target(&group, A);
+    let flow = target.flow_cut();
+    world.apply_one(network_group(&[B], FlowAttributes::default()));
+    world.reach(&group, &[(B, State::Healthy)]).await;
+    assert_eq!(target.health().state, State::Unused);
+    assert!(!target.terminated().is_cancelled());
+    sleep(Duration::from_secs(3600)).await;
+    assert_eq!(flow.reason(), None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn flows_of_a_deregistered_target_are_cut_if_so_configured() {
+    let flows = FlowAttributes { deregistration_termination: true, ..FlowAttributes::default() };
+    let world = World::new();
+    let group = both_healthy(&world, flows.clone()).await;
+    let target = target(&group, A);
+    let flow = target.flow_cut();
+    world.apply_one(network_group(&[B], flows));
+    let removed = Instant::now();
+    assert_eq!(flow.cut().await, CutReason::Deregistered);
+    assert_eq!(removed.elapsed().as_secs(), 300);
+    assert!(target.terminated().is_cancelled());
+}
+
+#[tokio::test(start_paused = true)]
+async fn flows_of_a_group_that_left_the_configuration_end_as_those_of_its_targets() {
+    for deregistration_termination in [false, true] {
+        let world = World::new();
+        let flows = FlowAttributes { deregistration_termination, ..FlowAttributes::default() };
+        let group = both_healthy(&world, flows).await;
+        let flow = target(&group, A).flow_cut();
+        world.apply(vec![super::group("other", &[])]);
+        sleep(Duration::from_secs(299)).await;
+        assert_eq!(flow.reason(), None);
+        sleep(Duration::from_secs(2)).await;
+        assert_eq!(flow.reason(), deregistration_termination.then_some(CutReason::Deregistered));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn flows_of_a_target_that_turns_unhealthy_are_cut_and_later_ones_live() {
+    let world = World::new();
+    let group = both_healthy(&world, FlowAttributes::default()).await;
+    let (a, b) = (target(&group, A), target(&group, B));
+    let (flow, other) = (a.flow_cut(), b.flow_cut());
+    world.script.answer(A, CheckOutcome::Timeout);
+    assert_eq!(flow.cut().await, CutReason::Unhealthy);
+    assert_eq!(states(&group), [(addr(A), State::Unhealthy), (addr(B), State::Healthy)]);
+    assert_eq!((other.reason(), a.flow_cut().reason()), (None, None));
+    world.script.answer(A, CheckOutcome::Passed(200));
+    let later = a.flow_cut();
+    world.reach(&group, &[(A, State::Healthy), (B, State::Healthy)]).await;
+    assert_eq!(later.reason(), None);
+    assert!(!a.terminated().is_cancelled());
+}
+
+#[tokio::test(start_paused = true)]
+async fn flows_are_kept_while_the_group_fails_open_and_afterwards() {
+    let world = World::new();
+    let mut settings = network_group(&[A, B], FlowAttributes::default());
+    settings.attributes.unhealthy_state_routing = MinimumHealthyTargets { count: 2, percentage: None };
+    let group = world.apply_one(settings);
+    world.reach(&group, &[(A, State::Healthy), (B, State::Healthy)]).await;
+    let (a, b) = (target(&group, A), target(&group, B));
+    let (on_a, on_b) = (a.flow_cut(), b.flow_cut());
+    world.script.answer(A, CheckOutcome::Timeout);
+    world.reach(&group, &[(A, State::Unhealthy), (B, State::Healthy)]).await;
+    assert!(group.select(None, no_draw).unwrap().fail_open);
+    // One healthy target is enough from now on.
+    world.apply_one(network_group(&[A, B], FlowAttributes::default()));
+    assert!(!group.select(None, no_draw).unwrap().fail_open);
+    sleep(Duration::from_secs(300)).await;
+    assert_eq!((on_a.reason(), on_b.reason()), (None, None));
+    assert_eq!(on_a.cut().now_or_never(), None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_forced_unhealthy_loses_its_flows() {
+    let world = World::new();
+    let group = both_healthy(&world, FlowAttributes::default()).await;
+    let flow = target(&group, A).flow_cut();
+    assert!(group.force_health(addr(A), Some(Forced::Unhealthy)));
+    assert_eq!(flow.reason(), Some(CutReason::Unhealthy));
+}
+
+#[tokio::test(start_paused = true)]
+async fn flows_are_kept_without_connection_termination() {
+    let world = World::new();
+    let flows = FlowAttributes { unhealthy_termination: false, ..FlowAttributes::default() };
+    let group = both_healthy(&world, flows).await;
+    let flow = target(&group, A).flow_cut();
+    world.script.answer(A, CheckOutcome::Timeout);
+    world.reach(&group, &[(A, State::Unhealthy), (B, State::Healthy)]).await;
+    sleep(Duration::from_secs(3600)).await;
+    assert_eq!(flow.reason(), None);
+}
