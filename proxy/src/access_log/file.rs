@@ -2,7 +2,9 @@
 //!
 //! ELB pages: "Access log files", "Connection log files", "Health check log
 //! files". Key layout below the bucket:
-//! `AWSLogs/ACCOUNT/elasticloadbalancing/REGION/yyyy/mm/dd/[conn_log_|health_check_log_]ACCOUNT_elasticloadbalancing_REGION_app.NAME.ID_yyyymmddThhmmZ_NODEIP_RANDOM.log.gz`.
+//! `AWSLogs/ACCOUNT/elasticloadbalancing/REGION/yyyy/mm/dd/[conn_log_|health_check_log_]ACCOUNT_elasticloadbalancing_REGION_app.NAME.ID_yyyymmddThhmmZ_NODEIP_RANDOM.log.gz`,
+//! for Network Load Balancers
+//! `…/[flow_log_]ACCOUNT_elasticloadbalancing_REGION_net.NAME.ID_yyyymmddThhmmZ_RANDOM.log.gz`.
 //! The time in the name is the end of the interval, in UTC. As ELB does when a
 //! log is enabled, a test file shows that the bucket can be written:
 //! `AWSLogs/ACCOUNT/ELBAccessLogTestFile`.
@@ -32,7 +34,7 @@ pub(super) struct Naming {
     pub(super) root: PathBuf,
     pub(super) log: LogKind,
     pub(super) scope: Scope,
-    /// `app/NAME/ID`.
+    /// `app/NAME/ID` or `net/NAME/ID`.
     pub(super) load_balancer: String,
     pub(super) node: IpAddr,
 }
@@ -50,12 +52,16 @@ impl Naming {
         let directory = format!("elasticloadbalancing/{region}/{year:04}/{month:02}/{day:02}");
         let load_balancer = self.load_balancer.replace('/', ".");
         let (hour, minute) = (end.hour(), end.minute());
-        // A colon is not allowed in file names everywhere.
-        let node = self.node.to_string().replace(':', "-");
+        let node = if self.log.names_node() {
+            // A colon is not allowed in file names everywhere.
+            format!("{}_", self.node.to_string().replace(':', "-"))
+        } else {
+            String::new()
+        };
         let (prefix, random) = (self.log.prefix(), random_string(random));
         let name = format!(
             "{prefix}{account_id}_elasticloadbalancing_{region}_{load_balancer}_\
-             {year:04}{month:02}{day:02}T{hour:02}{minute:02}Z_{node}_{random}.{extension}"
+             {year:04}{month:02}{day:02}T{hour:02}{minute:02}Z_{node}{random}.{extension}"
         );
         self.account().join(directory).join(name)
     }

@@ -63,7 +63,7 @@ pub struct SinkSettings {
     pub copy: Option<Box<dyn Write + Send>>,
     /// Account and region in paths and names.
     pub scope: Scope,
-    /// `app/NAME/ID`.
+    /// `app/NAME/ID` or `net/NAME/ID`.
     pub load_balancer: String,
     /// This node's address in file names.
     pub node: IpAddr,
@@ -88,7 +88,7 @@ impl LogMetrics {
     pub fn of(log: LogKind, metrics: &Metrics, load_balancer: &str) -> Self {
         let application = || metrics.load_balancer(load_balancer);
         let (lines_dropped, write_errors) = match log {
-            LogKind::Access => {
+            LogKind::Access | LogKind::TlsConnection => {
                 let AccessLogMetrics { lines_dropped, write_errors } = metrics.access_log(load_balancer);
                 (lines_dropped, write_errors)
             }
@@ -99,6 +99,10 @@ impl LogMetrics {
             LogKind::HealthCheck => {
                 let of = application();
                 (of.health_check_log_lines_dropped.clone(), of.health_check_log_write_errors.clone())
+            }
+            LogKind::Flow => {
+                let of = metrics.network_load_balancer(load_balancer);
+                (of.counts.flow_log_lines_dropped.clone(), of.counts.flow_log_write_errors.clone())
             }
         };
         Self { lines_dropped, write_errors }

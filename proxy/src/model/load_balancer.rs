@@ -70,14 +70,18 @@ pub struct LoadBalancerAttributes {
     pub access_logs: Option<LogDestination>,
     /// `albeit.access_logs.stdout.enabled`: also write access log lines to standard output. Default false.
     pub access_logs_stdout: bool,
-    /// `albeit.access_logs.format`, of all three logs: default the ELB format.
+    /// `albeit.access_logs.format`, of all logs: default the ELB format.
     pub log_format: LogFormat,
-    /// `albeit.access_logs.files`, of all three logs: default as ELB delivers them.
+    /// `albeit.access_logs.files`, of all logs: default as ELB delivers them.
     pub log_files: LogFiles,
     /// `connection_logs.s3.*`: where connection logs go, if enabled.
     pub connection_logs: Option<LogDestination>,
     /// `health_check_logs.s3.*`: where health check logs go, if enabled.
     pub health_check_logs: Option<LogDestination>,
+    /// `albeit.flow_logs.s3.*`: where flow logs go, if enabled.
+    pub flow_logs: Option<LogDestination>,
+    /// `albeit.flow_logs.stdout.enabled`: also write flow log lines to standard output. Default false.
+    pub flow_logs_stdout: bool,
     /// `routing.http.desync_mitigation_mode`. Default defensive.
     pub desync_mitigation_mode: DesyncMitigationMode,
     /// `routing.http.drop_invalid_header_fields.enabled`. Default false.
@@ -105,6 +109,8 @@ impl Default for LoadBalancerAttributes {
             log_files: LogFiles::Elb,
             connection_logs: None,
             health_check_logs: None,
+            flow_logs: None,
+            flow_logs_stdout: false,
             desync_mitigation_mode: DesyncMitigationMode::Defensive,
             drop_invalid_header_fields: false,
             x_amzn_tls_headers: false,

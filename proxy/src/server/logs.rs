@@ -42,9 +42,16 @@ struct Destination {
 impl Destination {
     /// `None` for a log that is off.
     fn of(log: LogKind, scope: &Scope, load_balancer: &LoadBalancer) -> Option<Self> {
+        if !has_lines(log, load_balancer) {
+            return None;
+        }
         let attributes = &load_balancer.attributes;
         let file = file(log, load_balancer);
-        let stdout = log == LogKind::Access && attributes.access_logs_stdout;
+        let stdout = match log {
+            LogKind::Access | LogKind::TlsConnection => attributes.access_logs_stdout,
+            LogKind::Connection | LogKind::HealthCheck => false,
+            LogKind::Flow => attributes.flow_logs_stdout,
+        };
         (file.is_some() || stdout).then(|| Self {
             scope: scope.clone(),
             node: node(load_balancer),
@@ -58,19 +65,26 @@ impl Destination {
 
 /// The directories that a load balancer's logs go to.
 pub(super) fn destinations(load_balancer: &LoadBalancer) -> impl Iterator<Item = (LogKind, &LogDestination)> {
-    LogKind::ALL.into_iter().filter_map(|log| Some((log, file(log, load_balancer)?)))
+    LogKind::of(load_balancer.kind).iter().filter_map(|&log| Some((log, file(log, load_balancer)?)))
 }
 
 const fn file(log: LogKind, load_balancer: &LoadBalancer) -> Option<&LogDestination> {
     let attributes = &load_balancer.attributes;
     match log {
-        LogKind::Access => attributes.access_logs.as_ref(),
+        LogKind::Access | LogKind::TlsConnection => attributes.access_logs.as_ref(),
         LogKind::Connection => attributes.connection_logs.as_ref(),
         LogKind::HealthCheck => attributes.health_check_logs.as_ref(),
+        LogKind::Flow => attributes.flow_logs.as_ref(),
     }
 }
 
-/// Load balancer's log name (`app/NAME/ID`), and which of its logs.
+/// Whether there can be lines: an access log of a Network Load Balancer without a TLS listener has none, not
+/// even a test file.
+fn has_lines(log: LogKind, load_balancer: &LoadBalancer) -> bool {
+    log != LogKind::TlsConnection || load_balancer.listeners.iter().any(|listener| listener.protocol.is_tls())
+}
+
+/// Load balancer's log name (`app/NAME/ID` or `net/NAME/ID`), and which of its logs.
 type Key = (String, LogKind);
 
 /// The open logs. They outlive reloads that do not change them.
@@ -116,7 +130,7 @@ impl Logs {
         let mut open = self.open.lock();
         let mut wanted = HashMap::new();
         for load_balancer in &model.load_balancers {
-            for log in LogKind::ALL {
+            for &log in LogKind::of(load_balancer.kind) {
                 let Some(destination) = Destination::of(log, &model.scope, load_balancer) else { continue };
                 let key = (load_balancer.log_name.clone(), log);
                 let sink = match open.get(&key) {
@@ -201,11 +215,23 @@ mod tests {
     use std::path::Path;
 
     use super::*;
-    use crate::config;
+    use crate::{
+        config,
+        model::{
+            listener::ListenerProtocol,
+            load_balancer::{LoadBalancerAttributes, LoadBalancerType},
+        },
+    };
 
     /// The directories and names of a log that is on.
     #[track_caller]
     fn destination(top: &str, bind: &str) -> Option<Destination> {
+        let model = model(top, bind);
+        Destination::of(LogKind::Access, &model.scope, &model.load_balancers[0])
+    }
+
+    #[track_caller]
+    fn model(top: &str, bind: &str) -> Model {
         let text = format!(
             "{top}
 target_groups: [{{ name: web, protocol: HTTP, port: 80, targets: [{{ id: 127.0.0.1 }}] }}]
@@ -217,8 +243,43 @@ load_balancers:
       - {{ protocol: HTTP, port: 80, {bind} default_actions: [{{ forward: {{ target_group: web }} }}] }}
 "
         );
-        let model = config::parse(&text, Path::new("/"), "f", &|_| None).unwrap().model;
-        Destination::of(LogKind::Access, &model.scope, &model.load_balancers[0])
+        config::parse(&text, Path::new("/"), "f", &|_| None).unwrap().model
+    }
+
+    /// The logs of a load balancer that are on, with whether they go to a file and to standard output, after
+    /// its type, its attributes and its listeners' protocol were set by hand.
+    fn logs_on(
+        kind: LoadBalancerType,
+        protocol: ListenerProtocol,
+        attributes: LoadBalancerAttributes,
+    ) -> Vec<(LogKind, bool, bool)> {
+        let mut model = model("", "");
+        let load_balancer = &mut model.load_balancers[0];
+        (load_balancer.kind, load_balancer.attributes) = (kind, attributes);
+        load_balancer.listeners[0].protocol = protocol;
+        let kinds = LogKind::of(kind).iter();
+        let on = kinds.filter_map(|&log| Some((log, Destination::of(log, &model.scope, load_balancer)?)));
+        on.map(|(log, destination)| (log, destination.file.is_some(), destination.stdout)).collect()
+    }
+
+    #[test]
+    fn network_load_balancers_have_an_access_log_of_tls_listeners_and_a_flow_log() {
+        let network = LoadBalancerType::Network;
+        let (tcp, tls) = (ListenerProtocol::Tcp, ListenerProtocol::Tls);
+        let to = |bucket: &str| Some(LogDestination { bucket: bucket.into(), prefix: String::new() });
+        let defaults = LoadBalancerAttributes::default();
+        let access = LoadBalancerAttributes { access_logs: to("access"), ..defaults.clone() };
+        assert_eq!(logs_on(network, tls, defaults.clone()), []);
+        assert_eq!(logs_on(network, tls, access.clone()), [(LogKind::TlsConnection, true, false)]);
+        assert_eq!(logs_on(network, tcp, access), []);
+        let stdout = LoadBalancerAttributes { access_logs_stdout: true, ..defaults.clone() };
+        assert_eq!(logs_on(network, tls, stdout.clone()), [(LogKind::TlsConnection, false, true)]);
+        assert_eq!(logs_on(network, tcp, stdout), []);
+        let flows = LoadBalancerAttributes { flow_logs: to("flows"), ..defaults.clone() };
+        assert_eq!(logs_on(network, tcp, flows.clone()), [(LogKind::Flow, true, false)]);
+        assert_eq!(logs_on(LoadBalancerType::Application, tcp, flows), []);
+        let stdout = LoadBalancerAttributes { flow_logs_stdout: true, ..defaults };
+        assert_eq!(logs_on(network, tcp, stdout), [(LogKind::Flow, false, true)]);
     }
 
     #[test]

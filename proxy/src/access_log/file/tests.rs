@@ -83,6 +83,23 @@ fn paths_have_the_bucket_layout_with_the_intervals_end() {
 }
 
 #[test]
+fn files_of_network_load_balancers_do_not_name_the_node() {
+    for (log, prefix) in [(LogKind::TlsConnection, ""), (LogKind::Flow, "flow_log_")] {
+        let load_balancer = "net/my-loadbalancer/1234567890abcdef".to_owned();
+        let naming = Naming { log, load_balancer, ..naming(Path::new("/my-bucket/prefix")) };
+        let path = naming.path(at(1_588_291_200), 36 * 36 + 10, "log.gz");
+        assert_eq!(
+            path.to_str().unwrap(),
+            format!(
+                "/my-bucket/prefix/AWSLogs/123456789012/elasticloadbalancing/us-east-2/2020/05/01/\
+                 {prefix}123456789012_elasticloadbalancing_us-east-2_net.my-loadbalancer.1234567890abcdef_\
+                 20200501T0000Z_a0100000.log.gz"
+            )
+        );
+    }
+}
+
+#[test]
 fn intervals_end_on_whole_multiples() {
     let intervals = intervals(Path::new(""));
     for (now, end) in [(0, 300), (299, 300), (300, 600), (1_399_247_999, 1_399_248_000)] {
@@ -96,14 +113,20 @@ fn intervals_end_on_whole_multiples() {
 
 #[test]
 fn the_test_file_is_that_of_elb() {
-    let directory = tempfile::tempdir().unwrap();
-    let naming = Naming { log: LogKind::HealthCheck, ..naming(directory.path()) };
-    naming.write_test_file(at(1_399_248_000)).unwrap();
-    let file = directory.path().join("AWSLogs/123456789012/ELBHealthCheckLogTestFile");
-    assert_eq!(
-        fs::read_to_string(file).unwrap(),
-        "Enable HealthCheckLog for ELB: my-loadbalancer at 2014-05-05T00:00:00Z\n"
-    );
+    for (log, name) in [
+        (LogKind::HealthCheck, "HealthCheckLog"),
+        (LogKind::TlsConnection, "AccessLog"),
+        (LogKind::Flow, "FlowLog"),
+    ] {
+        let directory = tempfile::tempdir().unwrap();
+        let naming = Naming { log, ..naming(directory.path()) };
+        naming.write_test_file(at(1_399_248_000)).unwrap();
+        let file = directory.path().join(format!("AWSLogs/123456789012/ELB{name}TestFile"));
+        assert_eq!(
+            fs::read_to_string(file).unwrap(),
+            format!("Enable {name} for ELB: my-loadbalancer at 2014-05-05T00:00:00Z\n")
+        );
+    }
 }
 
 #[test]

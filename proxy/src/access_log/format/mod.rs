@@ -90,6 +90,27 @@ impl Line<'_> {
         });
     }
 
+    /// An instant: ISO 8601 in whole seconds, in UTC without saying so, `2018-12-20T02:59:40`.
+    pub fn seconds(&mut self, name: &str, time: SystemTime) {
+        self.value(name, Some(time), |text, time| {
+            text.seconds(time);
+        });
+    }
+
+    /// Text from outside, URL-encoded (RFC 3986, 2.1), without quotes.
+    pub fn url_encoded(&mut self, name: &str, value: Option<&[u8]>) {
+        // An empty field would be none.
+        let value = value.filter(|value| !value.is_empty());
+        self.value(name, value, |text, value| {
+            text.url_encoded(value, MAX_FIELD);
+        });
+    }
+
+    /// Text that `write` puts together, quotes included.
+    pub fn bare_composed<T>(&mut self, name: &str, value: Option<T>, write: impl FnOnce(&mut Text<'_>, T)) {
+        self.value(name, value, write);
+    }
+
     /// Text from outside, in quotes.
     pub fn quoted(&mut self, name: &str, value: Option<&[u8]>) {
         self.composed(name, value, |text, value| {
@@ -117,6 +138,11 @@ impl Line<'_> {
     /// A whole number.
     pub fn number(&mut self, name: &str, value: Option<u64>) {
         self.bare_number(name, value, number::decimal);
+    }
+
+    /// Whole milliseconds, cut.
+    pub fn milliseconds(&mut self, name: &str, time: Option<Duration>) {
+        self.number(name, time.map(|time| u64::try_from(time.as_millis()).unwrap_or(u64::MAX)));
     }
 
     /// Seconds with three decimals, cut; `-1` for no time.

@@ -27,6 +27,14 @@ pub(super) fn seconds<const DECIMALS: usize>(out: &mut Vec<u8>, time: Duration) 
 
 /// ISO 8601 with microseconds in UTC: `2018-07-02T22:23:00.186641Z`.
 pub(super) fn timestamp(out: &mut Vec<u8>, time: SystemTime) {
+    whole_seconds(out, time);
+    out.push(b'.');
+    padded::<6>(out, OffsetDateTime::from(time).microsecond());
+    out.push(b'Z');
+}
+
+/// ISO 8601 in UTC without saying so: `2018-12-20T02:59:40`.
+pub(super) fn whole_seconds(out: &mut Vec<u8>, time: SystemTime) {
     let time = OffsetDateTime::from(time);
     padded::<4>(out, time.year().unsigned_abs());
     out.push(b'-');
@@ -39,9 +47,6 @@ pub(super) fn timestamp(out: &mut Vec<u8>, time: SystemTime) {
     padded::<2>(out, time.minute().into());
     out.push(b':');
     padded::<2>(out, time.second().into());
-    out.push(b'.');
-    padded::<6>(out, time.microsecond());
-    out.push(b'Z');
 }
 
 /// The last `WIDTH` decimal digits of `value`.

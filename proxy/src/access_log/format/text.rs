@@ -13,6 +13,15 @@ pub struct Text<'a> {
     format: Format,
 }
 
+/// How much was written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Written {
+    /// Length in ELB's format.
+    pub bytes: usize,
+    /// Whether something was left out at the end.
+    pub cut: bool,
+}
+
 impl<'a> Text<'a> {
     pub(super) const fn new(out: &'a mut Vec<u8>, format: Format) -> Self {
         Self { out, format }
@@ -54,14 +63,50 @@ impl<'a> Text<'a> {
         write!(self.out, "{value}").unwrap_or_default();
     }
 
+    /// A double quote that belongs to the text.
+    pub fn quote(&mut self) {
+        match self.format {
+            Format::Elb => self.out.push(b'"'),
+            Format::Json => escape_json(self.out, b"\""),
+        }
+    }
+
+    /// Bytes from outside, URL-encoded: what is neither unreserved (RFC 3986, 2.3) nor a slash becomes
+    /// `%HH`. Ends before a byte for which there is no room among `most` bytes.
+    pub fn url_encoded(&mut self, bytes: &[u8], most: usize) -> Written {
+        let begin = self.out.len();
+        for &byte in bytes {
+            let plain = byte.is_ascii_alphanumeric() || b"-._~/".contains(&byte);
+            let length = if plain { 1 } else { 3 };
+            if self.out.len() - begin + length > most {
+                return Written { bytes: self.out.len() - begin, cut: true };
+            }
+            if plain {
+                self.out.push(byte);
+            } else {
+                let [high, low] = hex(byte).map(|digit| digit.to_ascii_uppercase());
+                self.out.extend_from_slice(&[b'%', high, low]);
+            }
+        }
+        Written { bytes: self.out.len() - begin, cut: false }
+    }
+
+    pub(super) fn seconds(&mut self, time: SystemTime) {
+        number::whole_seconds(self.out, time);
+    }
+
     pub(super) fn timestamp(&mut self, time: SystemTime) {
         number::timestamp(self.out, time);
     }
 }
 
+/// Two hexadecimal digits, in lower case.
+fn hex(byte: u8) -> [u8; 2] {
+    [byte >> 4, byte & 0xf].map(|value| HEX.get(usize::from(value)).copied().unwrap_or(b'0'))
+}
+
 /// Copies runs of harmless bytes, `first` to `~`, at once and escapes the others as `\xHH`.
 fn escape(out: &mut Vec<u8>, bytes: &[u8], first: u8) {
-    let digit = |value: u8| HEX.get(usize::from(value)).copied().unwrap_or(b'0');
     let harmless = |byte: u8| (first..=b'~').contains(&byte) && byte != b'"' && byte != b'\\';
     let mut rest = bytes;
     while !rest.is_empty() {
@@ -70,7 +115,8 @@ fn escape(out: &mut Vec<u8>, bytes: &[u8], first: u8) {
         out.extend_from_slice(plain);
         rest = match other.split_first() {
             Some((&byte, rest)) => {
-                out.extend_from_slice(&[b'\\', b'x', digit(byte >> 4), digit(byte & 0xf)]);
+                let [high, low] = hex(byte);
+                out.extend_from_slice(&[b'\\', b'x', high, low]);
                 rest
             }
             None => other,

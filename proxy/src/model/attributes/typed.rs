@@ -37,6 +37,8 @@ impl LoadBalancerAttributes {
             },
             connection_logs: logs("connection_logs"),
             health_check_logs: logs("health_check_logs"),
+            flow_logs: logs("albeit.flow_logs"),
+            flow_logs_stdout: values.flag("albeit.flow_logs.stdout.enabled"),
             desync_mitigation_mode: match values.text("routing.http.desync_mitigation_mode") {
                 "monitor" => DesyncMitigationMode::Monitor,
                 "strictest" => DesyncMitigationMode::Strictest,
