@@ -6,7 +6,7 @@
 use super::{
     context::Context,
     listener::{self, LoadBalancerRef},
-    mutual_authentication,
+    mutual_authentication, network_logs,
     path::Path,
     raw::{RawAttributes, RawLoadBalancer},
     scalar::Text,
@@ -74,6 +74,7 @@ pub(super) fn convert(raw: RawLoadBalancer, at: &Path, cx: &mut Context<'_>) -> 
     let groups = cx.groups_of(load_balancer.name);
     at_most(MOST_TARGET_GROUPS, groups, "target groups", &listeners_at, cx);
     mutual_authentication::check_count(&listeners, &listeners_at, cx);
+    network_logs::warn(kind, &attributes, &listeners, at, cx);
     let name = name?;
     Some(LoadBalancer {
         arn: cx.scope.load_balancer(kind, &name),
@@ -122,7 +123,7 @@ fn attributes(
         let at = at.key("load_balancing.cross_zone.enabled");
         cx.report.mistake(&at, "cross-zone load balancing is always on for application load balancers");
     }
-    for logs in ["access_logs", "connection_logs", "health_check_logs"] {
+    for logs in ["access_logs", "connection_logs", "health_check_logs", "albeit.flow_logs"] {
         let bucket = format!("{logs}.s3.bucket");
         if values.flag(&format!("{logs}.s3.enabled")) && values.text(&bucket).is_empty() {
             cx.report.missing(&at.key(&bucket));

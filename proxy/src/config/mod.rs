@@ -24,6 +24,7 @@ mod health_check;
 mod listener;
 mod load_balancer;
 mod mutual_authentication;
+mod network_logs;
 mod overrides;
 mod path;
 mod protocol;
