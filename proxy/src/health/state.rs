@@ -1,10 +1,14 @@
 //! State machine of one target's health. Pure: no clock, no socket.
 //!
-//! ELB page: "Health checks for Application Load Balancer target groups"
-//! (target health status, reason codes). Invariant: a new target is healthy
-//! after a single passed check; the healthy threshold counts for recovery only.
+//! ELB pages: "Health checks for Application Load Balancer target groups"
+//! (target health status, reason codes), "Edit target group attributes for your
+//! Network Load Balancer" (unhealthy draining interval). Invariant: a new target
+//! is healthy after a single passed check; the healthy threshold counts for
+//! recovery only.
 
 use std::fmt;
+
+use tokio::time::Instant;
 
 use crate::model::HealthCheck;
 
@@ -38,6 +42,9 @@ pub enum State {
     Healthy,
     /// Failed its health checks.
     Unhealthy,
+    /// Unhealthy, but keeps the flows it has until the unhealthy draining interval is over (network load
+    /// balancers).
+    UnhealthyDraining,
     /// Deregistered; requests in flight may end until the deregistration delay is over.
     Draining,
     /// Gets no traffic: not registered, or its group is not used by any rule.
@@ -45,16 +52,23 @@ pub enum State {
 }
 
 impl State {
-    /// The name in the `ELBv2` API: `initial`, `healthy`, `unhealthy`, `draining`, `unused`.
+    /// The name in the `ELBv2` API: `initial`, `healthy`, `unhealthy`, `unhealthy.draining`, `draining`, `unused`.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Initial => "initial",
             Self::Healthy => "healthy",
             Self::Unhealthy => "unhealthy",
+            Self::UnhealthyDraining => "unhealthy.draining",
             Self::Draining => "draining",
             Self::Unused => "unused",
         }
+    }
+
+    /// Whether the target is unhealthy, be it that it keeps its flows.
+    #[must_use]
+    pub const fn is_unhealthy(self) -> bool {
+        matches!(self, Self::Unhealthy | Self::UnhealthyDraining)
     }
 }
 
@@ -170,6 +184,8 @@ pub struct Tracker {
     forced: Option<Forced>,
     /// Consecutive checks that speak against the present state.
     streak: u8,
+    /// End of the unhealthy draining interval; `None` unless it runs.
+    keeps_flows_until: Option<Instant>,
 }
 
 impl Default for Tracker {
@@ -186,6 +202,7 @@ impl Tracker {
             health: Health::because(State::Initial, Reason::RegistrationInProgress),
             forced: None,
             streak: 0,
+            keeps_flows_until: None,
         }
     }
 
@@ -193,6 +210,17 @@ impl Tracker {
     /// its checks go on below.
     #[must_use]
     pub const fn health(&self) -> Health {
+        let Health { state, reason } = self.verdict();
+        match state {
+            State::Unhealthy if self.keeps_flows_until.is_some() => {
+                Health { state: State::UnhealthyDraining, reason }
+            }
+            _ => Health { state, reason },
+        }
+    }
+
+    /// What checks and operators say: never `UnhealthyDraining`.
+    const fn verdict(&self) -> Health {
         match (self.health.state, self.forced) {
             (State::Draining | State::Unused, _) | (_, None) => self.health,
             (_, Some(Forced::Healthy)) => Health::HEALTHY,
@@ -209,6 +237,21 @@ impl Tracker {
     /// An operator forces the health, or leaves it to the checks again.
     pub const fn handle_forced(&mut self, forced: Option<Forced>) {
         self.forced = forced;
+        self.settle();
+    }
+
+    /// The target, just turned unhealthy, keeps its flows until then. Of no effect on one that is not
+    /// unhealthy.
+    pub const fn handle_flows_kept(&mut self, until: Instant) {
+        self.keeps_flows_until = Some(until);
+        self.settle();
+    }
+
+    /// Time goes by: the unhealthy draining interval ends when it is over.
+    pub fn handle_time(&mut self, now: Instant) {
+        if self.keeps_flows_until.is_some_and(|until| now >= until) {
+            self.keeps_flows_until = None;
+        }
     }
 
     /// Health checks begin, or begin again. Only a target without any result changes.
@@ -250,7 +293,8 @@ impl Tracker {
             }
         };
         match (self.health.state, failure) {
-            (State::Draining | State::Unused, _) => {}
+            // `UnhealthyDraining` is a face of `Unhealthy`, never kept here.
+            (State::Draining | State::Unused | State::UnhealthyDraining, _) => {}
             (State::Initial, None) => self.set(Health::HEALTHY),
             (State::Healthy, None) => self.streak = 0,
             (State::Unhealthy, None) => {
@@ -269,9 +313,17 @@ impl Tracker {
         }
     }
 
-    fn set(&mut self, health: Health) {
+    const fn set(&mut self, health: Health) {
         self.health = health;
         self.streak = 0;
+        self.settle();
+    }
+
+    /// Only an unhealthy target has an unhealthy draining interval.
+    const fn settle(&mut self) {
+        if !self.verdict().state.is_unhealthy() {
+            self.keeps_flows_until = None;
+        }
     }
 }
 

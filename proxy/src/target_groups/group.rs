@@ -23,6 +23,7 @@ use crate::{
     balance::{anomaly::AnomalyDetection, flow_hash::FlowKey},
     health::{Forced, Health, Outcome, Reason, Thresholds, Tracker},
     model::{TargetGroup, target_group::TargetId},
+    time_scale::TimeScale,
 };
 
 /// A target group: its targets, and the choice among them.
@@ -151,12 +152,14 @@ impl Group {
         members.draining.iter().for_each(|target| target.close_idle_connections());
     }
 
-    /// Lets shares that grow with time grow, and has anomaly detection judge when its interval is over.
+    /// Lets shares that grow with time grow, has anomaly detection judge when its interval is over, and ends
+    /// unhealthy draining intervals.
     pub(super) fn tick(&self, now: Instant) {
         let mut members = self.members.lock();
         if members.removed {
             return;
         }
+        self.end_unhealthy_draining(&mut members, now);
         let scale = self.environment.scale;
         let has_judged = members.judge(now, scale);
         let has_ramped = members.ramp(now, scale);
@@ -226,6 +229,11 @@ impl Group {
         if first {
             self.environment.changes.send_replace(());
         }
+    }
+
+    /// What durations are divided by.
+    pub(super) fn scale(&self) -> TimeScale {
+        self.environment.scale
     }
 
     /// Whether all targets get traffic because too few are healthy.

@@ -143,7 +143,7 @@ impl Registry {
         }
     }
 
-    /// Lets weights follow the time: to be called once a second, divided by the time scale.
+    /// Lets weights follow the time, and ends unhealthy draining intervals: to be called once a second, divided by the time scale.
     pub fn tick(&self, now: Instant) {
         for group in self.groups() {
             group.tick(now);

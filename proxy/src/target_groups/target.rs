@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use super::{CutReason, FlowCut, flow_cut::Flows, http2_pool::Http2Pool, pool::ConnectionPool};
 use crate::{
     balance::anomaly::Sample,
-    health::{Forced, Health, State, Tracker},
+    health::{Forced, Health, Tracker},
 };
 
 /// A target with its health and the work it has in flight.
@@ -64,9 +64,9 @@ impl Target {
         self.tracker.lock().health()
     }
 
-    /// Whether it is unhealthy now.
+    /// Whether it is unhealthy now, be it that it keeps its flows.
     pub(super) fn is_unhealthy(&self) -> bool {
-        self.health().state == State::Unhealthy
+        self.health().state.is_unhealthy()
     }
 
     /// What an operator said of its health.

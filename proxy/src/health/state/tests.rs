@@ -157,3 +157,69 @@ fn what_is_forced_stands_above_the_checks_until_it_is_left_to_them() {
     tracker.handle_deregistered();
     assert_eq!(tracker.health().state, State::Draining);
 }
+
+#[test]
+fn an_unhealthy_target_that_keeps_its_flows_is_draining_until_the_interval_is_over() {
+    let now = Instant::now();
+    let at = |seconds| now + std::time::Duration::from_secs(seconds);
+    let mut tracker = after(&[Outcome::Timeout, Outcome::Timeout]);
+    tracker.handle_flows_kept(at(10));
+    assert_eq!(tracker.health(), Health::because(State::UnhealthyDraining, Reason::Timeout));
+    // A check that fails otherwise is the new reason, and changes nothing else.
+    tracker.handle_outcome(Outcome::ConnectionReset, THRESHOLDS);
+    tracker.handle_time(at(9));
+    assert_eq!(tracker.health(), Health::because(State::UnhealthyDraining, Reason::FailedHealthChecks));
+    tracker.handle_time(at(10));
+    assert_eq!(tracker.health(), Health::because(State::Unhealthy, Reason::FailedHealthChecks));
+}
+
+#[test]
+fn recovery_ends_the_unhealthy_draining_interval() {
+    let later = Instant::now() + std::time::Duration::from_secs(10);
+    let mut tracker = after(&[Outcome::Timeout, Outcome::Timeout]);
+    tracker.handle_flows_kept(later);
+    check(tracker.clone(), "+++", &["unhealthy.draining", "unhealthy.draining", "healthy"]);
+    check(
+        tracker.clone(),
+        "++-+++",
+        &[
+            "unhealthy.draining",
+            "unhealthy.draining",
+            "unhealthy.draining",
+            "unhealthy.draining",
+            "unhealthy.draining",
+            "healthy",
+        ],
+    );
+    // The next time it is unhealthy it has no interval until it is given one.
+    check(
+        tracker.clone(),
+        "+++--",
+        &["unhealthy.draining", "unhealthy.draining", "healthy", "healthy", "unhealthy"],
+    );
+    tracker.handle_forced(Some(Forced::Healthy));
+    tracker.handle_forced(None);
+    assert_eq!(tracker.health().state, State::Unhealthy);
+}
+
+#[test]
+fn a_deregistered_target_drains_by_its_delay_whatever_interval_ran() {
+    let now = Instant::now();
+    let mut tracker = after(&[Outcome::Timeout, Outcome::Timeout]);
+    tracker.handle_flows_kept(now);
+    tracker.handle_deregistered();
+    assert_eq!(tracker.health(), Health::because(State::Draining, Reason::DeregistrationInProgress));
+    tracker.handle_time(now);
+    assert_eq!(tracker.health().state, State::Draining);
+}
+
+#[test]
+fn a_target_that_is_not_unhealthy_keeps_no_flows_by_interval() {
+    let now = Instant::now();
+    let mut tracker = after(&[Outcome::Passed(200)]);
+    tracker.handle_flows_kept(now);
+    check(tracker.clone(), "--", &["healthy", "unhealthy"]);
+    tracker.handle_forced(Some(Forced::Unhealthy));
+    tracker.handle_flows_kept(now);
+    assert_eq!(tracker.health(), Health::because(State::UnhealthyDraining, Reason::AdministrativeOverride));
+}

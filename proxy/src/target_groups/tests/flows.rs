@@ -130,3 +130,84 @@ async fn flows_are_kept_without_connection_termination() {
     sleep(Duration::from_secs(3600)).await;
     assert_eq!(flow.reason(), None);
 }
+
+const INTERVAL: Duration = Duration::from_secs(600);
+
+fn draining() -> FlowAttributes {
+    let (unhealthy_termination, unhealthy_draining_interval) = (false, INTERVAL);
+    FlowAttributes { unhealthy_termination, unhealthy_draining_interval, ..FlowAttributes::default() }
+}
+
+/// Lets time pass, with the tick of each second.
+async fn pass(world: &World, time: Duration) {
+    for _ in 0..time.as_secs() {
+        sleep(Duration::from_secs(1)).await;
+        world.registry.tick(Instant::now());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_unhealthy_target_keeps_its_flows_for_the_draining_interval() {
+    let world = World::new();
+    let group = both_healthy(&world, draining()).await;
+    let a = target(&group, A);
+    let flow = a.flow_cut();
+    world.script.answer(A, CheckOutcome::Timeout);
+    world.reach(&group, &[(A, State::UnhealthyDraining), (B, State::Healthy)]).await;
+    assert_eq!(a.health().reason.unwrap().code(), "Target.Timeout");
+    let edge = load_balancer_path(LoadBalancerType::Application, "edge");
+    let hosts = world.metrics.target_group(&edge, &target_group_path("net"));
+    let counts = || (hosts.healthy_host_count.get(), hosts.unhealthy_host_count.get());
+    assert_eq!(counts(), (1, 1));
+    for _ in 0..4 {
+        assert_eq!(group.select(None, no_draw).unwrap().target.addr(), addr(B));
+    }
+    pass(&world, INTERVAL - Duration::from_secs(1)).await;
+    assert_eq!((a.health().state, flow.reason()), (State::UnhealthyDraining, None));
+    pass(&world, Duration::from_secs(2)).await;
+    assert_eq!((a.health().state, flow.reason()), (State::Unhealthy, Some(CutReason::Unhealthy)));
+    assert_eq!((counts(), a.flow_cut().reason()), ((1, 1), None));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_target_that_recovers_in_the_draining_interval_keeps_its_flows() {
+    let world = World::new();
+    let group = both_healthy(&world, draining()).await;
+    let flow = target(&group, A).flow_cut();
+    world.script.answer(A, CheckOutcome::Timeout);
+    world.reach(&group, &[(A, State::UnhealthyDraining), (B, State::Healthy)]).await;
+    world.script.answer(A, CheckOutcome::Passed(200));
+    world.reach(&group, &[(A, State::Healthy), (B, State::Healthy)]).await;
+    pass(&world, 2 * INTERVAL).await;
+    assert_eq!((target(&group, A).health().state, flow.reason()), (State::Healthy, None));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_draining_interval_cuts_nothing_while_the_group_fails_open() {
+    let world = World::new();
+    let group = both_healthy(&world, draining()).await;
+    let (a, b) = (target(&group, A), target(&group, B));
+    let (on_a, on_b) = (a.flow_cut(), b.flow_cut());
+    assert!(group.force_health(addr(A), Some(Forced::Unhealthy)));
+    pass(&world, INTERVAL / 2).await;
+    assert!(group.force_health(addr(B), Some(Forced::Unhealthy)));
+    let expected = [(addr(A), State::UnhealthyDraining), (addr(B), State::UnhealthyDraining)];
+    assert_eq!(states(&group), expected);
+    pass(&world, INTERVAL).await;
+    assert_eq!(states(&group), [(addr(A), State::Unhealthy), (addr(B), State::Unhealthy)]);
+    assert!(group.force_health(addr(A), None));
+    assert_eq!(states(&group), [(addr(A), State::Healthy), (addr(B), State::Unhealthy)]);
+    assert_eq!((on_a.reason(), on_b.reason()), (None, None));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_target_deregistered_in_the_draining_interval_drains_by_the_delay() {
+    let world = World::new();
+    let group = both_healthy(&world, draining()).await;
+    let flow = target(&group, A).flow_cut();
+    assert!(group.force_health(addr(A), Some(Forced::Unhealthy)));
+    world.apply_one(network_group(&[B], draining()));
+    assert_eq!(states(&group), [(addr(B), State::Healthy), (addr(A), State::Draining)]);
+    pass(&world, 2 * INTERVAL).await;
+    assert_eq!((states(&group), flow.reason()), (vec![(addr(B), State::Healthy)], None));
+}
