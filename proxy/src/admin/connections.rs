@@ -20,6 +20,7 @@ use super::{
 use crate::{
     client::Connection,
     model::{Listener, Model},
+    tls::accept::TlsInfo,
 };
 
 /// Parameters besides those of paging.
@@ -94,7 +95,7 @@ fn describe(model: &Model, connection: &Connection, now: Instant) -> Value {
             "Protocol": tls.protocol,
             "Cipher": tls.cipher,
             "ServerName": tls.server_name,
-            "Alpn": if tls.http2 { "h2" } else { "http/1.1" },
+            "Alpn": if tls.is_http2() { "h2" } else { "http/1.1" },
         }))
     });
     let target = connection.usage.websocket();
@@ -104,7 +105,7 @@ fn describe(model: &Model, connection: &Connection, now: Instant) -> Value {
         "Client": connection.client.to_string(),
         "Local": connection.local.to_string(),
         "ListenerArn": listener.map(|listener| &listener.arn),
-        "Protocol": if target.is_some() { "websocket" } else if connection.tls.as_ref().is_some_and(|tls| tls.http2) { "h2" } else { "http/1.1" },
+        "Protocol": if target.is_some() { "websocket" } else if connection.tls.as_ref().is_some_and(TlsInfo::is_http2) { "h2" } else { "http/1.1" },
         "Tls": tls,
         "AcceptedTime": timestamp(accepted_at),
         "AgeSeconds": seconds(now.saturating_duration_since(meter.accepted())),

@@ -8,7 +8,10 @@ use super::{
     http1, http2,
     state::{ListenerState, Shared},
 };
-use crate::client::{ClientStream, Connection};
+use crate::{
+    client::{ClientStream, Connection},
+    tls::accept::TlsInfo,
+};
 
 /// Serves the requests of one connection until it closes.
 ///
@@ -20,7 +23,7 @@ pub async fn serve(
     connection: Arc<Connection>,
     stream: ClientStream,
 ) {
-    if connection.tls.as_ref().is_some_and(|tls| tls.http2) {
+    if connection.tls.as_ref().is_some_and(TlsInfo::is_http2) {
         http2::serve(shared, listener, connection, stream).await;
     } else {
         http1::serve(shared, listener, connection, stream).await;

@@ -22,6 +22,7 @@ use tokio::{
 use tokio_rustls::server::TlsStream;
 
 use super::meter::Meter;
+use crate::client_socket::ClientSocket;
 
 /// Writes up to this size wait for the flush, so that a response's head and
 /// its body leave in one TLS record and one system call.
@@ -30,9 +31,9 @@ const JOIN_LIMIT: usize = 16 * 1024;
 /// What carries a client's bytes.
 pub enum Transport {
     /// Clear text.
-    Plain(TcpStream),
+    Plain(ClientSocket),
     /// TLS, terminated here.
-    Tls(Box<TlsStream<TcpStream>>),
+    Tls(Box<TlsStream<ClientSocket>>),
 }
 
 /// A client's connection.
@@ -72,8 +73,8 @@ impl ClientStream {
 
     fn tcp(&self) -> &TcpStream {
         match &self.transport {
-            Transport::Plain(tcp) => tcp,
-            Transport::Tls(tls) => tls.get_ref().0,
+            Transport::Plain(socket) => socket.tcp(),
+            Transport::Tls(tls) => tls.get_ref().0.tcp(),
         }
     }
 

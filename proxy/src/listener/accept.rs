@@ -1,27 +1,22 @@
-//! The accept loop of one listener, and a connection's way to the data plane.
+//! The accept loop of one listener, and a connection's way to its data plane.
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use arc_swap::ArcSwap;
 use futures_util::FutureExt;
-use rand::Rng;
 use tokio::{
     net::{TcpListener, TcpStream},
     time::Instant,
 };
-use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
 
-use super::connection_log::{Attempt, Tls};
-use crate::{
-    access_log::record::ConnTraceId,
-    alb::{
-        self,
-        state::{ListenerState, Shared},
-    },
-    client::{ClientStream, Connection, Meter, Transport, Usage, connection::last_moment},
-    tls::accept::{HandshakeError, TlsInfo, TlsListener},
+use super::{
+    Planes,
+    application::{self, Accepted},
+    front::{Front, Plane},
+    proxy_protocol::{self, Received},
 };
+use crate::{client_socket::ClientSocket, nlb, proxy_protocol::Addresses};
 
 /// Pause after the system could not hand a connection over, for example for want of descriptors.
 const BACK_OFF: Duration = Duration::from_millis(50);
@@ -29,10 +24,11 @@ const BACK_OFF: Duration = Duration::from_millis(50);
 /// Accepts connections until `stopped`; each is served in a task of its own.
 pub(super) async fn run(
     listener: TcpListener,
-    state: Arc<ArcSwap<ListenerState>>,
-    shared: Arc<Shared>,
+    front: Arc<ArcSwap<Front>>,
+    planes: Arc<Planes>,
     stopped: CancellationToken,
 ) {
+    let spawn = |tcp, peer| Connection::enter(tcp, peer, &front.load(), &planes, &stopped);
     loop {
         let accepted = tokio::select! {
             biased;
@@ -40,28 +36,20 @@ pub(super) async fn run(
             accepted = listener.accept() => accepted,
         };
         match accepted {
-            Ok((tcp, client)) => {
-                shared.tracker.spawn(serve(
-                    tcp,
-                    client,
-                    Arc::clone(&state),
-                    Arc::clone(&shared),
-                    stopped.clone(),
-                ));
-            }
+            Ok((tcp, peer)) => spawn(tcp, peer),
             Err(error) if is_about_one_connection(&error) => {
                 tracing::debug!(%error, "a connection was gone before it was accepted");
             }
             Err(error) => {
-                state.load().load_balancer.metrics.rejected_connection_count.inc();
+                front.load().count_rejected();
                 tracing::error!(%error, "accepting connections failed");
                 tokio::time::sleep(BACK_OFF).await;
             }
         }
     }
     // Who is already connected is served once more: closing the socket would reset them.
-    while let Some(Ok((tcp, client))) = listener.accept().now_or_never() {
-        shared.tracker.spawn(serve(tcp, client, Arc::clone(&state), Arc::clone(&shared), stopped.clone()));
+    while let Some(Ok((tcp, peer))) = listener.accept().now_or_never() {
+        spawn(tcp, peer);
     }
 }
 
@@ -73,71 +61,86 @@ fn is_about_one_connection(error: &io::Error) -> bool {
     )
 }
 
-async fn serve(
+/// A connection on its way to its data plane.
+struct Connection {
     tcp: TcpStream,
+    ahead: Vec<u8>,
     client: SocketAddr,
-    listener: Arc<ArcSwap<ListenerState>>,
-    shared: Arc<Shared>,
+    destination: SocketAddr,
+    local: SocketAddr,
+    at: Instant,
     closing: CancellationToken,
-) {
-    let accepted = Instant::now();
-    let meter = Arc::new(Meter::new(accepted, std::time::SystemTime::now()));
-    let state = listener.load_full();
-    let open = state.load_balancer.metrics.connection_established();
-    // Without it small frames wait for acknowledgements; a refusal costs only latency.
-    drop(tcp.set_nodelay(true));
-    let Ok(local) = tcp.local_addr() else {
-        return;
-    };
-    let trace_id = ConnTraceId(rand::rng().random());
-    let attempt = Attempt { client, local, trace_id };
-    let log = |tls| attempt.log(&state.load_balancer, tls, || meter.wall_clock(Instant::now()));
-    let (transport, tls) = match &state.tls {
-        None => {
-            log(Tls::None);
-            (Transport::Plain(tcp), None)
-        }
-        Some(tls) => match handshake(tls, tcp, state.handshake_timeout, &closing).await {
-            Ok((stream, info)) => {
-                log(Tls::Established(&info, accepted.elapsed()));
-                (Transport::Tls(stream), Some(info))
-            }
-            Err(error) => {
-                log(Tls::Failed(&error));
-                state.load_balancer.metrics.client_tls_negotiation_error_count.inc();
-                let status = error.verify_status().as_str();
-                let error: &dyn std::error::Error = &error;
-                tracing::info!(%client, %local, status, error, "TLS negotiation failed");
-                return;
-            }
-        },
-    };
-    let connection = shared.connections.enter(|listed| Connection {
-        client,
-        local,
-        tls,
-        meter: Arc::clone(&meter),
-        expires: meter.accepted() + state.load_balancer.timers.client_keep_alive,
-        trace_id,
-        closing,
-        usage: Usage::new(state.load_balancer.timers.idle),
-        listed,
-        open,
-    });
-    drop(state);
-    alb::connection::serve(shared, listener, connection, ClientStream::new(transport, meter)).await;
 }
 
-/// The TLS handshake; once the listener goes, a client has only a moment left for it.
-async fn handshake(
-    tls: &TlsListener,
-    tcp: TcpStream,
-    limit: Duration,
-    closing: &CancellationToken,
-) -> Result<(Box<TlsStream<TcpStream>>, TlsInfo), HandshakeError> {
-    tokio::select! {
-        biased;
-        accepted = tls.accept(tcp, limit) => accepted,
-        () = last_moment(closing) => Err(HandshakeError::TimedOut),
+impl Connection {
+    /// Takes a connection in. What serves it is a task of its own kind, which has no room for the others.
+    fn enter(
+        tcp: TcpStream,
+        peer: SocketAddr,
+        front: &Arc<Front>,
+        planes: &Arc<Planes>,
+        closing: &CancellationToken,
+    ) {
+        let at = Instant::now();
+        // Without it small frames wait for acknowledgements; a refusal costs only latency.
+        drop(tcp.set_nodelay(true));
+        let Ok(local) = tcp.local_addr() else {
+            return;
+        };
+        let connection = Self {
+            tcp,
+            ahead: Vec::new(),
+            client: peer,
+            destination: local,
+            local,
+            at,
+            closing: closing.clone(),
+        };
+        if front.proxy_protocol.is_some() {
+            let (front, planes) = (Arc::clone(front), Arc::clone(planes));
+            let tracker = planes.alb.tracker.clone();
+            tracker.spawn(connection.receive_proxy_protocol(front, planes));
+        } else {
+            connection.serve(&front.plane, planes);
+        }
+    }
+
+    async fn receive_proxy_protocol(mut self, front: Arc<Front>, planes: Arc<Planes>) {
+        let Some(proxy_protocol) = &front.proxy_protocol else {
+            return self.serve(&front.plane, &planes);
+        };
+        let received = tokio::select! {
+            biased;
+            received = proxy_protocol.receive(&mut self.tcp, self.client) => received,
+            () = planes.alb.terminated.cancelled() => return,
+        };
+        match received {
+            Ok(Received { addresses, ahead }) => {
+                self.ahead = ahead;
+                if let Some(Addresses { source, destination }) = addresses {
+                    (self.client, self.destination) = (source, destination);
+                }
+                self.serve(&front.plane, &planes);
+            }
+            Err(refused) => proxy_protocol::refuse(&front, &refused, (self.client, self.local)),
+        }
+    }
+
+    fn serve(self, plane: &Plane, planes: &Arc<Planes>) {
+        let Self { tcp, ahead, client, destination, local, at, closing } = self;
+        let tracker = &planes.alb.tracker;
+        match plane {
+            Plane::Application(listener) => {
+                let socket = ClientSocket::new(tcp, ahead);
+                let accepted = Accepted { socket, client, local, at, closing };
+                tracker.spawn(application::serve(accepted, Arc::clone(listener), Arc::clone(&planes.alb)));
+            }
+            Plane::Network(listener) => {
+                let accepted = nlb::Accepted { tcp, ahead, client, destination, local, at };
+                let handover: Arc<dyn nlb::Handover> = Arc::clone(planes) as _;
+                let shared = Arc::clone(&planes.nlb);
+                nlb::flow::spawn(accepted, Arc::clone(listener), shared, handover);
+            }
+        }
     }
 }

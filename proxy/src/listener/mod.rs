@@ -1,12 +1,16 @@
 //! Listeners: sockets that are opened, kept and closed as the configuration
-//! says, and the way of a connection from accept to the data plane.
+//! says, and the way of a connection from accept to its data plane.
 //!
 //! A listener that a reload does not touch keeps its socket; its new settings
 //! are swapped in under it. All sockets of a new configuration are bound before
 //! anything of it takes effect.
 
 mod accept;
+mod application;
 mod connection_log;
+mod front;
+mod handover;
+mod proxy_protocol;
 mod socket;
 
 use std::{collections::HashMap, io, net::SocketAddr, sync::Arc};
@@ -16,20 +20,32 @@ use parking_lot::Mutex;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-pub use self::socket::PortSharing;
-use crate::alb::state::{ListenerState, Shared};
+use self::front::Front;
+pub use self::{
+    front::{ListenerSettings, PlaneSettings},
+    proxy_protocol::ProxyProtocolIn,
+    socket::PortSharing,
+};
+use crate::{alb, nlb};
 
 /// The listeners of the process.
 #[derive(Debug)]
 pub struct Listeners {
-    shared: Arc<Shared>,
+    planes: Arc<Planes>,
     port_sharing: PortSharing,
+}
+
+/// The two data planes, and who is served by which.
+#[derive(Debug)]
+struct Planes {
+    alb: Arc<alb::state::Shared>,
+    nlb: Arc<nlb::Shared>,
     running: Mutex<HashMap<SocketAddr, Running>>,
 }
 
 #[derive(Debug)]
 struct Running {
-    state: Arc<ArcSwap<ListenerState>>,
+    front: Arc<ArcSwap<Front>>,
     stopped: CancellationToken,
 }
 
@@ -50,8 +66,8 @@ pub struct Bound(HashMap<SocketAddr, TcpListener>);
 impl Listeners {
     /// No listeners yet.
     #[must_use]
-    pub fn new(shared: Arc<Shared>, port_sharing: PortSharing) -> Self {
-        Self { shared, port_sharing, running: Mutex::new(HashMap::new()) }
+    pub fn new(alb: Arc<alb::state::Shared>, nlb: Arc<nlb::Shared>, port_sharing: PortSharing) -> Self {
+        Self { planes: Arc::new(Planes { alb, nlb, running: Mutex::new(HashMap::new()) }), port_sharing }
     }
 
     /// Opens the sockets of `addresses` that are not open yet. Nothing else changes.
@@ -60,7 +76,7 @@ impl Listeners {
     ///
     /// [`BindError`] for the first that cannot be opened; none of the others stays open.
     pub fn bind(&self, addresses: impl IntoIterator<Item = SocketAddr>) -> Result<Bound, BindError> {
-        let running = self.running.lock();
+        let running = self.planes.running.lock();
         let mut bound = HashMap::new();
         for address in addresses {
             if !running.contains_key(&address) {
@@ -74,22 +90,24 @@ impl Listeners {
     /// Makes `listeners` the ones that are served; those not among them stop accepting.
     ///
     /// Each address must be running already or be in `bound`.
-    pub fn apply(&self, mut bound: Bound, listeners: Vec<(SocketAddr, ListenerState)>) {
-        let mut running = self.running.lock();
-        let wanted: Vec<SocketAddr> = listeners.iter().map(|(address, _)| *address).collect();
-        for (address, state) in listeners {
+    pub fn apply(&self, mut bound: Bound, listeners: Vec<ListenerSettings>) {
+        let mut running = self.planes.running.lock();
+        let wanted: Vec<SocketAddr> = listeners.iter().map(|listener| listener.bind).collect();
+        for settings in listeners {
+            let address = settings.bind;
             if let Some(running) = running.get(&address) {
-                running.state.store(Arc::new(state));
+                let front = Front::new(settings, Some(&running.front.load()), &self.planes.nlb);
+                running.front.store(Arc::new(front));
             } else if let Some(socket) = bound.0.remove(&address) {
-                let (protocol, load_balancer) =
-                    (state.protocol.as_str(), state.load_balancer.log_name.clone());
-                let state = Arc::new(ArcSwap::from_pointee(state));
-                let stopped = self.shared.draining.child_token();
+                let front = Front::new(settings, None, &self.planes.nlb);
+                let (protocol, load_balancer) = front.names();
+                let front = Arc::new(ArcSwap::from_pointee(front));
+                let stopped = self.planes.alb.draining.child_token();
                 let accepting =
-                    accept::run(socket, Arc::clone(&state), Arc::clone(&self.shared), stopped.clone());
-                self.shared.tracker.spawn(accepting);
+                    accept::run(socket, Arc::clone(&front), Arc::clone(&self.planes), stopped.clone());
+                self.planes.alb.tracker.spawn(accepting);
                 tracing::info!(%address, protocol, load_balancer, "listening");
-                running.insert(address, Running { state, stopped });
+                running.insert(address, Running { front, stopped });
             }
         }
         running.retain(|address, listener| {

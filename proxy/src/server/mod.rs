@@ -37,6 +37,7 @@ use crate::{
     listener::{Listeners, PortSharing},
     metrics::Metrics,
     model::Model,
+    nlb,
     stickiness::seal::Keys,
     target_groups::Registry,
     time_scale::TimeScale,
@@ -127,10 +128,11 @@ impl Server {
             connections: Arc::default(),
             stickiness_keys: ArcSwap::from_pointee(keys),
         });
+        let flows = nlb::Shared::new(shared.tracker.clone(), shared.terminated.clone());
         let admin = bind_admin(&prepared.model).await?;
         let in_force = in_force(&prepared, Overrides::default());
         let running = Arc::new(Running {
-            listeners: Listeners::new(Arc::clone(&shared), options.port_sharing),
+            listeners: Listeners::new(Arc::clone(&shared), Arc::new(flows), options.port_sharing),
             logs: Logs::default(),
             admin: prepared.model.admin.bind,
             options,

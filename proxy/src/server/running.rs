@@ -110,13 +110,15 @@ impl Running {
         let sinks = self.logs.apply(model, &self.metrics, scale).map_err(ReloadError::AccessLog)?;
         self.registry.log_health_checks(logs::health_checks(model, &sinks));
         let groups = self.registry.apply(model);
-        let states = snapshot::listeners(prepared, &groups, &sinks, &self.metrics, scale);
+        let makings =
+            snapshot::Makings { prepared, groups: &groups, sinks: &sinks, metrics: &self.metrics, scale };
+        let listeners = snapshot::listeners(makings);
         self.shared.authenticator.apply(model);
         if let Some(keys) = &prepared.keys {
             self.shared.authenticator.set_keys(keys);
             self.shared.stickiness_keys.store(Arc::clone(keys));
         }
-        self.listeners.apply(bound, states);
+        self.listeners.apply(bound, listeners);
         self.watched.lock().tls.clone_from(&prepared.tls_files);
         Ok(())
     }

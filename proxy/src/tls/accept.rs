@@ -6,7 +6,7 @@ use rustls::{
     HandshakeKind, InvalidMessage, ServerConfig,
     server::{NoServerSessionStorage, ProducesTickets, WebPkiClientVerifier},
 };
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
 use super::{
@@ -17,7 +17,7 @@ use super::{
     policy,
     verify_status::VerifyStatus,
 };
-use crate::model::SecurityPolicy;
+use crate::model::{SecurityPolicy, listener::AlpnPolicy};
 
 /// How long a client may take for its handshake, before time scaling.
 pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -25,6 +25,9 @@ pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 /// The TLS side of one listener. Replaced as a whole on reload.
 pub struct TlsListener {
     acceptor: TlsAcceptor,
+    pub(super) config: Arc<ServerConfig>,
+    /// The same for clients that offer nothing the ALPN policy has; of TLS listeners with such a policy only.
+    pub(super) without_alpn: Option<Arc<ServerConfig>>,
     certificates: Arc<CertificateStore>,
 }
 
@@ -41,8 +44,8 @@ pub struct TlsSettings<'a> {
     pub client_authentication: ClientAuthentication,
     /// Makes session tickets that outlive reloads.
     pub tickets: &'a Arc<dyn ProducesTickets>,
-    /// Whether `h2` is offered.
-    pub http2: Http2,
+    /// What is agreed on by ALPN.
+    pub alpn: Alpn,
 }
 
 impl std::fmt::Debug for TlsListener {
@@ -64,8 +67,8 @@ pub struct TlsInfo {
     pub server_name: Option<Box<str>>,
     /// ARN of the certificate shown; `None` if none was, because a session was resumed.
     pub chosen_certificate: Option<Box<str>>,
-    /// Whether ALPN chose HTTP/2.
-    pub http2: bool,
+    /// The protocol that was agreed on by ALPN.
+    pub alpn: Option<&'static str>,
     /// The client's certificate, if the listener asked for one and the client had one.
     pub client_certificate: Option<Arc<ClientCertificate>>,
 }
@@ -85,6 +88,8 @@ pub enum HandshakeError {
         status: VerifyStatus,
         /// The client's certificate, if one came that could be read.
         client_certificate: Option<Arc<ClientCertificate>>,
+        /// ARN of the certificate chosen for the client, if it got that far.
+        chosen_certificate: Option<Box<str>>,
     },
 }
 
@@ -107,15 +112,47 @@ impl HandshakeError {
         }
     }
 
-    fn failed(source: io::Error, notes: &Notes) -> Self {
-        let status = notes.refused.take().unwrap_or_else(|| status_of(&source));
-        Self::Failed { source, status, client_certificate: notes.client_certificate.take() }
+    /// The alert that the client sent (RFC 8446, 6), if it sent one.
+    #[must_use]
+    pub fn alert(&self) -> Option<u8> {
+        match self {
+            Self::Failed { source, .. } => match rustls_error(source)? {
+                rustls::Error::AlertReceived(alert) => Some(u8::from(*alert)),
+                _ => None,
+            },
+            Self::TimedOut => None,
+        }
     }
+
+    /// ARN of the certificate chosen for the client, if it got that far.
+    #[must_use]
+    pub fn chosen_certificate(&self) -> Option<&str> {
+        match self {
+            Self::Failed { chosen_certificate, .. } => chosen_certificate.as_deref(),
+            Self::TimedOut => None,
+        }
+    }
+
+    pub(super) fn failed(source: io::Error, notes: &Notes) -> Self {
+        let status = notes.refused.take().unwrap_or_else(|| status_of(&source));
+        let chosen = notes.certificate.take();
+        Self::Failed {
+            source,
+            status,
+            client_certificate: notes.client_certificate.take(),
+            chosen_certificate: chosen.map(|certificate| Box::from(certificate.arn.as_str())),
+        }
+    }
+}
+
+/// What the TLS library said.
+fn rustls_error(error: &io::Error) -> Option<&rustls::Error> {
+    error.get_ref()?.downcast_ref()
 }
 
 /// What a failure means that came before the client's certificate was looked at.
 fn status_of(error: &io::Error) -> VerifyStatus {
-    match error.get_ref().and_then(|error| error.downcast_ref::<rustls::Error>()) {
+    match rustls_error(error) {
         Some(rustls::Error::InvalidMessage(
             InvalidMessage::CertificatePayloadTooLarge | InvalidMessage::HandshakePayloadTooLarge,
         )) => VerifyStatus::ClientCertMaxSizeExceeded,
@@ -133,7 +170,7 @@ impl TlsListener {
     ///
     /// When the cryptography library refuses the policy's combination of versions and suites.
     pub fn try_new(settings: TlsSettings<'_>) -> Result<Self, rustls::Error> {
-        let TlsSettings { policy, default, others, client_authentication, tickets, http2 } = settings;
+        let TlsSettings { policy, default, others, client_authentication, tickets, alpn } = settings;
         let others: Vec<_> = others.iter().map(|certificate| certificate.under(policy)).collect();
         let certificates = Arc::new(CertificateStore::new(default.under(policy), &others));
         let client_verifier = ClientVerifier::new(client_authentication, policy);
@@ -154,11 +191,12 @@ impl TlsListener {
         } else {
             config.ticketer = Arc::clone(tickets);
         }
-        config.alpn_protocols = match http2 {
-            Http2::Offered => vec![b"h2".to_vec(), b"http/1.1".to_vec()],
-            Http2::Off => vec![b"http/1.1".to_vec()],
-        };
-        Ok(Self { acceptor: TlsAcceptor::from(Arc::new(config)), certificates })
+        let is_policy = matches!(alpn, Alpn::Policy(policy) if policy != AlpnPolicy::None);
+        let without_alpn = is_policy.then(|| Arc::new(config.clone()));
+        config.alpn_protocols =
+            alpn.protocols().iter().map(|protocol| protocol.as_bytes().to_vec()).collect();
+        let config = Arc::new(config);
+        Ok(Self { acceptor: TlsAcceptor::from(Arc::clone(&config)), config, without_alpn, certificates })
     }
 
     /// Performs the handshake within `limit`.
@@ -170,12 +208,12 @@ impl TlsListener {
     /// # Cancel safety
     ///
     /// Not cancel safe: the connection is lost with the future.
-    pub async fn accept(
+    pub async fn accept<C: AsyncRead + AsyncWrite + Unpin>(
         &self,
-        tcp: TcpStream,
+        client: C,
         limit: Duration,
-    ) -> Result<(Box<TlsStream<TcpStream>>, TlsInfo), HandshakeError> {
-        let handshake = negotiation::noting(self.acceptor.accept(tcp));
+    ) -> Result<(Box<TlsStream<C>>, TlsInfo), HandshakeError> {
+        let handshake = negotiation::noting(self.acceptor.accept(client));
         let (stream, notes) = match tokio::time::timeout(limit, handshake).await {
             Err(_) => return Err(HandshakeError::TimedOut),
             Ok((Err(error), notes)) => return Err(HandshakeError::failed(error, &notes)),
@@ -186,7 +224,7 @@ impl TlsListener {
     }
 }
 
-fn describe(connection: &rustls::ServerConnection, notes: &Notes) -> TlsInfo {
+pub(super) fn describe(connection: &rustls::ServerConnection, notes: &Notes) -> TlsInfo {
     let resumed = connection.handshake_kind() == Some(HandshakeKind::Resumed);
     let shown = notes.certificate.take().filter(|_| !resumed);
     TlsInfo {
@@ -197,16 +235,41 @@ fn describe(connection: &rustls::ServerConnection, notes: &Notes) -> TlsInfo {
             .map_or("-", |group| policy::key_exchange_name(group.name())),
         server_name: connection.server_name().map(Box::from),
         chosen_certificate: shown.map(|certificate| Box::from(certificate.arn.as_str())),
-        http2: connection.alpn_protocol() == Some(b"h2"),
+        alpn: connection.alpn_protocol().and_then(known_protocol),
         client_certificate: notes.client_certificate.take(),
     }
 }
 
-/// Whether HTTP/2 is offered by ALPN (`routing.http2.enabled`).
+impl TlsInfo {
+    /// Whether ALPN chose HTTP/2.
+    #[must_use]
+    pub fn is_http2(&self) -> bool {
+        self.alpn == Some("h2")
+    }
+}
+
+/// What is agreed on with clients by ALPN.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Http2 {
-    /// `h2`, then `http/1.1`.
-    Offered,
-    /// `http/1.1` only.
-    Off,
+pub enum Alpn {
+    /// HTTPS with `routing.http2.enabled`: `h2`, then `http/1.1`.
+    Http2,
+    /// HTTPS without it: `http/1.1` only.
+    Http1,
+    /// What the policy of a TLS listener says. A client that offers nothing of it goes without.
+    Policy(AlpnPolicy),
+}
+
+impl Alpn {
+    const fn protocols(self) -> &'static [&'static str] {
+        match self {
+            Self::Http2 => &["h2", "http/1.1"],
+            Self::Http1 => &["http/1.1"],
+            Self::Policy(policy) => policy.protocols(),
+        }
+    }
+}
+
+/// The name of a protocol that we offer.
+fn known_protocol(protocol: &[u8]) -> Option<&'static str> {
+    ["h2", "http/1.1", "http/1.0"].into_iter().find(|known| known.as_bytes() == protocol)
 }

@@ -1,6 +1,7 @@
 //! TLS: security policies, certificates, the handshakes with clients and targets.
 
 pub mod accept;
+pub mod accept_flow;
 pub mod certificate_choice;
 pub mod certificates;
 pub mod client_certificate;

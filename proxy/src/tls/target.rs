@@ -26,6 +26,8 @@ pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 #[derive(Clone)]
 pub struct TargetTls {
     connector: TlsConnector,
+    /// The same with a protocol that is offered by ALPN; of groups with protocol TLS only.
+    offering: Vec<(&'static [u8], TlsConnector)>,
 }
 
 impl std::fmt::Debug for TargetTls {
@@ -55,6 +57,14 @@ impl TargetTls {
     ///
     /// When the cryptography library refuses the policy's combination of versions and suites.
     pub fn try_new(policy: &SecurityPolicy, version: ProtocolVersion) -> Result<Self, rustls::Error> {
+        let mut config = Self::config(policy)?;
+        if version != ProtocolVersion::Http1 {
+            config.alpn_protocols = vec![b"h2".to_vec()];
+        }
+        Ok(Self { connector: TlsConnector::from(Arc::new(config)), offering: Vec::new() })
+    }
+
+    fn config(policy: &SecurityPolicy) -> Result<ClientConfig, rustls::Error> {
         let provider = Arc::new(policy::crypto_provider(policy));
         let verifier = Arc::new(NotValidated(Arc::clone(&provider)));
         let mut config = ClientConfig::builder_with_provider(provider)
@@ -63,10 +73,45 @@ impl TargetTls {
             .with_custom_certificate_verifier(verifier)
             .with_no_client_auth();
         config.enable_sni = false;
-        if version != ProtocolVersion::Http1 {
-            config.alpn_protocols = vec![b"h2".to_vec()];
-        }
-        Ok(Self { connector: TlsConnector::from(Arc::new(config)) })
+        Ok(config)
+    }
+
+    /// Settings for targets of groups with protocol TLS, which are offered what was agreed on with the client.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::try_new`].
+    pub fn for_flows(policy: &SecurityPolicy) -> Result<Self, rustls::Error> {
+        let plain = Self::config(policy)?;
+        let protocols: [&'static [u8]; 3] = [b"h2", b"http/1.1", b"http/1.0"];
+        let offering = protocols.map(|protocol| {
+            let mut config = plain.clone();
+            config.alpn_protocols = vec![protocol.to_vec()];
+            (protocol, TlsConnector::from(Arc::new(config)))
+        });
+        Ok(Self { connector: TlsConnector::from(Arc::new(plain)), offering: offering.into() })
+    }
+
+    /// As [`Self::connect`], offering `alpn`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::connect`]; a target that takes no part in ALPN is no error.
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`Self::connect`].
+    pub async fn connect_offering(
+        &self,
+        alpn: Option<&str>,
+        ip: IpAddr,
+        tcp: TcpStream,
+        limit: Duration,
+    ) -> Result<Box<TlsStream<TcpStream>>, HandshakeError> {
+        let is_wanted = |protocol: &[u8]| alpn.is_some_and(|alpn| alpn.as_bytes() == protocol);
+        let offering = self.offering.iter().find(|(protocol, _)| is_wanted(protocol));
+        let connector = offering.map_or(&self.connector, |(_, connector)| connector);
+        handshake(connector, ip, tcp, limit).await
     }
 
     /// Performs the handshake with the target at `ip` within `limit`.
@@ -84,13 +129,22 @@ impl TargetTls {
         tcp: TcpStream,
         limit: Duration,
     ) -> Result<Box<TlsStream<TcpStream>>, HandshakeError> {
-        // Never sent: it only is the name that sessions are kept under.
-        let name = ServerName::IpAddress(ip.into());
-        match tokio::time::timeout(limit, self.connector.connect(name, tcp)).await {
-            Err(_) => Err(HandshakeError::TimedOut),
-            Ok(Err(error)) => Err(HandshakeError::Failed(error)),
-            Ok(Ok(stream)) => Ok(Box::new(stream)),
-        }
+        handshake(&self.connector, ip, tcp, limit).await
+    }
+}
+
+async fn handshake(
+    connector: &TlsConnector,
+    ip: IpAddr,
+    tcp: TcpStream,
+    limit: Duration,
+) -> Result<Box<TlsStream<TcpStream>>, HandshakeError> {
+    // Never sent: it only is the name that sessions are kept under.
+    let name = ServerName::IpAddress(ip.into());
+    match tokio::time::timeout(limit, connector.connect(name, tcp)).await {
+        Err(_) => Err(HandshakeError::TimedOut),
+        Ok(Err(error)) => Err(HandshakeError::Failed(error)),
+        Ok(Ok(stream)) => Ok(Box::new(stream)),
     }
 }
 

@@ -44,6 +44,7 @@ const BELOW_ALB: &[&str] = &[
     "access_log",
     "metrics",
     "client",
+    "client_socket",
     "authenticate",
 ];
 
@@ -51,6 +52,7 @@ const PROXY: Layers = Layers {
     source: "proxy/src",
     modules: &[
         ("model", &[]),
+        ("client_socket", &[]),
         ("error_chain", &[]),
         ("time_scale", &[]),
         ("flow", &[]),
@@ -71,7 +73,7 @@ const PROXY: Layers = Layers {
         // Development certificates come with a stickiness key.
         ("tls", &["model", "stickiness"]),
         ("access_log", &["model", "flow", "metrics"]),
-        ("client", &["tls", "access_log", "metrics"]),
+        ("client", &["client_socket", "tls", "access_log", "metrics"]),
         ("authenticate", &["error_chain", "model", "headers", "stickiness", "time_scale"]),
         ("alb", BELOW_ALB),
         (

@@ -15,7 +15,7 @@ use crate::{
         listener::{ListenerTls, MutualAuthentication},
     },
     tls::{
-        accept::{Http2, TlsListener, TlsSettings},
+        accept::{Alpn, TlsListener, TlsSettings},
         certificates::LoadedCertificate,
         client_verifier::{ClientAuthentication, Verification},
         target::TargetTls,
@@ -150,7 +150,6 @@ fn tls_settings<'t>(
     (certificates, trust_stores): (&[Arc<LoadedCertificate>], &[Arc<LoadedTrustStore>]),
     tickets: &'t Arc<dyn ProducesTickets>,
 ) -> Option<TlsSettings<'t>> {
-    let is_http = listener.protocol == ListenerProtocol::Https;
     let chosen = tls.certificates.iter().map(|&CertificateIndex(index)| certificates.get(index).cloned());
     let chosen: Vec<_> = chosen.collect::<Option<_>>()?;
     let (default, others) = chosen.split_first()?;
@@ -160,7 +159,11 @@ fn tls_settings<'t>(
         others: others.to_vec(),
         client_authentication: client_authentication(tls, trust_stores)?,
         tickets,
-        http2: if load_balancer.attributes.http2 && is_http { Http2::Offered } else { Http2::Off },
+        alpn: match listener.protocol {
+            ListenerProtocol::Tcp | ListenerProtocol::Tls => Alpn::Policy(tls.alpn_policy),
+            _ if load_balancer.attributes.http2 => Alpn::Http2,
+            ListenerProtocol::Http | ListenerProtocol::Https => Alpn::Http1,
+        },
     })
 }
 
@@ -185,10 +188,12 @@ fn client_authentication(
 }
 
 fn tls_of_targets(group: &TargetGroup) -> Result<Option<TargetTls>, PrepareError> {
-    if group.protocol != TargetGroupProtocol::Https {
-        return Ok(None);
-    }
-    let made = TargetTls::try_new(group.health_check.tls_policy, group.protocol_version);
+    let policy = group.health_check.tls_policy;
+    let made = match group.protocol {
+        TargetGroupProtocol::Http | TargetGroupProtocol::Tcp => return Ok(None),
+        TargetGroupProtocol::Https => TargetTls::try_new(policy, group.protocol_version),
+        TargetGroupProtocol::Tls => TargetTls::for_flows(policy),
+    };
     let made =
         made.map_err(|source| PrepareError::TargetPolicy { target_group: group.name.clone(), source })?;
     Ok(Some(made))

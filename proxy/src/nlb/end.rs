@@ -1,0 +1,126 @@
+//! How a flow ends: what the two sides see on the wire, what is counted and logged.
+//!
+//! ELB pages: "Listeners for your Network Load Balancers" (idle timeout),
+//! "Health checks" (connection termination), "`CloudWatch` metrics for your
+//! Network Load Balancer". A FIN and a RST of one side are passed on to the
+//! other. A flow that idled too long is forgotten in silence; one that the load
+//! balancer ends is reset on both sides.
+
+use tokio::{net::TcpStream, time::Instant};
+
+use super::{Shared, flow::Flow};
+use crate::{
+    access_log::{FlowRecord, TlsConnectionRecord},
+    flow::CloseReason,
+    tls::accept::HandshakeError,
+    tunnel::{self, Side, reset},
+};
+
+impl Flow {
+    /// Ends a flow that has a target. `interrupted` says why, if the load balancer ended it.
+    pub(super) fn end(
+        self,
+        reason: tunnel::CloseReason,
+        interrupted: CloseReason,
+        (client, target): (TcpStream, TcpStream),
+        shared: &Shared,
+    ) {
+        let counts = &self.listener.load_balancer.metrics.counts;
+        let reason = match reason {
+            tunnel::CloseReason::Closed { first: Side::Client } => CloseReason::ClientFin,
+            tunnel::CloseReason::Closed { first: Side::Target } => CloseReason::TargetFin,
+            tunnel::CloseReason::Failed { side, error } => {
+                tracing::debug!(%error, client = %self.client, ?side, "flow broke");
+                reset(client);
+                reset(target);
+                match side {
+                    Side::Client => CloseReason::ClientReset,
+                    Side::Target => CloseReason::TargetReset,
+                }
+            }
+            tunnel::CloseReason::IdleTimeout => {
+                counts.silently_dropped_flows.inc();
+                shared.forgotten.forget(client);
+                shared.forgotten.forget(target);
+                CloseReason::IdleTimeout
+            }
+            tunnel::CloseReason::Terminated => {
+                counts.tcp_elb_reset_count.inc_by(2);
+                reset(client);
+                reset(target);
+                interrupted
+            }
+        };
+        self.finish(reason);
+    }
+
+    /// Ends a flow that got no target: the client is reset.
+    pub(super) fn refuse(self, client: TcpStream, reason: CloseReason) {
+        tracing::debug!(client = %self.client, target = ?self.target, reason = reason.as_str(), "flow refused");
+        self.listener.load_balancer.metrics.counts.tcp_elb_reset_count.inc();
+        reset(client);
+        self.finish(reason);
+    }
+
+    /// Counts and logs a flow that has ended.
+    pub(super) fn finish(self, reason: CloseReason) {
+        let bytes = (self.traffic.from_client(), self.traffic.from_target());
+        self.finish_with(reason, bytes);
+    }
+
+    /// The same, of a flow whose bytes were counted elsewhere: those from the client and those to it.
+    pub(super) fn finish_with(self, reason: CloseReason, (received_bytes, sent_bytes): (u64, u64)) {
+        let now = Instant::now();
+        let lasted = now.saturating_duration_since(self.begun);
+        let time = self.begun_at + lasted;
+        let load_balancer = &self.listener.load_balancer;
+        if let Some(log) = &load_balancer.flow_log {
+            log.record(&FlowRecord {
+                protocol: self.listener.protocol,
+                time,
+                elb: &load_balancer.log_name,
+                listener: &self.listener.id,
+                client: self.client,
+                destination: self.local,
+                target: self.target,
+                target_group_arn: self.group.as_ref().map(|group| group.arn.as_str()),
+                connection_time: lasted,
+                connect_time: self.connect_time,
+                received_bytes,
+                sent_bytes,
+                close_reason: reason,
+                flow_creation_time: self.begun_at,
+            });
+        }
+        if let (Some(log), Some(facts)) = (&load_balancer.access_log, &self.tls) {
+            let negotiated = facts.negotiated.as_ref();
+            let info = negotiated.map(|(info, _)| info);
+            let failed = facts.failed.as_ref();
+            let chosen = info.map(|info| info.chosen_certificate.as_deref());
+            log.record(&TlsConnectionRecord {
+                time,
+                elb: &load_balancer.log_name,
+                listener: &self.listener.id,
+                client: self.client,
+                destination: self.local,
+                connection_time: lasted,
+                tls_handshake_time: negotiated.map(|(_, took)| *took),
+                received_bytes,
+                sent_bytes,
+                incoming_tls_alert: failed.and_then(HandshakeError::alert),
+                chosen_cert_arn: chosen
+                    .unwrap_or_else(|| failed.and_then(|failed| failed.chosen_certificate())),
+                tls_cipher: info.map(|info| info.cipher),
+                tls_protocol: info.map(|info| info.protocol),
+                tls_keyexchange: info.map(|info| info.key_exchange),
+                domain_name: facts.request.server_name.as_deref().map(str::as_bytes),
+                alpn_fe_protocol: info.and_then(|info| info.alpn).map(str::as_bytes),
+                alpn_be_protocol: facts.target_alpn.as_deref(),
+                alpn_client_preference_list: &facts.request.alpn,
+                tls_connection_creation_time: self.begun_at,
+            });
+        }
+        self.active.count_bytes(received_bytes + sent_bytes);
+        self.active.close(reason);
+    }
+}
