@@ -1,6 +1,7 @@
-//! Reads the three logs: every line must be exactly the fields of ELB's "Access
-//! log entries" (34), "Connection log entries" (15) or "Health check log entries"
-//! (10), the right ones in quotes. Files may be plain text or gzip.
+//! Reads the logs: every line must be exactly the fields of ELB's "Access log
+//! entries" (34), "Connection log entries" (15) or "Health check log entries" (10),
+//! of a network load balancer's access log (22) or of the flow log (15), the right
+//! ones in quotes. Files may be plain text or gzip.
 
 use std::{
     fs::{self, File},
@@ -83,6 +84,51 @@ pub const HEALTH_CHECK_FIELDS: [(&str, Quotes); 10] = [
     ("ip_address", Quotes::Bare),
 ];
 
+/// The same for the access log of a network load balancer.
+pub const TLS_CONNECTION_FIELDS: [(&str, Quotes); 22] = [
+    ("type", Quotes::Bare),
+    ("version", Quotes::Bare),
+    ("time", Quotes::Bare),
+    ("elb", Quotes::Bare),
+    ("listener", Quotes::Bare),
+    ("client:port", Quotes::Bare),
+    ("destination:port", Quotes::Bare),
+    ("connection_time", Quotes::Bare),
+    ("tls_handshake_time", Quotes::Bare),
+    ("received_bytes", Quotes::Bare),
+    ("sent_bytes", Quotes::Bare),
+    ("incoming_tls_alert", Quotes::Bare),
+    ("chosen_cert_arn", Quotes::Bare),
+    ("chosen_cert_serial", Quotes::Bare),
+    ("tls_cipher", Quotes::Bare),
+    ("tls_protocol_version", Quotes::Bare),
+    ("tls_keyexchange", Quotes::Bare),
+    ("domain_name", Quotes::Bare),
+    ("alpn_fe_protocol", Quotes::Bare),
+    ("alpn_be_protocol", Quotes::Bare),
+    ("alpn_client_preference_list", Quotes::List),
+    ("tls_connection_creation_time", Quotes::Bare),
+];
+
+/// The same for the flow log.
+pub const FLOW_FIELDS: [(&str, Quotes); 15] = [
+    ("type", Quotes::Bare),
+    ("version", Quotes::Bare),
+    ("time", Quotes::Bare),
+    ("elb", Quotes::Bare),
+    ("listener", Quotes::Bare),
+    ("client:port", Quotes::Bare),
+    ("destination:port", Quotes::Bare),
+    ("target:port", Quotes::Bare),
+    ("target_group_arn", Quotes::Bare),
+    ("connection_time", Quotes::Bare),
+    ("connect_time", Quotes::Bare),
+    ("received_bytes", Quotes::Bare),
+    ("sent_bytes", Quotes::Bare),
+    ("close_reason", Quotes::Bare),
+    ("flow_creation_time", Quotes::Bare),
+];
+
 /// Which log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Log {
@@ -92,6 +138,10 @@ pub enum Log {
     Connection,
     /// Health checks.
     HealthCheck,
+    /// TLS connections of a network load balancer.
+    TlsConnection,
+    /// Flows of a network load balancer.
+    Flow,
 }
 
 impl Log {
@@ -102,6 +152,8 @@ impl Log {
             Self::Access => &FIELDS,
             Self::Connection => &CONNECTION_FIELDS,
             Self::HealthCheck => &HEALTH_CHECK_FIELDS,
+            Self::TlsConnection => &TLS_CONNECTION_FIELDS,
+            Self::Flow => &FLOW_FIELDS,
         }
     }
 
@@ -115,6 +167,10 @@ impl Log {
             Some(Self::Connection)
         } else if name.starts_with("health_check_log_") {
             Some(Self::HealthCheck)
+        } else if name.starts_with("flow_log_") {
+            Some(Self::Flow)
+        } else if name.contains("_net.") {
+            Some(Self::TlsConnection)
         } else {
             Some(Self::Access)
         }
@@ -128,6 +184,8 @@ pub enum Quotes {
     Bare,
     /// In double quotes.
     Quoted,
+    /// Words in double quotes, with commas between them; `-` if there is none.
+    List,
 }
 
 /// One line of a log: fields by name, without their quotes.
@@ -179,14 +237,17 @@ impl Record {
                 rest = rest.strip_prefix(' ').with_context(|| format!("no {name} in {line:?}"))?;
             }
             let (value, after) = match quotes {
-                Quotes::Bare => rest.split_at(rest.find(' ').unwrap_or(rest.len())),
+                Quotes::Bare | Quotes::List => rest.split_at(rest.find(' ').unwrap_or(rest.len())),
                 Quotes::Quoted => {
                     let inner =
                         rest.strip_prefix('"').with_context(|| format!("{name} unquoted in {line:?}"))?;
                     inner.split_once('"').with_context(|| format!("{name} does not end in {line:?}"))?
                 }
             };
-            ensure!(!value.is_empty() && !value.contains('"'), "{name} is {value:?} in {line:?}");
+            ensure!(
+                !value.is_empty() && (*quotes == Quotes::List || !value.contains('"')),
+                "{name} is {value:?} in {line:?}"
+            );
             fields.push((*name, value.to_owned()));
             rest = after;
         }

@@ -29,6 +29,10 @@ pub const SECURITY_POLICY: &str = "ELBSecurityPolicy-TLS13-1-2-Res-2021-06";
 pub struct Config {
     /// The test's directory: configuration, certificates, logs, captured output.
     dir: Arc<TempDir>,
+    /// Type of the load balancer: `application` or `network`.
+    pub kind: &'static str,
+    /// Load balancers besides the one that the listeners belong to.
+    pub others: Vec<LoadBalancer>,
     /// Port of the admin API.
     pub admin: Arc<HeldPort>,
     /// Settings of the admin API besides `bind`.
@@ -67,6 +71,8 @@ impl Config {
         attributes.insert("albeit.access_logs.files".into(), json!("plain"));
         Ok(Self {
             dir,
+            kind: "application",
+            others: Vec::new(),
             admin: Arc::new(HeldPort::try_new()?),
             admin_settings: Map::new(),
             attributes,
@@ -88,6 +94,38 @@ impl Config {
     pub fn forwarding_to(targets: &[SocketAddr]) -> Result<Self> {
         let group = Group::new("web", targets);
         Ok(Self::try_new()?.with_group(group).with_listener(Listener::http(forward("web"))?))
+    }
+
+    /// A network load balancer with one TCP listener, which forwards to the group `flows` with these targets;
+    /// its flow log is on, and its log files are read as those of requests are.
+    ///
+    /// # Errors
+    /// When no directory or port can be had.
+    pub fn network(targets: &[SocketAddr]) -> Result<Self> {
+        let mut config = Self::try_new()?;
+        config.kind = "network";
+        let logs = config.dir().join("logs");
+        let config = config
+            .with_attribute("albeit.flow_logs.s3.enabled", true)
+            .with_attribute("albeit.flow_logs.s3.bucket", json!(logs));
+        Ok(config.with_group(Group::tcp("flows", targets)).with_listener(Listener::tcp(forward("flows"))?))
+    }
+
+    /// Adds a TLS listener in front of the group `flows`, with a certificate for `localhost`.
+    ///
+    /// # Errors
+    /// When the certificate cannot be made or no port can be had.
+    pub fn with_tls(self, ca: &Ca) -> Result<Self> {
+        let certificate = ca.issue(self.dir(), "localhost", &["localhost"])?;
+        let listener = Listener::tls(&["localhost"], forward("flows"))?;
+        Ok(self.with_certificate(certificate).with_listener(listener))
+    }
+
+    /// Adds a load balancer.
+    #[must_use]
+    pub fn with_load_balancer(mut self, other: LoadBalancer) -> Self {
+        self.others.push(other);
+        self
     }
 
     /// Adds an HTTPS listener in front of the group `web`, with a certificate for `localhost`.
@@ -186,15 +224,17 @@ impl Config {
         let mut admin = self.admin_settings.clone();
         admin.insert("bind".into(), json!(self.admin.addr().to_string()));
         let keys: Vec<Value> = self.stickiness_keys.iter().map(|file| json!({ "file": file })).collect();
+        let mut load_balancers = vec![json!({
+            "name": LOAD_BALANCER,
+            "type": self.kind,
+            "attributes": self.attributes,
+            "listeners": self.listeners.iter().map(Listener::to_value).collect::<Vec<_>>(),
+        })];
+        load_balancers.extend(self.others.iter().map(LoadBalancer::to_value));
         json!({
             "certificates": certificates,
             "trust_stores": self.trust_stores,
-            "load_balancers": [{
-                "name": LOAD_BALANCER,
-                "type": "application",
-                "attributes": self.attributes,
-                "listeners": self.listeners.iter().map(Listener::to_value).collect::<Vec<_>>(),
-            }],
+            "load_balancers": load_balancers,
             "target_groups": self.groups.iter().map(Group::to_value).collect::<Vec<_>>(),
             "admin": admin,
             "stickiness_keys": keys,
@@ -224,6 +264,36 @@ pub fn forward_weighted(groups: &[(&str, u16)], duration: Option<&str>) -> Value
     action
 }
 
+/// A load balancer besides the first.
+#[derive(Debug, Clone)]
+pub struct LoadBalancer {
+    /// Its name.
+    pub name: String,
+    /// `application` or `network`.
+    pub kind: &'static str,
+    /// Attributes by their dotted keys.
+    pub attributes: Map<String, Value>,
+    /// Its listeners.
+    pub listeners: Vec<Listener>,
+}
+
+impl LoadBalancer {
+    /// A load balancer with these listeners and no attributes.
+    #[must_use]
+    pub fn new(name: &str, kind: &'static str, listeners: Vec<Listener>) -> Self {
+        Self { name: name.to_owned(), kind, attributes: Map::new(), listeners }
+    }
+
+    fn to_value(&self) -> Value {
+        json!({
+            "name": self.name,
+            "type": self.kind,
+            "attributes": self.attributes,
+            "listeners": self.listeners.iter().map(Listener::to_value).collect::<Vec<_>>(),
+        })
+    }
+}
+
 /// A listener on a held port.
 #[derive(Debug, Clone)]
 pub struct Listener {
@@ -247,6 +317,32 @@ impl Listener {
     pub fn https(certificates: &[&str], default_action: Value) -> Result<Self> {
         let listener = Self::on(HeldPort::try_new()?, "HTTPS", default_action);
         Ok(listener.with("certificates", json!(certificates)).with("ssl_policy", SECURITY_POLICY))
+    }
+
+    /// A TCP listener of 127.0.0.1 with this default action.
+    ///
+    /// # Errors
+    /// When no port can be had.
+    pub fn tcp(default_action: Value) -> Result<Self> {
+        Ok(Self::on(HeldPort::try_new()?, "TCP", default_action))
+    }
+
+    /// A TLS listener of 127.0.0.1: the first certificate is the default, the rest are chosen by SNI.
+    ///
+    /// # Errors
+    /// When no port can be had.
+    pub fn tls(certificates: &[&str], default_action: Value) -> Result<Self> {
+        let listener = Self::on(HeldPort::try_new()?, "TLS", default_action);
+        Ok(listener.with("certificates", json!(certificates)).with("ssl_policy", SECURITY_POLICY))
+    }
+
+    /// Sets an attribute of the listener, such as `tcp.idle_timeout.seconds`.
+    #[must_use]
+    pub fn with_attribute(mut self, key: &str, value: impl Into<Value>) -> Self {
+        if let Value::Object(attributes) = self.value.entry("attributes").or_insert_with(|| json!({})) {
+            attributes.insert(key.to_owned(), value.into());
+        }
+        self
     }
 
     /// A listener of `protocol` on `port`.
@@ -329,6 +425,20 @@ impl Group {
             .with_health("interval", "30s")
             .with_health("timeout", "20s")
             .with_health("unhealthy_threshold", 10)
+    }
+
+    /// A group of protocol TCP with these targets, checked by connecting.
+    #[must_use]
+    pub fn tcp(name: &str, targets: &[SocketAddr]) -> Self {
+        let group = Self::new(name, targets).without_health("path").with_health("protocol", "TCP");
+        group.with("protocol", "TCP")
+    }
+
+    /// Sets any key of the group, such as `target_type`.
+    #[must_use]
+    pub fn with(mut self, key: &str, value: impl Into<Value>) -> Self {
+        self.settings.insert(key.to_owned(), value.into());
+        self
     }
 
     /// Replaces the targets.

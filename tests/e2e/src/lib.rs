@@ -36,7 +36,7 @@ pub use self::{
     browser::Browser,
     ca::Ca,
     client::{Client, Response},
-    config::{Config, Group, Listener, forward},
+    config::{Config, Group, Listener, LoadBalancer, forward},
     elb_error::{Answer, ElbError, ElbErrors},
     h2_target::H2Target,
     idp::Idp,

@@ -31,6 +31,8 @@ mod drain;
 #[cfg(test)]
 mod errors;
 #[cfg(test)]
+mod flows;
+#[cfg(test)]
 mod forwarded_headers;
 #[cfg(test)]
 mod grpc;
