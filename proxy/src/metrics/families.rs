@@ -280,10 +280,6 @@ metrics! {
     app_cookie_non_stickiness_count: Counter = "albeit_app_cookie_non_stickiness_count_total", "requests",
         Some("AppCookieNonStickinessCount"),
         "Requests with the load balancer's application-based cookie but without the application's.";
-    healthy_host_count: Gauge = "albeit_healthy_host_count", "targets",
-        Some("HealthyHostCount"), "Targets that are healthy now.";
-    unhealthy_host_count: Gauge = "albeit_unhealthy_host_count", "targets",
-        Some("UnHealthyHostCount"), "Targets that are unhealthy now.";
     unhealthy_routing_request_count: Counter = "albeit_unhealthy_routing_request_count_total", "requests",
         Some("UnhealthyRoutingRequestCount"),
         "Requests routed by fail open, because too few targets were healthy.";
@@ -307,8 +303,6 @@ impl TargetGroupFamilies {
     /// Removes the host count series with these label values; a series that is not there is no error.
     pub(super) fn forget_host_counts(&self, labels: [&str; 2]) {
         for family in [
-            &self.healthy_host_count,
-            &self.unhealthy_host_count,
             &self.anomalous_host_count,
             &self.mitigated_host_count,
             &self.healthy_state_dns,
@@ -316,6 +310,25 @@ impl TargetGroupFamilies {
             &self.healthy_state_routing,
             &self.unhealthy_state_routing,
         ] {
+            family.remove_label_values(&labels).unwrap_or_default();
+        }
+    }
+}
+
+metrics! {
+    /// What is counted per load balancer of any type and target group.
+    HostCountFamilies => HostCountMetrics, labels ["load_balancer", "target_group"],
+        twins in "AWS/ApplicationELB and AWS/NetworkELB";
+    healthy_host_count: Gauge = "albeit_healthy_host_count", "targets",
+        Some("HealthyHostCount"), "Targets that are healthy now.";
+    unhealthy_host_count: Gauge = "albeit_unhealthy_host_count", "targets",
+        Some("UnHealthyHostCount"), "Targets that are unhealthy now.";
+}
+
+impl HostCountFamilies {
+    /// Removes the series with these label values; a series that is not there is no error.
+    pub(super) fn forget(&self, labels: [&str; 2]) {
+        for family in [&self.healthy_host_count, &self.unhealthy_host_count] {
             family.remove_label_values(&labels).unwrap_or_default();
         }
     }

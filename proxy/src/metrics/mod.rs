@@ -14,12 +14,16 @@ use std::sync::Arc;
 use prometheus::{Encoder as _, Registry, TextEncoder};
 
 use self::{
-    families::{AccessLogFamilies, AdminFamilies, LoadBalancerFamilies, RuleFamilies, TargetGroupFamilies},
+    families::{
+        AccessLogFamilies, AdminFamilies, HostCountFamilies, LoadBalancerFamilies, RuleFamilies,
+        TargetGroupFamilies,
+    },
     network::{NetworkFamilies, NetworkTargetGroupFamilies, ProxyProtocolFamilies},
 };
 pub use self::{
     families::{
-        AccessLogMetrics, AdminMetrics, LoadBalancerMetrics, ProcessMetrics, RuleMetrics, TargetGroupMetrics,
+        AccessLogMetrics, AdminMetrics, HostCountMetrics, LoadBalancerMetrics, ProcessMetrics, RuleMetrics,
+        TargetGroupMetrics,
     },
     network::{
         ActiveFlow, FlowCloseMetrics, NetworkCounts, NetworkLoadBalancerMetrics, NetworkTargetGroupMetrics,
@@ -43,6 +47,7 @@ pub struct Metrics {
     process: ProcessMetrics,
     load_balancers: LoadBalancerFamilies,
     target_groups: TargetGroupFamilies,
+    host_counts: HostCountFamilies,
     network_load_balancers: NetworkFamilies,
     network_target_groups: NetworkTargetGroupFamilies,
     proxy_protocol: ProxyProtocolFamilies,
@@ -62,6 +67,7 @@ impl Metrics {
             process: ProcessMetrics::register(&registry)?,
             load_balancers: LoadBalancerFamilies::register(&registry)?,
             target_groups: TargetGroupFamilies::register(&registry)?,
+            host_counts: HostCountFamilies::register(&registry)?,
             network_load_balancers: NetworkFamilies::register(&registry)?,
             network_target_groups: NetworkTargetGroupFamilies::register(&registry)?,
             proxy_protocol: ProxyProtocolFamilies::register(&registry)?,
@@ -111,7 +117,15 @@ impl Metrics {
         self.access_logs.resolve([load_balancer])
     }
 
-    /// Handles of a target group (`targetgroup/NAME/ID`) behind a load balancer. Resolve once, at load.
+    /// Handles of the host counts of a target group (`targetgroup/NAME/ID`) behind a load balancer of any
+    /// type. Resolve once, at load.
+    #[must_use]
+    pub fn host_counts(&self, load_balancer: &str, target_group: &str) -> HostCountMetrics {
+        self.host_counts.resolve([load_balancer, target_group])
+    }
+
+    /// Handles of a target group (`targetgroup/NAME/ID`) behind an Application Load Balancer. Resolve once,
+    /// at load.
     #[must_use]
     pub fn target_group(&self, load_balancer: &str, target_group: &str) -> Arc<TargetGroupMetrics> {
         Arc::new(self.target_groups.resolve([load_balancer, target_group]))
@@ -139,6 +153,7 @@ impl Metrics {
     /// Drops the host count series of a target group that a load balancer no longer uses, so that no
     /// stale number of healthy hosts is reported. Its counters stay.
     pub fn forget_host_counts(&self, load_balancer: &str, target_group: &str) {
+        self.host_counts.forget([load_balancer, target_group]);
         self.target_groups.forget_host_counts([load_balancer, target_group]);
     }
 

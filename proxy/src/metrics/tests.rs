@@ -10,6 +10,7 @@ fn every_metric_has_a_series_a_unit_and_a_twin() {
     let _flows = metrics.network_target_group("net/edge/1", "targetgroup/db/1");
     let _proxy_protocol = metrics.proxy_protocol("net/edge/1", "TCP:5432");
     let _tg = metrics.target_group("app/edge/1", "targetgroup/web/1");
+    let _hosts = metrics.host_counts("app/edge/1", "targetgroup/web/1");
     let _rule = metrics.rule("app/edge/1", "HTTP:80", 0);
     let _action = metrics.admin_action("Reload", "200");
     let text = metrics.render().unwrap();
@@ -88,11 +89,13 @@ fn codes_made_by_targets_count_by_class() {
 #[test]
 fn forgotten_host_counts_leave_the_exposition() {
     let metrics = Metrics::try_new().unwrap();
-    metrics.target_group("app/edge/1", "targetgroup/web/1").healthy_host_count.set(2);
+    metrics.host_counts("app/edge/1", "targetgroup/web/1").healthy_host_count.set(2);
+    metrics.target_group("app/edge/1", "targetgroup/web/1").healthy_state_dns.set(1);
     metrics.target_group("app/edge/1", "targetgroup/web/1").request_count.inc();
     metrics.forget_host_counts("app/edge/1", "targetgroup/web/1");
     metrics.forget_host_counts("app/edge/1", "targetgroup/never-seen/1");
     let text = metrics.render().unwrap();
     assert!(!text.contains("albeit_healthy_host_count{"), "{text}");
+    assert!(!text.contains("albeit_healthy_state_dns{"), "{text}");
     assert!(text.contains("albeit_request_count_total{"), "{text}");
 }

@@ -95,6 +95,12 @@ pub fn load_balancer_path(kind: LoadBalancerType, name: &str) -> String {
     format!("{kind}/{name}/{}", id(&format!("loadbalancer/{kind}/{name}")))
 }
 
+/// Whether a [`load_balancer_path`] is that of a Network Load Balancer.
+#[must_use]
+pub fn is_network(load_balancer_path: &str) -> bool {
+    load_balancer_path.starts_with("net/")
+}
+
 /// `targetgroup/NAME/ID`: the target group's name in metrics.
 #[must_use]
 pub fn target_group_path(name: &str) -> String {

@@ -22,7 +22,7 @@ use super::{
 use crate::{
     balance::{anomaly::AnomalyDetection, flow_hash::FlowKey},
     health::{Forced, Health, Outcome, Reason, Thresholds, Tracker},
-    model::{TargetGroup, target_group::TargetId},
+    model::{TargetGroup, arn, target_group::TargetId},
     time_scale::TimeScale,
 };
 
@@ -265,7 +265,9 @@ impl Group {
         for load_balancer in &members.load_balancers {
             metrics.forget_host_counts(load_balancer, group);
         }
-        members.metrics = load_balancers.iter().map(|name| metrics.target_group(name, group)).collect();
+        members.host_counts = load_balancers.iter().map(|name| metrics.host_counts(name, group)).collect();
+        let application = load_balancers.iter().filter(|name| !arn::is_network(name));
+        members.metrics = application.map(|name| metrics.target_group(name, group)).collect();
         members.per_target = PerTarget::begin(&members.metrics);
         members.load_balancers = load_balancers;
     }

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     health::State,
-    metrics::TargetGroupMetrics,
+    metrics::{HostCountMetrics, TargetGroupMetrics},
     model::{HealthCheck, TargetGroup, target_group::TargetId},
 };
 
@@ -24,6 +24,8 @@ pub(super) struct Members {
     /// Log names of the load balancers that forward to the group. Without any the group is not in use.
     pub(super) load_balancers: Vec<String>,
     /// Where host counts go, one for each of `load_balancers`.
+    pub(super) host_counts: Vec<HostCountMetrics>,
+    /// What else is counted, one for each Application Load Balancer among them.
     pub(super) metrics: Vec<Arc<TargetGroupMetrics>>,
     /// Divides the request counts in `metrics` by targets.
     pub(super) per_target: PerTarget,
@@ -64,6 +66,7 @@ impl Members {
             health_check: Arc::new(settings.health_check.clone()),
             settings: settings.clone(),
             load_balancers: Vec::new(),
+            host_counts: Vec::new(),
             metrics: Vec::new(),
             per_target: PerTarget::default(),
             hosts: Vec::new(),
@@ -144,9 +147,11 @@ impl Members {
         let attributes = &self.settings.attributes;
         let routing = attributes.unhealthy_state_routing.is_met(healthy, registered);
         let dns = attributes.dns_failover.is_met(healthy, registered);
+        for counts in &self.host_counts {
+            counts.healthy_host_count.set(gauge(healthy));
+            counts.unhealthy_host_count.set(gauge(unhealthy));
+        }
         for metrics in &self.metrics {
-            metrics.healthy_host_count.set(gauge(healthy));
-            metrics.unhealthy_host_count.set(gauge(unhealthy));
             metrics.anomalous_host_count.set(gauge(anomalous));
             metrics.mitigated_host_count.set(gauge(mitigated));
             metrics.healthy_state_routing.set(routing.into());

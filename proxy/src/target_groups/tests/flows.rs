@@ -156,7 +156,7 @@ async fn an_unhealthy_target_keeps_its_flows_for_the_draining_interval() {
     world.reach(&group, &[(A, State::UnhealthyDraining), (B, State::Healthy)]).await;
     assert_eq!(a.health().reason.unwrap().code(), "Target.Timeout");
     let edge = load_balancer_path(LoadBalancerType::Application, "edge");
-    let hosts = world.metrics.target_group(&edge, &target_group_path("net"));
+    let hosts = world.metrics.host_counts(&edge, &target_group_path("net"));
     let counts = || (hosts.healthy_host_count.get(), hosts.unhealthy_host_count.get());
     assert_eq!(counts(), (1, 1));
     for _ in 0..4 {

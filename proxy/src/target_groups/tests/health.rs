@@ -82,6 +82,28 @@ async fn host_counts_follow_health_and_leave_with_the_group() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_network_load_balancer_has_host_counts_and_no_other_series_of_the_group() {
+    let world = World::new();
+    let mut model = model(vec![group("flows", &[A])]);
+    let load_balancer = &mut model.load_balancers[0];
+    load_balancer.kind = LoadBalancerType::Network;
+    load_balancer.log_name = load_balancer_path(LoadBalancerType::Network, "edge");
+    let groups = world.registry.apply(&model);
+    world.reach(&groups[0], &[(A, State::Healthy)]).await;
+    let text = world.metrics.render().unwrap();
+    let mut of_flows: Vec<&str> = text.lines().filter(|line| line.contains("targetgroup/flows/")).collect();
+    of_flows.sort_unstable();
+    assert!(of_flows.iter().all(|line| line.contains("load_balancer=\"net/edge/")), "{of_flows:?}");
+    let name_and_value = |line: &&str| -> (String, String) {
+        let (name, rest) = line.split_once('{').unwrap();
+        (name.to_owned(), rest.rsplit(' ').next().unwrap().to_owned())
+    };
+    let expected = [("albeit_healthy_host_count", "1"), ("albeit_unhealthy_host_count", "0")];
+    let expected = expected.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    assert_eq!(of_flows.iter().map(name_and_value).collect::<Vec<_>>(), expected);
+}
+
+#[tokio::test(start_paused = true)]
 async fn shutdown_ends_every_task() {
     let world = World::new();
     world.script.host("web.local", &[A]);
