@@ -84,6 +84,14 @@ pub const TARGETS: &[Target] = &[
         seeds: &[b"\"quoted\"\n\\x22\r\n\xf0\x9f\x98\x80\n/a?b=\"c\"\nmozilla \x7f"],
     },
     Target {
+        name: "tls_connection_log",
+        run: logs::tls_connection_log,
+        seeds: &[
+            b"example.com\nh2\nh2,http/1.1",
+            b"\"quoted\"\n\xff %2F\n,,\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0,\"",
+        ],
+    },
+    Target {
         name: "lb_cookie",
         run: stickiness::lb_cookie,
         seeds: &[b"AWSALB=abc; AWSALBCORS=def; a=b", b"AWSALB=;;;=\nAWSALBCORS"],

@@ -1,16 +1,19 @@
-//! What is written about hostile requests.
+//! What is written about hostile requests and client hellos.
 
 use std::{
     net::{IpAddr, Ipv4Addr, SocketAddr},
     time::{Duration, SystemTime},
 };
 
-use albeit_proxy::access_log::{
-    format,
-    record::{
-        ActionExecuted, ChosenCertificate, ConnTraceId, Kind, MatchedRule, Record, RequestLine, Scheme,
-        TargetAttempt, Version,
+use albeit_proxy::{
+    access_log::{
+        TlsConnectionRecord, format,
+        record::{
+            ActionExecuted, ChosenCertificate, ConnTraceId, Kind, MatchedRule, Record, RequestLine, Scheme,
+            TargetAttempt, Version,
+        },
     },
+    model::load_balancer::LogFormat,
 };
 
 use crate::{line, text};
@@ -18,6 +21,8 @@ use crate::{line, text};
 const PEER: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 41520);
 /// Fields of an access log line.
 const FIELDS: usize = 34;
+/// Fields of a line about a TLS connection.
+const TLS_CONNECTION_FIELDS: usize = 22;
 
 /// A line of the access log, read back as log readers do.
 pub(crate) fn access_log(data: &[u8]) {
@@ -64,9 +69,43 @@ pub(crate) fn access_log(data: &[u8]) {
     };
     let mut written = Vec::new();
     format::alb(&record, &mut written);
-    let read = written.strip_suffix(b"\n").unwrap_or(&written);
+    check(&written, FIELDS);
+}
+
+/// A line of a Network Load Balancer's access log about a client hello that asks for anything.
+pub(crate) fn tls_connection_log(data: &[u8]) {
+    let offered: Vec<Vec<u8>> = line(data, 2).split(|&byte| byte == b',').map(<[u8]>::to_vec).collect();
+    let record = TlsConnectionRecord {
+        time: SystemTime::UNIX_EPOCH,
+        elb: "net/edge/50dc6c495c0c9188",
+        listener: "f2f7dc8efc522ab2",
+        client: PEER,
+        destination: PEER,
+        connection_time: Duration::ZERO,
+        tls_handshake_time: None,
+        received_bytes: 1,
+        sent_bytes: 2,
+        incoming_tls_alert: data.first().copied(),
+        chosen_cert_arn: None,
+        tls_cipher: None,
+        tls_protocol: None,
+        tls_keyexchange: None,
+        domain_name: Some(line(data, 0)),
+        alpn_fe_protocol: Some(line(data, 1)),
+        alpn_be_protocol: Some(data),
+        alpn_client_preference_list: &offered,
+        tls_connection_creation_time: SystemTime::UNIX_EPOCH,
+    };
+    let mut written = Vec::new();
+    format::line(&record, LogFormat::Elb, &mut written);
+    check(&written, TLS_CONNECTION_FIELDS);
+}
+
+/// Log readers find one printable line with so many fields.
+fn check(written: &[u8], expected: usize) {
+    let read = written.strip_suffix(b"\n").unwrap_or(written);
     assert!(read.iter().all(|byte| (0x20..0x7f).contains(byte)), "unprintable bytes in {read:?}");
-    assert_eq!(fields(read), FIELDS, "{:?}", String::from_utf8_lossy(read));
+    assert_eq!(fields(read), expected, "{:?}", String::from_utf8_lossy(read));
 }
 
 /// Fields between spaces; a quoted field ends with the next quotation mark.

@@ -159,6 +159,32 @@ fn a_compressed_file_is_there_when_its_interval_is_over() {
 }
 
 #[test]
+fn logs_of_network_load_balancers_begin_a_file_every_five_minutes() {
+    for (log, prefix) in [(LogKind::TlsConnection, "0"), (LogKind::Flow, "flow_log_0")] {
+        let directory = tempfile::tempdir().unwrap();
+        let load_balancer = "net/edge/1".to_owned();
+        let scope = Scope::default();
+        let naming = Naming { log, load_balancer, scope, ..naming(directory.path()) };
+        let intervals = Intervals { naming, ..intervals(directory.path()) };
+        let mut file = File::new(LogFiles::Elb, intervals);
+        file.write(at(299), b"one\n", 1).unwrap();
+        file.write(at(300), b"two\n", 1).unwrap();
+        file.handle_time(at(600)).unwrap();
+        assert_eq!(contents(&directory), ["one\n", "two\n"]);
+        let names: Vec<String> = paths(&directory)
+            .iter()
+            .map(|path| path.file_name().unwrap().to_str().unwrap().to_owned())
+            .collect();
+        let name = |end| {
+            format!(
+                "{prefix}00000000000_elasticloadbalancing_local_net.edge.1_19700101T00{end}Z_70000000.log.gz"
+            )
+        };
+        assert_eq!(names, [name("05"), name("10")]);
+    }
+}
+
+#[test]
 fn the_last_compressed_file_is_finished_early() {
     let directory = tempfile::tempdir().unwrap();
     let mut file = gzip(&directory);

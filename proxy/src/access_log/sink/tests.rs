@@ -12,6 +12,32 @@ fn metrics() -> LogMetrics {
     LogMetrics::of(LogKind::Access, &Metrics::try_new().unwrap(), "app/edge/1")
 }
 
+#[test]
+fn each_log_counts_in_series_of_its_own() {
+    for (log, load_balancer, series) in [
+        (LogKind::Access, "app/edge/1", "albeit_access_log"),
+        (LogKind::Connection, "app/edge/1", "albeit_connection_log"),
+        (LogKind::HealthCheck, "app/edge/1", "albeit_health_check_log"),
+        (LogKind::TlsConnection, "net/edge/1", "albeit_access_log"),
+        (LogKind::Flow, "net/edge/1", "albeit_flow_log"),
+    ] {
+        let metrics = Metrics::try_new().unwrap();
+        let of = LogMetrics::of(log, &metrics, load_balancer);
+        of.lines_dropped.inc_by(2);
+        of.write_errors.inc_by(3);
+        let text = metrics.render().unwrap();
+        let mut counted: Vec<&str> =
+            text.lines().filter(|line| line.ends_with(" 2") || line.ends_with(" 3")).collect();
+        counted.retain(|line| !line.starts_with('#'));
+        let label = format!("{{load_balancer=\"{load_balancer}\"}}");
+        let expected = [
+            format!("{series}_lines_dropped_total{label} 2"),
+            format!("{series}_write_errors_total{label} 3"),
+        ];
+        assert_eq!(counted, expected);
+    }
+}
+
 fn settings(bucket: Option<&Path>, copy: Option<Box<dyn Write + Send>>) -> SinkSettings {
     SinkSettings {
         log: LogKind::Access,
