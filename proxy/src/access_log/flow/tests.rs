@@ -86,3 +86,15 @@ fn every_close_reason_stands_in_its_field() {
         assert_eq!(fields(&line)[13], close_reason.as_str());
     }
 }
+
+#[test]
+fn the_documentation_names_every_close_reason_and_field() {
+    let text = include_str!("../../../../docs/logs.md");
+    for reason in CloseReason::ALL {
+        assert!(text.contains(&format!("`{}`", reason.as_str())), "{reason:?}");
+    }
+    let json: serde_json::Value = serde_json::from_str(&line_in(Format::Json, &record())).unwrap();
+    for field in json.as_object().unwrap().keys() {
+        assert!(text.contains(&format!("| `{field}` |")), "{field}");
+    }
+}
