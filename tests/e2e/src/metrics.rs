@@ -50,20 +50,35 @@ impl Metrics {
         })
     }
 
-    /// Name of the metric whose help text names `twin` as its `CloudWatch` twin.
+    /// Name of the metric whose help text names `twin` as its `CloudWatch` twin for Application Load Balancers.
     ///
     /// # Errors
     /// When no metric does.
     pub fn named_after(&self, twin: &str) -> Result<&str> {
-        let is_twin =
-            |help: &str| help.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').any(|w| w == twin);
+        self.named_after_in("AWS/ApplicationELB", twin)
+    }
+
+    /// [`Self::named_after`] for Network Load Balancers.
+    ///
+    /// # Errors
+    /// When no metric does.
+    pub fn network_named_after(&self, twin: &str) -> Result<&str> {
+        self.named_after_in("AWS/NetworkELB", twin)
+    }
+
+    fn named_after_in(&self, namespace: &str, twin: &str) -> Result<&str> {
+        let is_twin = |help: &str| {
+            let twins = help.split_once(". CloudWatch: ").map(|(_, twins)| twins);
+            let words = |twins: &str| twins.split(' ').any(|word| word == twin);
+            twins.is_some_and(|twins| twins.contains(namespace) && words(twins))
+        };
         let mut names: Vec<&str> =
             self.help.iter().filter(|(_, help)| is_twin(help)).map(|(name, _)| name.as_str()).collect();
         names.sort_unstable();
         names
             .first()
             .copied()
-            .with_context(|| format!("no metric is {twin} in CloudWatch: {:?}", self.help.keys()))
+            .with_context(|| format!("no metric is {twin} in {namespace}: {:?}", self.help.keys()))
     }
 
     /// Sum over all series of the metric whose `CloudWatch` twin is `twin`.
@@ -72,5 +87,12 @@ impl Metrics {
     /// When there is no such metric.
     pub fn cloudwatch(&self, twin: &str) -> Result<f64> {
         Ok(self.sum(self.named_after(twin)?, ""))
+    }
+    /// [`Self::cloudwatch`] for Network Load Balancers.
+    ///
+    /// # Errors
+    /// When there is no such metric.
+    pub fn network_cloudwatch(&self, twin: &str) -> Result<f64> {
+        Ok(self.sum(self.network_named_after(twin)?, ""))
     }
 }
