@@ -1,12 +1,17 @@
 //! One health check over a connection of its own.
 //!
-//! ELB page: "Health checks for Application Load Balancer target groups".
-//! `GET` with `User-Agent: ELB-HealthChecker/2.0`, `Host` the target's IP (with
+//! ELB pages: "Health checks for Application Load Balancer target groups",
+//! "Health checks for Network Load Balancer target groups". `GET` with `User-Agent: ELB-HealthChecker/2.0`, `Host` the target's IP (with
 //! its port unless it is the protocol's default) and `Connection: close`; only
 //! the status line and headers are read, up to [`MAX_HEAD`] bytes. Groups of
 //! protocol version HTTP2 are asked in HTTP/2, by prior knowledge if in clear
 //! text; those of GRPC by a call with an empty message, whose `grpc-status`
-//! counts. Certificates are not validated. Never part of metrics or access logs,
+//! counts. Certificates are not validated.
+//!
+//! Checks of a network load balancer have its own address and port as `Host`. A
+//! TCP check passes when the connection is established, and closes it (FIN) at
+//! once. With PROXY protocol on, each check begins with a header that says LOCAL,
+//! in clear text before TLS too. Never part of metrics or access logs,
 //! never on the connections that carry traffic.
 
 use std::{
@@ -31,6 +36,7 @@ use crate::{
         HealthCheck, HealthCheckProtocol,
         target_group::{Matcher, ProtocolVersion},
     },
+    proxy_protocol,
     tls::target::{HandshakeError, TargetTls},
 };
 
@@ -52,7 +58,7 @@ pub trait Checker: Send + Sync + 'static {
     async fn check(&self, addr: SocketAddr, settings: &HealthCheck, limit: Duration) -> Outcome;
 }
 
-/// Checks over HTTP/1.1 and HTTP/2, in clear text and TLS.
+/// Checks over HTTP/1.1 and HTTP/2, in clear text and TLS, and of whether a connection can be established.
 #[derive(Debug, Default)]
 pub struct HttpChecker {
     /// TLS settings by policy and version, made when they are first needed.
@@ -76,6 +82,8 @@ impl Checker for HttpChecker {
 /// What a target's answer says about its health.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Answer {
+    /// A connection is all that was asked for.
+    Connected,
     /// The status of a response.
     Http(StatusCode),
     /// `grpc-status`, if there was one.
@@ -84,6 +92,7 @@ enum Answer {
 
 fn judge(answer: Answer, matcher: &Matcher) -> Outcome {
     match answer {
+        Answer::Connected => Outcome::Connected,
         Answer::Http(status) if matcher.matches(status) => Outcome::Passed(status.as_u16()),
         Answer::Http(status) => Outcome::ResponseCodeMismatch(status.as_u16()),
         Answer::Grpc(Some(code)) if matcher.matches_code(code) => Outcome::Passed(code),
@@ -120,20 +129,33 @@ impl<T: AsyncRead + AsyncWrite + Send + Unpin> Io for T {}
 impl HttpChecker {
     /// Connects, asks and reads the answer.
     async fn probe(&self, addr: SocketAddr, settings: &HealthCheck, limit: Duration) -> io::Result<Answer> {
-        let tcp = TcpStream::connect(addr).await?;
+        let mut tcp = TcpStream::connect(addr).await?;
         tcp.set_nodelay(true)?;
-        let stream: Box<dyn Io> = if settings.protocol == HealthCheckProtocol::Https {
-            let connected = self.tls(settings)?.connect(addr.ip(), tcp, limit).await;
-            connected.map_err(|error| match error {
-                HandshakeError::TimedOut => io::ErrorKind::TimedOut.into(),
-                HandshakeError::Failed(error) => error,
-            })?
-        } else {
-            Box::new(tcp)
+        let own = tcp.local_addr()?;
+        let introduced = introduce(&mut tcp, settings).await;
+        let stream: Box<dyn Io> = match settings.protocol {
+            HealthCheckProtocol::Tcp => {
+                // There was a connection: what the target makes of it is not asked.
+                drop(tcp.shutdown().await);
+                return Ok(Answer::Connected);
+            }
+            HealthCheckProtocol::Http => {
+                introduced?;
+                Box::new(tcp)
+            }
+            HealthCheckProtocol::Https => {
+                introduced?;
+                let connected = self.tls(settings)?.connect(addr.ip(), tcp, limit).await;
+                connected.map_err(|error| match error {
+                    HandshakeError::TimedOut => io::ErrorKind::TimedOut.into(),
+                    HandshakeError::Failed(error) => error,
+                })?
+            }
         };
+        let host = host(addr, own.ip(), settings);
         match settings.protocol_version {
-            ProtocolVersion::Http1 => http1(stream, addr, settings).await.map(Answer::Http),
-            ProtocolVersion::Http2 | ProtocolVersion::Grpc => http2::probe(stream, addr, settings).await,
+            ProtocolVersion::Http1 => http1(stream, &host, settings).await.map(Answer::Http),
+            ProtocolVersion::Http2 | ProtocolVersion::Grpc => http2::probe(stream, &host, settings).await,
         }
     }
 
@@ -149,9 +171,17 @@ impl HttpChecker {
     }
 }
 
+/// Sends the PROXY protocol header, if the group's targets expect one.
+async fn introduce(tcp: &mut TcpStream, settings: &HealthCheck) -> io::Result<()> {
+    if settings.proxy_protocol_v2 {
+        tcp.write_all(&proxy_protocol::v2::local()).await?;
+    }
+    Ok(())
+}
+
 /// Sends the request in HTTP/1.1 and reads the final status.
-async fn http1(mut stream: Box<dyn Io>, addr: SocketAddr, settings: &HealthCheck) -> io::Result<StatusCode> {
-    stream.write_all(request(addr, settings).as_bytes()).await?;
+async fn http1(mut stream: Box<dyn Io>, host: &str, settings: &HealthCheck) -> io::Result<StatusCode> {
+    stream.write_all(request(host, settings).as_bytes()).await?;
     stream.flush().await?;
     let mut head = Vec::with_capacity(1024);
     loop {
@@ -167,18 +197,22 @@ async fn http1(mut stream: Box<dyn Io>, addr: SocketAddr, settings: &HealthCheck
     }
 }
 
-fn request(addr: SocketAddr, settings: &HealthCheck) -> String {
+fn request(host: &str, settings: &HealthCheck) -> String {
     format!(
-        "GET {} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\nUser-Agent: {USER_AGENT}\r\n\
+        "GET {} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\nUser-Agent: {USER_AGENT}\r\n\
          Accept-Encoding: gzip, compressed\r\n\r\n",
         settings.path,
-        host(addr, settings.protocol)
     )
 }
 
-/// The Host header: the port only when it is not the protocol's default.
-fn host(addr: SocketAddr, protocol: HealthCheckProtocol) -> String {
-    let default = if protocol == HealthCheckProtocol::Https { 443 } else { 80 };
+/// The Host header: the target at `addr`, its port only when it is not the protocol's default; or address and
+/// port of the network load balancer. One that listens on all addresses is at `own`, the check's end.
+fn host(addr: SocketAddr, own: IpAddr, settings: &HealthCheck) -> String {
+    if let Some(listener) = settings.host {
+        let ip = if listener.ip().is_unspecified() { own } else { listener.ip() };
+        return SocketAddr::new(ip, listener.port()).to_string();
+    }
+    let default = if settings.protocol == HealthCheckProtocol::Https { 443 } else { 80 };
     match addr.ip() {
         _ if addr.port() != default => addr.to_string(),
         IpAddr::V4(ip) => ip.to_string(),

@@ -17,6 +17,8 @@ use crate::model::HealthCheck;
 pub enum Outcome {
     /// The matcher accepted this code of the target's: an HTTP status, or with gRPC a `grpc-status`.
     Passed(u16),
+    /// The connection was established, and nothing else was asked for (TCP).
+    Connected,
     /// The target answered with this status code, which the matcher does not accept.
     ResponseCodeMismatch(u16),
     /// The target answered with this `grpc-status`, which the matcher does not accept.
@@ -282,7 +284,7 @@ impl Tracker {
     /// Takes in the outcome of a check. Draining and unused targets ignore it.
     pub fn handle_outcome(&mut self, outcome: Outcome, thresholds: Thresholds) {
         let failure = match outcome {
-            Outcome::Passed(_) => None,
+            Outcome::Passed(_) | Outcome::Connected => None,
             Outcome::ResponseCodeMismatch(code) | Outcome::GrpcUnexpectedStatus(code) => {
                 Some(Reason::ResponseCodeMismatch(code))
             }

@@ -77,6 +77,7 @@ impl HealthCheckLogs {
 const fn verdict(outcome: Outcome) -> (Option<u16>, Option<ReasonCode>) {
     match outcome {
         Outcome::Passed(code) => (Some(code), None),
+        Outcome::Connected => (None, None),
         Outcome::ResponseCodeMismatch(code @ 500..=599) => (Some(code), Some(ReasonCode::TargetError)),
         Outcome::ResponseCodeMismatch(code) => (Some(code), Some(ReasonCode::ResponseCodeMismatch)),
         Outcome::GrpcUnexpectedStatus(code) => (Some(code), Some(ReasonCode::GrpcUnexpectedStatus)),
@@ -96,6 +97,7 @@ mod tests {
     fn every_outcome_has_its_code_and_reason() {
         for (outcome, code, reason) in [
             (Outcome::Passed(204), Some(204), None),
+            (Outcome::Connected, None, None),
             (Outcome::ResponseCodeMismatch(404), Some(404), Some("ResponseCodeMismatch")),
             (Outcome::ResponseCodeMismatch(499), Some(499), Some("ResponseCodeMismatch")),
             (Outcome::ResponseCodeMismatch(500), Some(500), Some("TargetError")),

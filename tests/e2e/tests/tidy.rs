@@ -64,8 +64,8 @@ const PROXY: Layers = Layers {
         ("stickiness", &["model", "balance"]),
         ("headers", &["model"]),
         ("desync", &["model"]),
-        // HTTPS checks.
-        ("health", &["model", "time_scale", "tls"]),
+        // HTTPS checks, and those that begin with a PROXY protocol header.
+        ("health", &["model", "proxy_protocol", "time_scale", "tls"]),
         (
             "target_groups",
             &["model", "access_log", "balance", "health", "metrics", "stickiness", "time_scale"],

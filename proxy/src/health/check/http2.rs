@@ -1,13 +1,13 @@
 //! Health checks over HTTP/2, of groups of protocol version HTTP2 and GRPC.
 
-use std::{io, net::SocketAddr, pin::pin};
+use std::{io, pin::pin};
 
 use bytes::Bytes;
 use futures_util::FutureExt as _;
 use h2::{Reason, RecvStream, client::SendRequest};
 use http::{HeaderMap, Method, Request, header};
 
-use super::{Answer, Io, MAX_HEAD, USER_AGENT, host};
+use super::{Answer, Io, MAX_HEAD, USER_AGENT};
 use crate::model::{HealthCheck, target_group::ProtocolVersion};
 
 /// Bytes of a gRPC response that a check reads before its trailers.
@@ -16,12 +16,8 @@ const MAX_BODY: usize = 64 * 1024;
 const EMPTY_MESSAGE: &[u8] = &[0; 5];
 
 /// Asks once and reads what the matcher wants to know.
-pub(super) async fn probe(
-    stream: Box<dyn Io>,
-    addr: SocketAddr,
-    settings: &HealthCheck,
-) -> io::Result<Answer> {
-    let request = request(addr, settings)?;
+pub(super) async fn probe(stream: Box<dyn Io>, host: &str, settings: &HealthCheck) -> io::Result<Answer> {
+    let request = request(host, settings)?;
     let mut builder = h2::client::Builder::new();
     builder.enable_push(false).max_header_list_size(u32::try_from(MAX_HEAD).unwrap_or(u32::MAX));
     let (sender, connection) = builder.handshake::<_, Bytes>(stream).await.map_err(error)?;
@@ -36,9 +32,9 @@ pub(super) async fn probe(
     }
 }
 
-fn request(addr: SocketAddr, settings: &HealthCheck) -> io::Result<Request<()>> {
+fn request(host: &str, settings: &HealthCheck) -> io::Result<Request<()>> {
     let scheme = settings.protocol.as_str().to_ascii_lowercase();
-    let uri = format!("{scheme}://{}{}", host(addr, settings.protocol), settings.path);
+    let uri = format!("{scheme}://{host}{}", settings.path);
     let request = Request::builder().uri(uri).header(header::USER_AGENT, USER_AGENT);
     let request = match settings.protocol_version {
         ProtocolVersion::Grpc => request

@@ -5,6 +5,8 @@ use tokio::net::TcpListener;
 use super::*;
 use crate::model::target_group::Matcher;
 
+mod network;
+
 const LONG: Duration = Duration::from_secs(20);
 
 fn settings(matcher: &[(u16, u16)]) -> HealthCheck {
@@ -121,6 +123,7 @@ async fn the_request_is_elbs() {
 #[test]
 fn host_names_the_port_unless_it_is_the_default() {
     use HealthCheckProtocol::{Http, Https};
+    let own = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 9));
     for (addr, protocol, expected) in [
         ("10.0.0.1:80", Http, "10.0.0.1"),
         ("10.0.0.1:8080", Http, "10.0.0.1:8080"),
@@ -129,7 +132,23 @@ fn host_names_the_port_unless_it_is_the_default() {
         ("[2001:db8::1]:80", Http, "[2001:db8::1]"),
         ("[2001:db8::1]:443", Http, "[2001:db8::1]:443"),
     ] {
-        assert_eq!(host(addr.parse().unwrap(), protocol), expected);
+        let settings = HealthCheck { protocol, ..HealthCheck::default() };
+        assert_eq!(host(addr.parse().unwrap(), own, &settings), expected);
+    }
+}
+
+#[test]
+fn the_host_of_a_network_load_balancers_check_is_the_listener() {
+    let own = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 9));
+    for (listener, expected) in [
+        ("192.0.2.1:80", "192.0.2.1:80"),
+        ("192.0.2.1:443", "192.0.2.1:443"),
+        ("0.0.0.0:443", "10.0.0.9:443"),
+        ("[::]:443", "10.0.0.9:443"),
+        ("[2001:db8::1]:80", "[2001:db8::1]:80"),
+    ] {
+        let settings = HealthCheck { host: Some(listener.parse().unwrap()), ..HealthCheck::default() };
+        assert_eq!(host("10.0.0.1:80".parse().unwrap(), own, &settings), expected);
     }
 }
 
