@@ -160,7 +160,9 @@ impl Owner {
             })
             .map(|attribute| {
                 let value = given.and_then(|given| given.given(attribute.key));
-                let value = value.unwrap_or_else(|| attribute.default.of(kind));
+                let default = |given: &AttributeValues| given.default(attribute.key);
+                let value =
+                    value.unwrap_or_else(|| given.map_or_else(|| attribute.default.of(kind), default));
                 json!({ "Key": attribute.key, "Value": value })
             })
             .collect()

@@ -22,7 +22,7 @@ mod tests;
 
 use thiserror::Error;
 
-use super::LoadBalancerType;
+use super::{LoadBalancerType, TargetType};
 
 pub use self::{
     constraint::{GroupProtocol, target_group_constraints},
@@ -104,16 +104,31 @@ pub enum DefaultValue {
         /// For network load balancers.
         network: &'static str,
     },
+    /// By target type.
+    ByTargetType {
+        /// For targets of type `ip`.
+        ip: &'static str,
+        /// For targets of type `alb`.
+        alb: &'static str,
+    },
 }
 
 impl DefaultValue {
-    /// The default for load balancers of the type `kind`.
+    /// The default for load balancers of the type `kind`, with targets of type `ip`.
     #[must_use]
     pub const fn of(self, kind: LoadBalancerType) -> &'static str {
-        match (self, kind) {
-            (Self::Always(value), _)
-            | (Self::ByType { application: value, .. }, LoadBalancerType::Application)
-            | (Self::ByType { network: value, .. }, LoadBalancerType::Network) => value,
+        self.of_targets(kind, TargetType::Ip)
+    }
+
+    /// The default for load balancers of the type `kind` and targets of the type `targets`.
+    #[must_use]
+    pub const fn of_targets(self, kind: LoadBalancerType, targets: TargetType) -> &'static str {
+        match (self, kind, targets) {
+            (Self::Always(value), _, _)
+            | (Self::ByType { application: value, .. }, LoadBalancerType::Application, _)
+            | (Self::ByType { network: value, .. }, LoadBalancerType::Network, _)
+            | (Self::ByTargetType { ip: value, .. }, _, TargetType::Ip)
+            | (Self::ByTargetType { alb: value, .. }, _, TargetType::Alb) => value,
         }
     }
 }
@@ -201,6 +216,14 @@ pub enum AttributeError {
         /// The rule, as the end of a sentence.
         rule: &'static str,
     },
+    /// Some of a list of CIDR blocks are none.
+    #[error("'{key}' must be CIDR blocks such as '10.0.0.0/8', separated by commas: {} {}", quoted(bad), if bad.len() == 1 { "is none" } else { "are none" })]
+    BadCidrs {
+        /// The key.
+        key: &'static str,
+        /// What is no CIDR block.
+        bad: Vec<String>,
+    },
     /// A later version will have it.
     #[error("not supported yet: '{key}' with the value '{value}'")]
     NotSupportedYet {
@@ -209,6 +232,11 @@ pub enum AttributeError {
         /// The value as given.
         value: String,
     },
+}
+
+/// `'a', 'b'`.
+fn quoted(words: &[String]) -> String {
+    words.iter().map(|word| format!("'{word}'")).collect::<Vec<_>>().join(", ")
 }
 
 /// Every attribute, resource by resource, in the order of the ELB guides.

@@ -167,29 +167,33 @@ pub enum TargetId {
 /// Health check settings of a target group.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HealthCheck {
-    /// `HealthCheckProtocol`: default HTTP, for network load balancers TCP.
+    /// `HealthCheckProtocol`: default HTTP, for network load balancers TCP, but HTTP for targets of type `alb`.
     pub protocol: HealthCheckProtocol,
     /// How checks are spoken: as requests are.
     pub protocol_version: ProtocolVersion,
-    /// `HealthCheckPath`. Default `/`, with gRPC `/AWS.ALB/healthcheck`.
+    /// `HealthCheckPath`. Default `/`, with gRPC `/AWS.ALB/healthcheck`; checks over TCP have none.
     pub path: String,
     /// `HealthCheckPort`: `None` is `traffic-port`, the default.
     pub port: Option<u16>,
     /// `HealthCheckIntervalSeconds`: 5–300 s, default 30 s.
     pub interval: Duration,
-    /// `HealthCheckTimeoutSeconds`: 2–120 s, default 5 s; smaller than the interval.
+    /// `HealthCheckTimeoutSeconds`: 2–120 s, default 5 s; for network load balancers 6 s with HTTP, 10 s with
+    /// HTTPS and TCP. Smaller than the interval, with TCP not greater.
     pub timeout: Duration,
     /// `HealthyThresholdCount`: 2–10, default 5.
     pub healthy_threshold: u8,
     /// `UnhealthyThresholdCount`: 2–10, default 2.
     pub unhealthy_threshold: u8,
-    /// `Matcher.HttpCode`, default `200`; or `Matcher.GrpcCode`, default `12`.
+    /// `Matcher.HttpCode`, default `200`, for network load balancers `200-399`; or `Matcher.GrpcCode`, default
+    /// `12`. Checks over TCP have none.
     pub matcher: Matcher,
     /// TLS of checks with protocol HTTPS: that of the load balancer's connections to targets.
     pub tls_policy: &'static SecurityPolicy,
     /// Checks begin with a PROXY protocol header, command LOCAL: `proxy_protocol_v2.enabled` of the group.
     pub proxy_protocol_v2: bool,
-    /// `Host` of checks over HTTP when it is not the target: the network load balancer's own address and port.
+    /// `Host` of checks over HTTP or HTTPS when it is not the target: address and port of the first listener of
+    /// the network load balancer that forwards to the group. ELB writes the address of its node there, so
+    /// loopback stands for a listener on all addresses.
     pub host: Option<SocketAddr>,
 }
 
@@ -213,6 +217,16 @@ impl Default for HealthCheck {
 }
 
 impl HealthCheck {
+    /// The defaults for a group of a network load balancer whose checks speak `protocol`.
+    #[must_use]
+    pub fn for_network(protocol: HealthCheckProtocol) -> Self {
+        let timeout = match protocol {
+            HealthCheckProtocol::Http => Duration::from_secs(6),
+            HealthCheckProtocol::Https | HealthCheckProtocol::Tcp => Duration::from_secs(10),
+        };
+        Self { protocol, timeout, matcher: Matcher(vec![(200, 399)]), ..Self::default() }
+    }
+
     /// The defaults for a group of this protocol version.
     #[must_use]
     pub fn for_version(version: ProtocolVersion) -> Self {
@@ -321,7 +335,8 @@ pub struct FlowAttributes {
     /// `deregistration_delay.connection_termination.enabled`: flows are cut at the end of the delay. Default
     /// false.
     pub deregistration_termination: bool,
-    /// `preserve_client_ip.enabled`: targets see the client's address. Default false, for target type `alb` true.
+    /// `preserve_client_ip.enabled`: targets see the client's address. Default false; for target type `alb`
+    /// always true.
     pub preserve_client_ip: bool,
     /// `proxy_protocol_v2.enabled`: a PROXY protocol header goes before the first byte. Default false.
     pub proxy_protocol_v2: bool,

@@ -1,9 +1,10 @@
 //! Combinations of target group attributes that ELB refuses.
 //!
-//! ELB page: "Edit target group attributes for your Application Load Balancer".
+//! ELB pages: "Edit target group attributes for your Application Load Balancer",
+//! its Network Load Balancer twin, "Use Application Load Balancers as targets".
 
 use super::AttributeValues;
-use crate::model::LoadBalancerType;
+use crate::model::{LoadBalancerType, TargetType};
 
 const STICKINESS_TYPE: &str = "stickiness.type";
 const ALGORITHM: &str = "load_balancing.algorithm.type";
@@ -15,8 +16,6 @@ const ROUTING_PERCENTAGE: &str =
     "target_group_health.unhealthy_state_routing.minimum_healthy_targets.percentage";
 const FAILOVER_COUNT: &str = "target_group_health.dns_failover.minimum_healthy_targets.count";
 const FAILOVER_PERCENTAGE: &str = "target_group_health.dns_failover.minimum_healthy_targets.percentage";
-const PROXY_PROTOCOL: &str = "proxy_protocol_v2.enabled";
-const PRESERVE_CLIENT_IP: &str = "preserve_client_ip.enabled";
 const UNHEALTHY_TERMINATION: &str = "target_health_state.unhealthy.connection_termination.enabled";
 const UNHEALTHY_DRAINING: &str = "target_health_state.unhealthy.draining_interval_seconds";
 
@@ -35,11 +34,14 @@ pub fn target_group_constraints(
     values: &AttributeValues,
     protocol: GroupProtocol,
 ) -> Vec<(&'static str, String)> {
+    if values.target_type() == TargetType::Alb {
+        return fixed(values);
+    }
     let mut broken = Vec::new();
     stickiness(values, protocol, &mut broken);
     match protocol.kind {
         LoadBalancerType::Application => algorithm(values, &mut broken),
-        LoadBalancerType::Network => flows(values, protocol, &mut broken),
+        LoadBalancerType::Network => flows(values, &mut broken),
     }
     thresholds(values, &mut broken);
     broken
@@ -100,26 +102,20 @@ fn algorithm(values: &AttributeValues, broken: &mut Vec<(&'static str, String)>)
     }
 }
 
-fn flows(values: &AttributeValues, protocol: GroupProtocol, broken: &mut Vec<(&'static str, String)>) {
-    let name = protocol.name;
-    if values.flag(PROXY_PROTOCOL) && name.contains("QUIC") {
-        broken.push((PROXY_PROTOCOL, format!("PROXY protocol v2 is not supported for {name} target groups")));
-    }
-    if values.given(PRESERVE_CLIENT_IP) == Some("false") && (name.contains("UDP") || name.contains("QUIC")) {
-        broken.push((
-            PRESERVE_CLIENT_IP,
-            format!("client IP preservation cannot be disabled for {name} target groups"),
-        ));
-    }
-    if values.given(UNHEALTHY_TERMINATION) == Some("true") && name.contains("UDP") {
-        broken.push((
-            UNHEALTHY_TERMINATION,
-            format!("connection termination of unhealthy targets is not supported for {name} target groups"),
-        ));
-    }
+fn flows(values: &AttributeValues, broken: &mut Vec<(&'static str, String)>) {
     if values.text(UNHEALTHY_DRAINING) != "0" && values.flag(UNHEALTHY_TERMINATION) {
         broken.push((UNHEALTHY_DRAINING, format!("needs '{UNHEALTHY_TERMINATION}' to be 'false'")));
     }
+}
+
+/// The attributes of groups with targets of type `alb` keep their defaults.
+fn fixed(values: &AttributeValues) -> Vec<(&'static str, String)> {
+    let changed = values.all_given().filter(|(key, value)| *value != values.default(key));
+    let message = |key| {
+        let default = values.default(key);
+        format!("cannot be changed for targets of type alb: '{key}' always is '{default}'")
+    };
+    changed.map(|(key, _)| (key, message(key))).collect()
 }
 
 /// A threshold set for leaving DNS must not be lower than the one for failing open.

@@ -10,6 +10,7 @@ use super::{
 
 const NO_ZONES: &str = "Albeit has no availability zones: every target is in reach of every node";
 const NO_NETWORK: &str = "the machine's firewall decides who may reach it";
+const NO_ADDRESSES: &str = "the machine's routes choose the source address towards targets";
 const NO_WAF: &str = "Albeit asks no web application firewall";
 const NO_API: &str = "nothing deletes a load balancer but an edit of the file";
 
@@ -218,7 +219,7 @@ pub(super) const TABLE: &[Attribute] = &[
         Network,
         OneOf(&["any_availability_zone", "partial_availability_zone_affinity", "availability_zone_affinity"]),
         Always("any_availability_zone"),
-        Support::NotYet,
+        Support::NoEffect(NO_ZONES),
         "DNS affinity of clients to their zone.",
     ),
     row(
@@ -226,7 +227,7 @@ pub(super) const TABLE: &[Attribute] = &[
         Network,
         Integer(0, 7),
         Always("0"),
-        Support::NotYet,
+        Support::NoEffect(NO_ADDRESSES),
         "Further source addresses towards targets.",
     ),
     row(

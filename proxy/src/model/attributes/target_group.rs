@@ -156,15 +156,15 @@ pub(super) const TABLE: &[Attribute] = &[
         Boolean,
         Always("false"),
         Support::Acts,
-        "Cuts flows at the end of the deregistration delay; true for new UDP and TCP_UDP groups.",
+        "Cuts flows at the end of the deregistration delay.",
     ),
     row(
         "preserve_client_ip.enabled",
         Network,
         Boolean,
-        Always("false"),
+        DefaultValue::ByTargetType { ip: "false", alb: "true" },
         Support::Acts,
-        "Targets see the client's address; cannot be off for UDP and QUIC groups.",
+        "Targets see the client's address.",
     ),
     row(
         "proxy_protocol_v2.enabled",

@@ -166,14 +166,54 @@ fn combinations_that_elb_refuses_for_flows() {
     flows(&[], "TCP", &[]);
     flows(&[("stickiness.type", "lb_cookie")], "TCP", &["stickiness.type"]);
     flows(&[("proxy_protocol_v2.enabled", "true")], "TCP", &[]);
-    flows(&[("proxy_protocol_v2.enabled", "true")], "TCP_QUIC", &["proxy_protocol_v2.enabled"]);
     flows(&[("preserve_client_ip.enabled", "false")], "TCP", &[]);
-    flows(&[("preserve_client_ip.enabled", "false")], "UDP", &["preserve_client_ip.enabled"]);
     let termination = "target_health_state.unhealthy.connection_termination.enabled";
     let draining = "target_health_state.unhealthy.draining_interval_seconds";
-    flows(&[(termination, "true")], "TCP_UDP", &[termination]);
     flows(&[(draining, "5")], "TCP", &[draining]);
     flows(&[(draining, "5"), (termination, "false")], "TCP", &[]);
+}
+
+#[test]
+fn groups_with_a_load_balancer_as_target_keep_every_default() {
+    let check = |given: &[(&str, &str)], expected: &[(&str, &str)]| {
+        let mut values = AttributeValues::new(Resource::TargetGroup, NETWORK).for_targets(TargetType::Alb);
+        for (key, value) in given {
+            values.set(key, value).unwrap();
+        }
+        let broken = target_group_constraints(&values, GroupProtocol { name: "TCP", kind: NETWORK });
+        let broken: Vec<_> = broken.iter().map(|(key, message)| (*key, message.as_str())).collect();
+        assert_eq!(broken, expected);
+    };
+    check(&[("preserve_client_ip.enabled", "true"), ("deregistration_delay.timeout_seconds", "300")], &[]);
+    check(
+        &[("preserve_client_ip.enabled", "false"), ("proxy_protocol_v2.enabled", "true")],
+        &[
+            (
+                "preserve_client_ip.enabled",
+                "cannot be changed for targets of type alb: 'preserve_client_ip.enabled' always is 'true'",
+            ),
+            (
+                "proxy_protocol_v2.enabled",
+                "cannot be changed for targets of type alb: 'proxy_protocol_v2.enabled' always is 'false'",
+            ),
+        ],
+    );
+}
+
+#[test]
+fn each_bad_cidr_block_is_named() {
+    let cidrs = |value| check(Resource::Listener, NETWORK, "albeit.proxy_protocol.trusted_cidrs", value);
+    for good in ["", " ", "10.0.0.0/8", "10.0.0.1/8, 2001:db8::/32 ,0.0.0.0/0"] {
+        assert!(cidrs(good).is_ok(), "{good}");
+    }
+    let prefix = "'albeit.proxy_protocol.trusted_cidrs' must be CIDR blocks such as '10.0.0.0/8', separated by commas:";
+    for (bad, named) in [
+        ("10.0.0.1", "'10.0.0.1' is none"),
+        ("10.0.0.0/8,", "'' is none"),
+        ("10.0.0.0/33, 10.0.0.0/8, vpc", "'10.0.0.0/33', 'vpc' are none"),
+    ] {
+        assert_eq!(cidrs(bad).unwrap_err().to_string(), format!("{prefix} {named}"));
+    }
 }
 
 #[test]
@@ -210,7 +250,8 @@ const HEAD: &str = "# Attributes
 Every attribute of load balancers, target groups and listeners, with AWS's keys
 and spelling of values. Keys that begin with `albeit.` are Albeit's own. This
 file is made from the table in `proxy/src/model/attributes`: change that, then
-run `UPDATE_DOCS=1 cargo nextest run -p albeit-proxy config_md`.
+run `UPDATE_DOCS=1 cargo nextest run -p albeit-proxy config_md`. Target groups whose
+target is an application load balancer (type alb) keep every default.
 
 In the column *here*, *acts* means as in ELB; *no effect* means that the
 attribute is accepted and changes nothing; *not yet* means that any value but
@@ -277,6 +318,7 @@ fn default(default: DefaultValue) -> String {
         DefaultValue::Always("") => "–".to_owned(),
         DefaultValue::Always(value) => format!("`{value}`"),
         DefaultValue::ByType { application, network } => format!("ALB `{application}`, NLB `{network}`"),
+        DefaultValue::ByTargetType { ip, alb } => format!("targets of type ip `{ip}`, alb `{alb}`"),
     }
 }
 

@@ -5,13 +5,14 @@ use std::{collections::BTreeMap, time::Duration};
 use ipnet::{AddrParseError, IpNet};
 
 use super::{Attribute, AttributeError, Resource, ValueType, check as check_attribute, of};
-use crate::model::LoadBalancerType;
+use crate::model::{LoadBalancerType, TargetType};
 
 /// The attributes of one resource: what was given, else the default.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AttributeValues {
     resource: Resource,
     kind: LoadBalancerType,
+    targets: TargetType,
     given: BTreeMap<&'static str, String>,
 }
 
@@ -22,10 +23,27 @@ impl AttributeValues {
         self.kind
     }
 
-    /// No attribute given: every value is its default.
+    /// What kind of targets the attributes are for.
+    #[must_use]
+    pub const fn target_type(&self) -> TargetType {
+        self.targets
+    }
+
+    /// No attribute given: every value is its default. Targets are of type `ip`.
     #[must_use]
     pub const fn new(resource: Resource, kind: LoadBalancerType) -> Self {
-        Self { resource, kind, given: BTreeMap::new() }
+        Self { resource, kind, targets: TargetType::Ip, given: BTreeMap::new() }
+    }
+
+    /// The same for targets of another type, which changes defaults.
+    #[must_use]
+    pub fn for_targets(self, targets: TargetType) -> Self {
+        Self { targets, ..self }
+    }
+
+    /// Every value that was given, by its key.
+    pub fn all_given(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        self.given.iter().map(|(key, value)| (*key, value.as_str()))
     }
 
     /// Checks an attribute and keeps its value.
@@ -74,10 +92,12 @@ impl AttributeValues {
         Duration::from_secs(u64::from(self.number(key).unwrap_or(0)))
     }
 
-    fn default(&self, key: &str) -> &'static str {
+    /// The default of an attribute; empty for a key that the table does not have.
+    #[must_use]
+    pub fn default(&self, key: &str) -> &'static str {
         of(self.resource)
             .find(|attribute| attribute.key == key)
-            .map_or("", |attribute| attribute.default.of(self.kind))
+            .map_or("", |attribute| attribute.default.of_targets(self.kind, self.targets))
     }
 }
 
@@ -99,17 +119,25 @@ pub(super) fn check(attribute: &Attribute, value: &str) -> Result<(), AttributeE
         }
         ValueType::HeaderName(longest) => header_name_rule(value, longest),
         ValueType::CookieName => cookie_name_rule(value),
-        ValueType::Cidrs => {
-            cidrs(value).any(|cidr| cidr.is_err()).then_some("must be CIDR blocks, separated by commas")
-        }
+        ValueType::Cidrs => return all_cidrs(key, value),
     };
     broken.map_or(Ok(()), |rule| Err(AttributeError::BadText { key, value: value.to_owned(), rule }))
 }
 
 /// CIDR blocks, separated by commas. None in empty text.
 pub(super) fn cidrs(text: &str) -> impl Iterator<Item = Result<IpNet, AddrParseError>> {
+    parts(text).map(str::parse)
+}
+
+fn parts(text: &str) -> impl Iterator<Item = &str> {
     let parts = text.split(',').map(str::trim);
-    parts.filter(move |part| !(part.is_empty() && text.trim().is_empty())).map(str::parse)
+    parts.filter(move |part| !(part.is_empty() && text.trim().is_empty()))
+}
+
+fn all_cidrs(key: &'static str, value: &str) -> Result<(), AttributeError> {
+    let bad = parts(value).filter(|part| part.parse::<IpNet>().is_err()).map(str::to_owned);
+    let bad: Vec<_> = bad.collect();
+    if bad.is_empty() { Ok(()) } else { Err(AttributeError::BadCidrs { key, bad }) }
 }
 
 fn one_of(key: &'static str, value: &str, allowed: &'static [&'static str]) -> Result<(), AttributeError> {
