@@ -14,7 +14,7 @@ use super::{AdminState, api_error::ApiError, control::Refused, target_groups};
 use crate::{
     config,
     health::Forced,
-    model::{Target, TargetGroup, target_group::TargetId},
+    model::{Target, TargetGroup, TargetType, target_group::TargetId},
 };
 
 /// `TooManyTargets`: targets of a group, as by ELB's default quota.
@@ -60,6 +60,10 @@ struct Description {
 /// Registers targets.
 pub(super) fn register(state: &AdminState, body: &Targets) -> Result<Value, ApiError> {
     let group = body.group(state)?;
+    if group.target_type == TargetType::Alb {
+        let message = format!("the target of '{}' is a load balancer, which the file names", group.name);
+        return Err(ApiError::new("InvalidTarget", message));
+    }
     let wanted = parse(body.required()?, &group)?;
     let mut refused = None;
     state

@@ -147,6 +147,8 @@ fn forward(model: &Model, config: &Forward) -> Value {
         .map(|group| json!({ "TargetGroupArn": arn(group.target_group), "Weight": group.weight }))
         .collect();
     let stickiness = match config.stickiness {
+        // Of a network load balancer, which knows no duration.
+        Some(std::time::Duration::MAX) => json!({ "Enabled": true }),
         Some(duration) => json!({ "Enabled": true, "DurationSeconds": duration.as_secs() }),
         None => json!({ "Enabled": false }),
     };

@@ -9,20 +9,21 @@ use std::{
 use super::{
     GivenAttributes,
     error::Report,
+    load_balancer_target::{KnownLoadBalancer, Wanted},
     path::Path,
-    protocol::Protocol,
+    protocol::{self, Protocol},
     raw::RawAttributes,
     scalar::{Number, Span, Text},
 };
 use crate::model::{
-    CertificateIndex, TargetGroupIndex, TrustStoreIndex,
+    CertificateIndex, TargetGroupIndex, TargetType, TrustStoreIndex,
     arn::Scope,
     attributes::{AttributeValues, Support},
     target_group::{ProtocolVersion, Stickiness},
 };
 
 /// A target group that rules can refer to.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct KnownGroup {
     /// Its name, if it has one.
     pub(super) name: Option<String>,
@@ -30,6 +31,10 @@ pub(super) struct KnownGroup {
     pub(super) protocol: Option<Protocol>,
     /// Its protocol version, if that is valid.
     pub(super) version: Option<ProtocolVersion>,
+    /// What kind of targets it has.
+    pub(super) target_type: TargetType,
+    /// How many targets it has.
+    pub(super) targets: usize,
     /// The load balancer that uses it.
     pub(super) used_by: Option<String>,
     /// Its stickiness, if that is on.
@@ -45,6 +50,10 @@ pub(super) struct Context<'a> {
     pub(super) certificates: Vec<Option<String>>,
     pub(super) trust_stores: Vec<Option<String>>,
     pub(super) groups: Vec<KnownGroup>,
+    /// Every load balancer, once it was converted.
+    pub(super) load_balancers: Vec<KnownLoadBalancer>,
+    /// Targets of type `alb`, which may stand before the load balancers they name.
+    pub(super) wanted: Vec<Wanted>,
     /// The attributes of every resource.
     pub(super) given: &'a mut GivenAttributes,
     /// Sockets wanted so far, with the paths of the settings that want them.
@@ -198,29 +207,8 @@ impl Context<'_> {
             self.report.mistake(at, message);
             return None;
         }
-        if let (Some(listener), Some(target)) = (protocol, group.protocol)
-            && !listener.forwards_to(target)
-        {
-            let (listener, target) = (listener.as_str(), target.as_str());
-            self.report.mistake(
-                at,
-                format!(
-                    "{listener} listeners cannot forward to target group \"{name}\" with protocol {target}"
-                ),
-            );
-            return None;
-        }
-        if let (Some(listener), Some(version)) = (protocol, group.version)
-            && version != ProtocolVersion::Http1
-            && listener != Protocol::Https
-        {
-            let (listener, version) = (listener.as_str(), version.as_str());
-            self.report.mistake(
-                at,
-                format!(
-                    "Listener protocol '{listener}' is not supported with a target group with the protocol-version '{version}'"
-                ),
-            );
+        if let Some(message) = protocol.and_then(|protocol| protocol::refusal(protocol, name, group)) {
+            self.report.mistake(at, message);
             return None;
         }
         Some(TargetGroupIndex(index))

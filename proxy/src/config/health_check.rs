@@ -1,6 +1,7 @@
 //! Health checks of a target group.
 //!
-//! ELB page: "Health checks for Application Load Balancer target groups".
+//! ELB pages: "Health checks for Application Load Balancer target groups",
+//! "Health checks for Network Load Balancer target groups".
 
 use std::time::Duration;
 
@@ -12,7 +13,7 @@ use super::{
     scalar::{Number, Span, Text},
 };
 use crate::model::{
-    HealthCheck, HealthCheckProtocol, LoadBalancerType,
+    HealthCheck, HealthCheckProtocol, LoadBalancerType, TargetType,
     target_group::{Matcher, ProtocolVersion},
 };
 
@@ -34,6 +35,16 @@ pub(super) struct Setting {
     pub(super) group: Option<Protocol>,
     /// The group's protocol version.
     pub(super) version: ProtocolVersion,
+    /// What kind of targets the group has.
+    pub(super) target_type: TargetType,
+}
+
+impl Setting {
+    /// Whether the group is a network load balancer's.
+    fn is_network(self) -> bool {
+        self.target_type == TargetType::Alb
+            || self.group.is_some_and(|group| group.kind() == LoadBalancerType::Network)
+    }
 }
 
 /// Converts the health check of a group; a group without one gets ELB's defaults.
@@ -45,10 +56,13 @@ pub(super) fn convert(
 ) -> Option<HealthCheck> {
     let raw = raw.unwrap_or_default();
     if raw.enabled == Some(false) {
-        cx.report.mistake(&at.key("enabled"), "health checks are always enabled for targets of type ip");
+        let targets = setting.target_type.as_str();
+        let message = format!("health checks are always enabled for targets of type {targets}");
+        cx.report.mistake(&at.key("enabled"), message);
     }
-    let protocol = protocol(raw.protocol, setting, at, cx);
-    let default = HealthCheck::for_version(setting.version);
+    let protocol = protocol(raw.protocol.as_ref(), setting, at, cx);
+    let default = default(protocol, setting);
+    let raw = if protocol == Some(Protocol::Tcp) { without_requests(raw, at, cx) } else { raw };
     let path = raw.path.map_or(Some(default.path), |path| self::path(path, at, cx));
     let port = raw.port.map_or(Some(None), |port| self::port(port, at, cx));
     let mut seconds = |raw: Option<Span>, default, key, what, range| match raw {
@@ -68,12 +82,6 @@ pub(super) fn convert(
         None => Some(default.matcher),
     };
     Some(HealthCheck {
-        protocol: match protocol {
-            Some(Protocol::Https) => HealthCheckProtocol::Https,
-            Some(Protocol::Tcp) => HealthCheckProtocol::Tcp,
-            _ => HealthCheckProtocol::Http,
-        },
-        protocol_version: setting.version,
         path: path?,
         port: port?,
         interval: interval?,
@@ -85,17 +93,42 @@ pub(super) fn convert(
     })
 }
 
-fn protocol(raw: Option<Text>, setting: Setting, at: &Path, cx: &mut Context<'_>) -> Option<Protocol> {
+fn protocol(raw: Option<&Text>, setting: Setting, at: &Path, cx: &mut Context<'_>) -> Option<Protocol> {
     const HTTP: (&str, Protocol) = ("HTTP", Protocol::Http);
     const HTTPS: (&str, Protocol) = ("HTTPS", Protocol::Https);
     const TCP: (&str, Protocol) = ("TCP", Protocol::Tcp);
-    let network = setting.group.is_some_and(|group| group.kind() == LoadBalancerType::Network);
+    // An application load balancer is checked as its clients would: by requests.
+    let may_be_tcp = setting.is_network() && setting.target_type != TargetType::Alb;
     let Some(Text(text)) = raw else {
-        return Some(if network { Protocol::Tcp } else { Protocol::Http });
+        return Some(if may_be_tcp { Protocol::Tcp } else { Protocol::Http });
     };
     let at = at.key("protocol");
-    let table: &[_] = if network { &[TCP, HTTP, HTTPS] } else { &[HTTP, HTTPS] };
-    cx.one_of(&text, &at, "Health check protocol", table)
+    let table: &[_] = if may_be_tcp { &[TCP, HTTP, HTTPS] } else { &[HTTP, HTTPS] };
+    cx.one_of(text, &at, "Health check protocol", table)
+}
+
+/// What is for checks by requests only is refused.
+fn without_requests(raw: RawHealthCheck, at: &Path, cx: &mut Context<'_>) -> RawHealthCheck {
+    for (key, given) in [("path", raw.path.is_some()), ("matcher", raw.matcher.is_some())] {
+        if given {
+            cx.report.mistake(&at.key(key), "is not for TCP health checks");
+        }
+    }
+    RawHealthCheck { path: None, matcher: None, ..raw }
+}
+
+/// The defaults of checks that speak `protocol`.
+fn default(protocol: Option<Protocol>, setting: Setting) -> HealthCheck {
+    let protocol = match protocol {
+        Some(Protocol::Https) => HealthCheckProtocol::Https,
+        Some(Protocol::Tcp) => HealthCheckProtocol::Tcp,
+        _ => HealthCheckProtocol::Http,
+    };
+    if setting.is_network() {
+        HealthCheck::for_network(protocol)
+    } else {
+        HealthCheck { protocol, ..HealthCheck::for_version(setting.version) }
+    }
 }
 
 fn path(Text(path): Text, at: &Path, cx: &mut Context<'_>) -> Option<String> {
@@ -154,10 +187,10 @@ fn threshold(raw: Option<Number>, default: u8, key: &str, at: &Path, cx: &mut Co
 
 /// The codes a matcher may name.
 fn codes(setting: Setting) -> (u16, u16) {
-    match (setting.version, setting.group.map(Protocol::kind)) {
-        (ProtocolVersion::Grpc, _) => (0, 99),
-        (_, Some(LoadBalancerType::Network)) => (200, 599),
-        _ => (200, 499),
+    match setting.version {
+        ProtocolVersion::Grpc => (0, 99),
+        _ if setting.is_network() => (200, 599),
+        ProtocolVersion::Http1 | ProtocolVersion::Http2 => (200, 499),
     }
 }
 

@@ -11,9 +11,10 @@ use super::{
     action::{self, Owner},
     condition,
     context::Context,
-    mutual_authentication,
+    mutual_authentication, network,
     path::Path,
-    protocol::Protocol,
+    protocol::{self, Protocol},
+    proxy_protocol,
     raw::{List, RawListener, RawRule},
     scalar::Text,
     transform,
@@ -44,7 +45,15 @@ pub(super) fn convert(
     at: &Path,
     cx: &mut Context<'_>,
 ) -> Option<Listener> {
-    let protocol = protocol(raw.protocol, load_balancer.kind, at, cx);
+    let protocol = match raw.protocol {
+        Some(Text(text))
+            if load_balancer.kind == LoadBalancerType::Network
+                && protocol::refuse_if_not_carried(&text, "listeners", &at.key("protocol"), cx) =>
+        {
+            return None;
+        }
+        raw => protocol(raw, load_balancer.kind, at, cx),
+    };
     let address = address(raw.address, at, cx);
     let port_at = at.key("port");
     let port = match raw.port {
@@ -67,10 +76,13 @@ pub(super) fn convert(
         mutual_authentication::convert(raw, protocol, tls.as_mut(), &at, cx);
     }
     let mut values = AttributeValues::new(Resource::Listener, load_balancer.kind);
-    cx.attributes(raw.attributes, &at.key("attributes"), &mut values);
+    let attributes_at = at.key("attributes");
+    cx.attributes(raw.attributes, &attributes_at, &mut values);
+    network::check_listener(&values, protocol, &attributes_at, cx);
+    proxy_protocol::check(&values, &attributes_at, cx);
     let owner = Owner { load_balancer: load_balancer.name, kind: load_balancer.kind, protocol, port };
     let default_actions = action::convert(raw.default_actions, owner, &at.key("default_actions"), cx);
-    let protocol = protocol.and_then(served);
+    let protocol = protocol.map(served);
     let arn = protocol
         .zip(port)
         .map(|(protocol, port)| cx.scope.listener(load_balancer.kind, load_balancer.name, protocol, port));
@@ -87,14 +99,12 @@ pub(super) fn convert(
     })
 }
 
-/// The protocol, if there is a listener for it.
-const fn served(protocol: Protocol) -> Option<ListenerProtocol> {
+const fn served(protocol: Protocol) -> ListenerProtocol {
     match protocol {
-        Protocol::Http => Some(ListenerProtocol::Http),
-        Protocol::Https => Some(ListenerProtocol::Https),
-        Protocol::Tcp => Some(ListenerProtocol::Tcp),
-        Protocol::Tls => Some(ListenerProtocol::Tls),
-        Protocol::Udp | Protocol::TcpUdp | Protocol::Quic | Protocol::TcpQuic => None,
+        Protocol::Http => ListenerProtocol::Http,
+        Protocol::Https => ListenerProtocol::Https,
+        Protocol::Tcp => ListenerProtocol::Tcp,
+        Protocol::Tls => ListenerProtocol::Tls,
     }
 }
 
@@ -202,7 +212,8 @@ fn rules(
 ) -> Vec<Rule> {
     let raw = raw.unwrap_or_default();
     if owner.kind == LoadBalancerType::Network && !raw.is_empty() {
-        cx.report.not_yet(at, "rules of network load balancers");
+        cx.report.mistake(at, "network load balancers have no rules");
+        return Vec::new();
     }
     let mut priorities = HashMap::new();
     let mut rules = Vec::new();

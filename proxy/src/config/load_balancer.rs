@@ -6,7 +6,7 @@
 use super::{
     context::Context,
     listener::{self, LoadBalancerRef},
-    mutual_authentication, network_logs,
+    mutual_authentication, network, network_logs,
     path::Path,
     raw::{RawAttributes, RawLoadBalancer},
     scalar::Text,
@@ -27,7 +27,7 @@ const MOST_LISTENERS: usize = 50;
 const MOST_RULES: usize = 100;
 /// Certificates of all its listeners, default certificates not counted.
 const MOST_FURTHER_CERTIFICATES: usize = 25;
-/// Target groups its rules forward to.
+/// Target groups its rules forward to, if it is an application load balancer.
 const MOST_TARGET_GROUPS: usize = 100;
 
 /// Converts a load balancer.
@@ -53,7 +53,9 @@ pub(super) fn convert(raw: RawLoadBalancer, at: &Path, cx: &mut Context<'_>) -> 
             let certificates = raw.iter().flatten().filter_map(|raw| raw.certificates.as_ref());
             let further = certificates.map(|certificates| certificates.len().saturating_sub(1)).sum();
             at_most(MOST_LISTENERS, raw.len(), "listeners", &listeners_at, cx);
-            at_most(MOST_RULES, rules, "rules besides default rules", &listeners_at, cx);
+            if kind == LoadBalancerType::Application {
+                at_most(MOST_RULES, rules, "rules besides default rules", &listeners_at, cx);
+            }
             at_most(
                 MOST_FURTHER_CERTIFICATES,
                 further,
@@ -71,8 +73,13 @@ pub(super) fn convert(raw: RawLoadBalancer, at: &Path, cx: &mut Context<'_>) -> 
         }
         None => cx.report.missing(&listeners_at),
     }
-    let groups = cx.groups_of(load_balancer.name);
-    at_most(MOST_TARGET_GROUPS, groups, "target groups", &listeners_at, cx);
+    match kind {
+        LoadBalancerType::Application => {
+            let groups = cx.groups_of(load_balancer.name);
+            at_most(MOST_TARGET_GROUPS, groups, "target groups", &listeners_at, cx);
+        }
+        LoadBalancerType::Network => network::check_targets(load_balancer.name, &listeners_at, cx),
+    }
     mutual_authentication::check_count(&listeners, &listeners_at, cx);
     network_logs::warn(kind, &attributes, &listeners, at, cx);
     let name = name?;

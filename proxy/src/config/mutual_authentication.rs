@@ -29,6 +29,10 @@ pub(super) fn convert(
     const MODES: &[(&str, Mode)] =
         &[("off", Mode::Off), ("passthrough", Mode::Passthrough), ("verify", Mode::Verify)];
     const ON_OFF: &[(&str, bool)] = &[("on", true), ("off", false)];
+    if protocol == Some(Protocol::Tls) {
+        cx.report.mistake(at, "Network Load Balancers do not support mutual TLS; use a TCP listener");
+        return;
+    }
     let mode_at = at.key("mode");
     let mode = cx.required(raw.mode, &mode_at).and_then(|text| cx.one_of(&text, &mode_at, "mode", MODES));
     let is_for_verify = raw.trust_store.is_some()

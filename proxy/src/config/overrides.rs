@@ -14,7 +14,7 @@ use std::{
 use serde_json::{Map, Value};
 
 use super::{error::Report, listener::DEFAULT_ADDRESS, path::Path, target_group};
-use crate::model::{Model, Target, target_group::TargetId};
+use crate::model::{Model, Target, TargetType, target_group::TargetId};
 
 /// Attribute values by their dotted keys.
 pub type AttributeOverrides = BTreeMap<String, String>;
@@ -87,6 +87,9 @@ impl Overrides {
         for group in &mut model.target_groups {
             let Some(overrides) = self.targets.get(&group.name) else { continue };
             group.targets.retain(|target| !overrides.deregistered.contains(target));
+            if group.target_type == TargetType::Alb {
+                continue;
+            }
             for target in &overrides.registered {
                 if !group.targets.contains(target) {
                     group.targets.push(target.clone());

@@ -3,7 +3,14 @@
 //! ELB pages: "Listener configuration" of both guides, "Routing configuration"
 //! of both kinds of target groups.
 
-use crate::model::LoadBalancerType;
+use super::{
+    context::{Context, KnownGroup},
+    path::Path,
+};
+use crate::model::{
+    LoadBalancerType, TargetType,
+    target_group::{ProtocolVersion, Stickiness},
+};
 
 /// A protocol by its name in the API.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -12,24 +19,15 @@ pub(super) enum Protocol {
     Https,
     Tcp,
     Tls,
-    Udp,
-    TcpUdp,
-    Quic,
-    TcpQuic,
 }
+
+/// Protocols of network load balancers that are not carried.
+const NOT_CARRIED: [&str; 4] = ["UDP", "TCP_UDP", "QUIC", "TCP_QUIC"];
 
 impl Protocol {
     /// Every protocol with its name.
-    pub(super) const ALL: &[(&str, Self)] = &[
-        ("HTTP", Self::Http),
-        ("HTTPS", Self::Https),
-        ("TCP", Self::Tcp),
-        ("TLS", Self::Tls),
-        ("UDP", Self::Udp),
-        ("TCP_UDP", Self::TcpUdp),
-        ("QUIC", Self::Quic),
-        ("TCP_QUIC", Self::TcpQuic),
-    ];
+    pub(super) const ALL: &[(&str, Self)] =
+        &[("HTTP", Self::Http), ("HTTPS", Self::Https), ("TCP", Self::Tcp), ("TLS", Self::Tls)];
 
     /// The protocols of a load balancer type's listeners.
     pub(super) fn of(kind: LoadBalancerType) -> Vec<(&'static str, Self)> {
@@ -43,10 +41,6 @@ impl Protocol {
             Self::Https => "HTTPS",
             Self::Tcp => "TCP",
             Self::Tls => "TLS",
-            Self::Udp => "UDP",
-            Self::TcpUdp => "TCP_UDP",
-            Self::Quic => "QUIC",
-            Self::TcpQuic => "TCP_QUIC",
         }
     }
 
@@ -54,9 +48,7 @@ impl Protocol {
     pub(super) const fn kind(self) -> LoadBalancerType {
         match self {
             Self::Http | Self::Https => LoadBalancerType::Application,
-            Self::Tcp | Self::Tls | Self::Udp | Self::TcpUdp | Self::Quic | Self::TcpQuic => {
-                LoadBalancerType::Network
-            }
+            Self::Tcp | Self::Tls => LoadBalancerType::Network,
         }
     }
 
@@ -66,16 +58,60 @@ impl Protocol {
     }
 
     /// Whether a listener with this protocol can forward to a group with the protocol `group`.
-    pub(super) const fn forwards_to(self, group: Self) -> bool {
+    const fn forwards_to(self, group: Self) -> bool {
         matches!(
             (self, group),
             (Self::Http | Self::Https, Self::Http | Self::Https)
-                | (Self::Tcp, Self::Tcp | Self::TcpUdp | Self::TcpQuic)
+                | (Self::Tcp, Self::Tcp)
                 | (Self::Tls, Self::Tcp | Self::Tls)
-                | (Self::Udp, Self::Udp | Self::TcpUdp)
-                | (Self::TcpUdp, Self::TcpUdp)
-                | (Self::Quic, Self::Quic | Self::TcpQuic)
-                | (Self::TcpQuic, Self::TcpQuic)
         )
     }
+}
+
+/// Reports a protocol that ELB has and that is not carried; `what` has it. Says whether it is one.
+pub(super) fn refuse_if_not_carried(text: &str, what: &str, at: &Path, cx: &mut Context<'_>) -> bool {
+    let refused = NOT_CARRIED.contains(&text);
+    if refused {
+        let message =
+            format!("not supported: {text} {what} (Albeit carries TCP and TLS; see docs/parity.md)");
+        cx.report.mistake(at, message);
+    }
+    refused
+}
+
+/// Why a listener cannot forward to `group`, which has the name `name`.
+pub(super) fn refusal(listener: Protocol, name: &str, group: &KnownGroup) -> Option<String> {
+    let protocol = listener.as_str();
+    if let Some(target) = group.protocol
+        && !listener.forwards_to(target)
+    {
+        let target = target.as_str();
+        return Some(format!(
+            "{protocol} listeners cannot forward to target group \"{name}\" with protocol {target}"
+        ));
+    }
+    if let Some(version) = group.version
+        && version != ProtocolVersion::Http1
+        && listener != Protocol::Https
+    {
+        let version = version.as_str();
+        return Some(format!(
+            "Listener protocol '{protocol}' is not supported with a target group with the protocol-version '{version}'"
+        ));
+    }
+    if listener != Protocol::Tls {
+        return None;
+    }
+    if group.target_type == TargetType::Alb {
+        return Some(format!(
+            "TLS listeners cannot forward to target group \"{name}\" with target type alb; use a TCP listener, \
+             and an HTTPS listener of the application load balancer"
+        ));
+    }
+    (group.stickiness == Some(Stickiness::SourceIp)).then(|| {
+        format!(
+            "TLS listeners cannot forward to target group \"{name}\" with stickiness of type 'source_ip'; \
+             use a TCP listener, or switch the stickiness off"
+        )
+    })
 }

@@ -3,7 +3,8 @@
 use std::fmt::{self, Write as _};
 
 use crate::model::{
-    Action, Listener, Model, TargetGroup,
+    Action, HealthCheckProtocol, Listener, Model, TargetGroup, TargetGroupProtocol,
+    listener::{AlpnPolicy, ProxyProtocol, ProxyProtocolMode},
     rule::Redirect,
     target_group::{Stickiness, TargetId},
 };
@@ -42,13 +43,27 @@ fn write_listener(model: &Model, listener: &Listener, out: &mut String) -> fmt::
             .map(|certificate| certificate.name.as_str())
             .collect();
         write!(out, ", {}, certificates {}", tls.policy.name, names.join(", "))?;
+        if tls.alpn_policy != AlpnPolicy::None {
+            write!(out, ", ALPN {}", tls.alpn_policy.as_str())?;
+        }
     }
+    write_proxy_protocol(&listener.attributes.proxy_protocol, out)?;
     match listener.rules.len() {
         0 => {}
         1 => write!(out, ", 1 rule")?,
         rules => write!(out, ", {rules} rules")?,
     }
     writeln!(out, ", default: {}", describe(model, &listener.default_actions.action))
+}
+
+fn write_proxy_protocol(settings: &ProxyProtocol, out: &mut String) -> fmt::Result {
+    let mode = match settings.mode {
+        ProxyProtocolMode::Off => return Ok(()),
+        ProxyProtocolMode::Optional => "optional",
+        ProxyProtocolMode::Required => "required",
+    };
+    let trusted: Vec<_> = settings.trusted.iter().map(ToString::to_string).collect();
+    write!(out, ", PROXY protocol {mode} from {}", trusted.join(", "))
 }
 
 fn describe(model: &Model, action: &Action) -> String {
@@ -75,13 +90,17 @@ fn describe(model: &Model, action: &Action) -> String {
 
 fn write_group(group: &TargetGroup, out: &mut String) -> fmt::Result {
     let check = &group.health_check;
-    write!(
-        out,
-        "target group {}: health check {} every {} s",
-        group.name,
-        check.path,
-        check.interval.as_secs()
-    )?;
+    write!(out, "target group {}: ", group.name)?;
+    match (group.protocol, check.protocol) {
+        (TargetGroupProtocol::Http | TargetGroupProtocol::Https, _) => {
+            write!(out, "health check {}", check.path)?;
+        }
+        (protocol, HealthCheckProtocol::Tcp) => write!(out, "{}, health check TCP", protocol.as_str())?,
+        (protocol, request) => {
+            write!(out, "{}, health check {} {}", protocol.as_str(), request.as_str(), check.path)?;
+        }
+    }
+    write!(out, " every {} s", check.interval.as_secs())?;
     match &group.attributes.stickiness {
         Some(Stickiness::LbCookie { duration }) => write!(out, ", lb_cookie for {} s", duration.as_secs())?,
         Some(Stickiness::SourceIp) => write!(out, ", source_ip")?,
@@ -90,12 +109,16 @@ fn write_group(group: &TargetGroup, out: &mut String) -> fmt::Result {
         }
         None => {}
     }
+    if group.attributes.flows.proxy_protocol_v2 {
+        write!(out, ", PROXY protocol v2")?;
+    }
     writeln!(out)?;
     for target in &group.targets {
         match &target.id {
             TargetId::Ip(address) => writeln!(out, "  {}", std::net::SocketAddr::new(*address, target.port))?,
-            TargetId::HostName(name) | TargetId::LoadBalancer { name, .. } => {
-                writeln!(out, "  {name}:{}", target.port)?;
+            TargetId::HostName(name) => writeln!(out, "  {name}:{}", target.port)?,
+            TargetId::LoadBalancer { name, .. } => {
+                writeln!(out, "  load balancer {name}, port {}", target.port)?;
             }
         }
     }

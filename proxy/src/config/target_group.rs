@@ -3,43 +3,62 @@
 use std::collections::HashSet;
 
 use super::{
-    context::Context,
-    health_check, overrides,
+    context::{Context, KnownGroup},
+    health_check, load_balancer_target, overrides,
     path::Path,
-    protocol::Protocol,
+    protocol::{self, Protocol},
     raw::{List, RawTarget, RawTargetGroup},
     scalar::Text,
 };
 use crate::model::{
-    LoadBalancerType, Target, TargetGroup, TargetGroupProtocol, TargetType, arn,
+    HealthCheck, LoadBalancerType, Target, TargetGroup, TargetGroupProtocol, TargetType, arn,
     attributes::{AttributeValues, GroupProtocol, Resource, target_group_constraints},
     target_group::{ProtocolVersion, TargetGroupAttributes, TargetId},
 };
 
 /// `protocol_version` of groups that name none.
 const DEFAULT_PROTOCOL_VERSION: &str = "HTTP1";
-/// `target_type` of groups that name none: targets are addresses or host names.
-const DEFAULT_TARGET_TYPE: &str = "ip";
 
 /// Every protocol version with its name.
-pub(super) const PROTOCOL_VERSIONS: &[(&str, ProtocolVersion)] =
+const PROTOCOL_VERSIONS: &[(&str, ProtocolVersion)] =
     &[("HTTP1", ProtocolVersion::Http1), ("HTTP2", ProtocolVersion::Http2), ("GRPC", ProtocolVersion::Grpc)];
 
-/// Converts one target group.
+/// Converts one target group. What is known of it is good enough for those who refer to it by name.
 pub(super) fn convert(
     raw: RawTargetGroup,
     name: Option<String>,
     at: &Path,
     cx: &mut Context<'_>,
+) -> (KnownGroup, Option<TargetGroup>) {
+    let mut known = KnownGroup::default();
+    let group = into_group(raw, name, &mut known, at, cx);
+    known.stickiness = group.as_ref().and_then(|group| group.attributes.stickiness.clone());
+    known.targets = group.as_ref().map_or(0, |group| group.targets.len());
+    (known, group)
+}
+
+fn into_group(
+    raw: RawTargetGroup,
+    name: Option<String>,
+    known: &mut KnownGroup,
+    at: &Path,
+    cx: &mut Context<'_>,
 ) -> Option<TargetGroup> {
-    let protocol = protocol(raw.protocol, at, cx);
+    if let Some(Text(text)) = &raw.protocol
+        && protocol::refuse_if_not_carried(text, "target groups", &at.key("protocol"), cx)
+    {
+        return None;
+    }
+    let target_type = target_type(raw.target_type, at, cx);
+    let protocol = protocol(raw.protocol, target_type, at, cx);
     let version = protocol_version(raw.protocol_version, protocol, at, cx);
-    target_type(raw.target_type, at, cx);
+    (known.target_type, known.protocol, known.version) = (target_type, protocol, version);
+    let version = version.unwrap_or(ProtocolVersion::Http1);
     let port = raw.port.and_then(|port| cx.port(port, &at.key("port")));
-    let settings = health_check::Setting { group: protocol, version };
+    let settings = health_check::Setting { group: protocol, version, target_type };
     let health_check = health_check::convert(raw.health_check, settings, &at.key("health_check"), cx);
     let kind = protocol.map_or(LoadBalancerType::Application, Protocol::kind);
-    let mut values = AttributeValues::new(Resource::TargetGroup, kind);
+    let mut values = AttributeValues::new(Resource::TargetGroup, kind).for_targets(target_type);
     if let Some(protocol) = protocol {
         let at = at.key("attributes");
         cx.attributes(raw.attributes, &at, &mut values);
@@ -48,7 +67,12 @@ pub(super) fn convert(
             cx.report.mistake(&at.key(key), message);
         }
     }
-    let targets = targets(raw.targets, port, at, cx);
+    let targets = match target_type {
+        TargetType::Ip => targets(raw.targets, port, at, cx),
+        TargetType::Alb => load_balancer_target::convert(raw.targets, port, at, cx).into_iter().collect(),
+    };
+    let attributes = TargetGroupAttributes::from(&values);
+    let health_check = HealthCheck { proxy_protocol_v2: attributes.flows.proxy_protocol_v2, ..health_check? };
     let name = name?;
     Some(TargetGroup {
         arn: cx.scope.target_group(&name),
@@ -60,21 +84,22 @@ pub(super) fn convert(
             Some(Protocol::Tls) => TargetGroupProtocol::Tls,
             _ => TargetGroupProtocol::Http,
         },
-        target_type: TargetType::Ip,
+        target_type,
         protocol_version: version,
         port,
-        health_check: health_check?,
-        attributes: TargetGroupAttributes::from(&values),
+        health_check,
+        attributes,
         targets,
     })
 }
 
-fn protocol(raw: Option<Text>, at: &Path, cx: &mut Context<'_>) -> Option<Protocol> {
+fn protocol(raw: Option<Text>, target_type: TargetType, at: &Path, cx: &mut Context<'_>) -> Option<Protocol> {
     let at = at.key("protocol");
     let text = cx.required(raw, &at)?;
     let protocol = cx.one_of(&text, &at, "Target group protocol", Protocol::ALL)?;
-    if protocol.kind() == LoadBalancerType::Network && !matches!(protocol, Protocol::Tcp | Protocol::Tls) {
-        cx.report.not_yet(&at, &format!("target groups with protocol {text}"));
+    if target_type == TargetType::Alb && protocol != Protocol::Tcp {
+        cx.report.mistake(&at, format!("must be TCP for targets of type alb, not {text}"));
+        return None;
     }
     Some(protocol)
 }
@@ -84,28 +109,29 @@ fn protocol_version(
     protocol: Option<Protocol>,
     at: &Path,
     cx: &mut Context<'_>,
-) -> ProtocolVersion {
+) -> Option<ProtocolVersion> {
     let at = at.key("protocol_version");
     if let (Some(_), Some(protocol)) = (&raw, protocol)
         && protocol.kind() == LoadBalancerType::Network
     {
         cx.report.mistake(&at, format!("is not for target groups with protocol {}", protocol.as_str()));
-        return ProtocolVersion::Http1;
+        return Some(ProtocolVersion::Http1);
     }
     let text = raw.map_or_else(|| DEFAULT_PROTOCOL_VERSION.to_owned(), |Text(text)| text);
-    cx.one_of(&text, &at, "Protocol version", PROTOCOL_VERSIONS).unwrap_or(ProtocolVersion::Http1)
+    cx.one_of(&text, &at, "Protocol version", PROTOCOL_VERSIONS)
 }
 
-fn target_type(raw: Option<Text>, at: &Path, cx: &mut Context<'_>) {
-    const TYPES: &[(&str, &str)] =
-        &[("instance", "instance"), (DEFAULT_TARGET_TYPE, "ip"), ("lambda", "lambda"), ("alb", "alb")];
-    let Some(Text(text)) = raw else { return };
+/// The type of targets; `ip` if none is named.
+fn target_type(raw: Option<Text>, at: &Path, cx: &mut Context<'_>) -> TargetType {
+    const TYPES: &[(&str, Option<TargetType>)] =
+        &[("instance", None), ("ip", Some(TargetType::Ip)), ("lambda", None), ("alb", Some(TargetType::Alb))];
+    let Some(Text(text)) = raw else { return TargetType::Ip };
     let at = at.key("target_type");
-    if let Some(kind) = cx.one_of(&text, &at, "Target type", TYPES)
-        && kind != DEFAULT_TARGET_TYPE
-    {
-        cx.report.not_yet(&at, &format!("targets of type {kind}"));
+    let found = cx.one_of(&text, &at, "Target type", TYPES);
+    if found == Some(None) {
+        cx.report.not_yet(&at, &format!("targets of type {text}"));
     }
+    found.flatten().unwrap_or_default()
 }
 
 fn targets(raw: List<RawTarget>, port: Option<u16>, at: &Path, cx: &mut Context<'_>) -> Vec<Target> {

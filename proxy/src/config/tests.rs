@@ -3,7 +3,9 @@
 mod authenticate;
 mod conf_files;
 mod features;
+mod load_balancer_target;
 mod mistakes;
+mod network;
 mod not_yet;
 mod routing;
 mod target_groups;

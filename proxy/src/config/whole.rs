@@ -11,9 +11,10 @@ use super::{
     context::{Context, KnownGroup},
     error::Report,
     load_balancer,
+    load_balancer_target::{self, KnownLoadBalancer},
+    network,
     path::Path,
-    protocol::Protocol,
-    raw::{List, RawCertificate, RawConfig, RawKeyFile, RawTargetGroup, RawTrustStore},
+    raw::{List, RawCertificate, RawConfig, RawKeyFile, RawLoadBalancer, RawTargetGroup, RawTrustStore},
     scalar::Text,
     target_group,
 };
@@ -45,6 +46,8 @@ pub(super) fn convert(
         certificates: Vec::new(),
         trust_stores: Vec::new(),
         groups: Vec::new(),
+        load_balancers: Vec::new(),
+        wanted: Vec::new(),
         given,
         sockets: Vec::new(),
     };
@@ -52,26 +55,9 @@ pub(super) fn convert(
     let certificates = certificates(raw.certificates, &mut cx);
     let trust_stores = trust_stores(raw.trust_stores, &mut cx);
     let mut target_groups = target_groups(raw.target_groups, &mut cx);
-    let mut load_balancers: Vec<LoadBalancer> = Vec::new();
-    let mut names = HashMap::new();
-    let at = root.key("load_balancers");
-    match raw.load_balancers {
-        Some(list) if !list.is_empty() => {
-            for (index, raw) in list.into_iter().enumerate() {
-                let at = at.index(index);
-                let Some(raw) = raw else {
-                    cx.report.missing(&at);
-                    continue;
-                };
-                let key =
-                    raw.name.as_ref().map(|Text(name)| (name.clone(), raw.r#type.clone().map(|Text(t)| t)));
-                unique(key, &at.key("name"), &mut names, &mut cx);
-                load_balancers.extend(load_balancer::convert(raw, &at, &mut cx));
-            }
-        }
-        Some(_) => cx.report.mistake(&at, "at least one load balancer is needed"),
-        None => cx.report.missing(&at),
-    }
+    let load_balancers = load_balancers(raw.load_balancers, &mut cx);
+    load_balancer_target::resolve(&load_balancers, &mut target_groups, &mut cx);
+    network::choose_hosts(&load_balancers, &mut target_groups);
     choose_target_policies(&load_balancers, &mut target_groups);
     let admin = admin::convert(raw.admin, &mut cx);
     let stickiness_keys = stickiness_keys(raw.stickiness_keys, &mut cx);
@@ -203,33 +189,48 @@ fn target_groups(raw: List<RawTargetGroup>, cx: &mut Context<'_>) -> Vec<TargetG
         let at = at.index(index);
         let Some(mut raw) = raw else {
             cx.report.missing(&at);
-            cx.groups.push(KnownGroup {
-                name: None,
-                protocol: None,
-                version: None,
-                used_by: None,
-                stickiness: None,
-            });
+            cx.groups.push(KnownGroup::default());
             continue;
         };
         let name_at = at.key("name");
         let spelled = raw.name.as_ref().map(|Text(name)| name.clone());
         let name = cx.name(raw.name.take(), &name_at, "Target group");
         unique(spelled.clone(), &name_at, &mut names, cx);
-        let protocol = raw.protocol.as_ref().and_then(|Text(text)| {
-            Protocol::ALL.iter().find(|(name, _)| name == text).map(|(_, protocol)| *protocol)
-        });
-        let version = raw.protocol_version.as_ref().and_then(|Text(text)| {
-            target_group::PROTOCOL_VERSIONS.iter().find(|(name, _)| name == text).map(|(_, version)| *version)
-        });
-        cx.groups.push(KnownGroup { name: spelled, protocol, version, used_by: None, stickiness: None });
-        let group = target_group::convert(raw, name, &at, cx);
-        if let Some(known) = cx.groups.last_mut() {
-            known.stickiness = group.as_ref().and_then(|group| group.attributes.stickiness.clone());
-        }
+        let (known, group) = target_group::convert(raw, name, &at, cx);
+        cx.groups.push(KnownGroup { name: spelled, ..known });
         groups.extend(group);
     }
     groups
+}
+
+fn load_balancers(raw: List<RawLoadBalancer>, cx: &mut Context<'_>) -> Vec<LoadBalancer> {
+    let mut load_balancers = Vec::new();
+    let mut names = HashMap::new();
+    let at = Path::root().key("load_balancers");
+    match raw {
+        Some(list) if !list.is_empty() => {
+            for (index, raw) in list.into_iter().enumerate() {
+                let at = at.index(index);
+                let Some(raw) = raw else {
+                    cx.report.missing(&at);
+                    cx.load_balancers.push(KnownLoadBalancer { name: None, converted: None });
+                    continue;
+                };
+                let name = raw.name.as_ref().map(|Text(name)| name.clone());
+                let key = name.clone().map(|name| (name, raw.r#type.clone().map(|Text(t)| t)));
+                unique(key, &at.key("name"), &mut names, cx);
+                let listeners = raw.listeners.as_ref().map_or(0, Vec::len);
+                let converted = load_balancer::convert(raw, &at, cx);
+                let whole = converted.as_ref().filter(|it| it.listeners.len() == listeners);
+                let converted_as = whole.map(|it| (load_balancers.len(), it.kind));
+                cx.load_balancers.push(KnownLoadBalancer { name, converted: converted_as });
+                load_balancers.extend(converted);
+            }
+        }
+        Some(_) => cx.report.mistake(&at, "at least one load balancer is needed"),
+        None => cx.report.missing(&at),
+    }
+    load_balancers
 }
 
 /// TLS towards targets goes by the listeners of the load balancer that uses the group.

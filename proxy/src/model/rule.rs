@@ -225,6 +225,8 @@ pub struct Forward {
     /// One to five target groups with their weights.
     pub target_groups: Vec<WeightedTargetGroup>,
     /// `TargetGroupStickinessConfig`: how long AWSALBTG binds a client to a group, 1–604800 s. `None`: off.
+    ///
+    /// Network load balancers bind a client by its address and know no duration: [`Duration::MAX`].
     pub stickiness: Option<Duration>,
 }
 

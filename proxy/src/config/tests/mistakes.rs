@@ -59,7 +59,7 @@ target_groups:
     alb.yaml:26:9: load_balancers[0].listeners[1].port: is there twice
     alb.yaml:30:21: target_groups[0].health_check.interval: invalid type: integer `30`, expected a duration with its unit, such as 30s, 5m or 500ms
     alb.yaml:32:9: target_groups[0].targets[0].port: is missing
-    alb.yaml:34:5: target_groups[1].protocol: Target group protocol 'SPDY' must be one of 'HTTP, HTTPS, TCP, TLS, UDP, TCP_UDP, QUIC, TCP_QUIC'
+    alb.yaml:34:5: target_groups[1].protocol: Target group protocol 'SPDY' must be one of 'HTTP, HTTPS, TCP, TLS'
     18 errors in alb.yaml
     "#);
 }
