@@ -18,9 +18,9 @@
 //! # }
 //! ```
 //!
-//! Layers, each using only those before it: [`config`], [`metrics`], [`health`]
-//! and [`auth`]; [`ws`], [`stomp`], [`broker`] and [`app`], which do not know
-//! each other; [`endpoint`], which joins them; [`server`].
+//! Layers, each using only those before it: [`config`], [`metrics`], [`health`],
+//! [`auth`] and [`proxy_protocol`]; [`ws`], [`stomp`], [`broker`] and [`app`],
+//! which do not know each other; [`endpoint`], which joins them; [`server`].
 
 pub mod app;
 pub mod auth;
@@ -29,6 +29,7 @@ pub mod config;
 pub mod endpoint;
 pub mod health;
 pub mod metrics;
+pub mod proxy_protocol;
 pub mod server;
 pub mod stomp;
 pub mod ws;

@@ -132,6 +132,7 @@ const BACKEND: Layers = Layers {
     modules: &[
         ("metrics", &[]),
         ("stomp", &[]),
+        ("proxy_protocol", &[]),
         ("ws", &[]),
         ("broker", &["metrics"]),
         ("auth", &[]),

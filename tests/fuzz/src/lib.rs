@@ -6,6 +6,7 @@
 
 mod admin;
 mod authenticate;
+mod backend;
 mod head;
 mod logs;
 mod proxy_protocol;
@@ -160,6 +161,17 @@ pub const TARGETS: &[Target] = &[
             b"{\"TargetGroupArn\": \"web\", \"Targets\": [{\"Id\": \"127.0.0.1\", \"Port\": 80}]}",
             b"{\"Attributes\": [{\"Key\": \"idle_timeout.timeout_seconds\", \"Value\": \"60\"}]}",
             b"{}",
+        ],
+    },
+    Target {
+        name: "backend_proxy_protocol",
+        run: backend::proxy_protocol,
+        seeds: &[
+            b"PROXY TCP4 198.51.100.7 192.0.2.1 56324 443\r\nGET / HTTP/1.1\r\n",
+            b"PROXY TCP6 2001:db8::7 2001:db8::1 56324 443\r\n\x16\x03\x01",
+            b"PROXY UNKNOWN\r\n",
+            b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0f\xc6\x33\x64\x07\xc0\0\x02\x01\xdc\x04\x01\xbb\x04\0\0",
+            b"\r\n\r\n\0\r\nQUIT\n\x20\0\0\0",
         ],
     },
 ];
