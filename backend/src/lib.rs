@@ -19,8 +19,9 @@
 //! ```
 //!
 //! Layers, each using only those before it: [`config`], [`metrics`], [`health`],
-//! [`auth`] and [`proxy_protocol`]; [`ws`], [`stomp`], [`broker`] and [`app`],
-//! which do not know each other; [`endpoint`], which joins them; [`server`].
+//! [`auth`], [`tls`] and [`proxy_protocol`]; [`ws`], [`stomp`], [`broker`] and
+//! [`app`], which do not know each other; [`endpoint`], which joins them;
+//! [`server`].
 
 pub mod app;
 pub mod auth;
@@ -32,4 +33,5 @@ pub mod metrics;
 pub mod proxy_protocol;
 pub mod server;
 pub mod stomp;
+pub mod tls;
 pub mod ws;

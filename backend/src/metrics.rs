@@ -40,6 +40,22 @@ pub struct Metrics {
     pub http_connections_refused: IntCounter,
     /// HTTP responses by status; 101 is a WebSocket.
     pub http_requests: IntCounterVec,
+    /// TLS that ends here.
+    pub tls: TlsMetrics,
+}
+
+/// TLS that ends here.
+#[derive(Debug)]
+pub struct TlsMetrics {
+    /// Handshakes by `protocol`: `TLSv1.2`, `TLSv1.3`.
+    pub handshakes: IntCounterVec,
+    /// Handshakes that failed, by `reason`: `alert` (the client refused, for
+    /// instance our certificate), `closed` (it left), `not_tls` (such as plain
+    /// HTTP), `protocol` (nothing in common, or malformed), `timeout`.
+    pub handshake_errors: IntCounterVec,
+    /// Certificates read again, by `result`: `ok`, or `failed` while the old one
+    /// stays in force.
+    pub certificate_reloads: IntCounterVec,
 }
 
 /// Why the metrics cannot be made: a name is invalid or taken.
@@ -112,6 +128,7 @@ impl Metrics {
                 "status",
                 &[],
             )?,
+            tls: TlsMetrics::try_new(&registry)?,
             registry,
         })
     }
@@ -125,6 +142,34 @@ impl Metrics {
         let mut text = Vec::new();
         TextEncoder::new().encode(&self.registry.gather(), &mut text)?;
         Ok(text)
+    }
+}
+
+impl TlsMetrics {
+    fn try_new(registry: &Registry) -> Result<Self, MetricsError> {
+        Ok(Self {
+            handshakes: counter(
+                registry,
+                "tls_handshakes_total",
+                "TLS handshakes",
+                "protocol",
+                &["TLSv1.2", "TLSv1.3"],
+            )?,
+            handshake_errors: counter(
+                registry,
+                "tls_handshake_errors_total",
+                "TLS handshakes that failed",
+                "reason",
+                &["alert", "closed", "not_tls", "protocol", "timeout"],
+            )?,
+            certificate_reloads: counter(
+                registry,
+                "tls_certificate_reloads_total",
+                "Certificates read again",
+                "result",
+                &["failed", "ok"],
+            )?,
+        })
     }
 }
 
@@ -184,6 +229,9 @@ mod tests {
             "websocket_messages_sent_total",
             "websocket_message_processing_time_seconds_bucket",
             "websocket_outbox_dropped_total",
+            "tls_handshakes_total{protocol=\"TLSv1.3\"} 0",
+            "tls_handshake_errors_total{reason=\"not_tls\"} 0",
+            "tls_certificate_reloads_total{result=\"failed\"} 0",
         ] {
             assert!(text.contains(name), "{name}");
         }

@@ -133,6 +133,7 @@ const BACKEND: Layers = Layers {
         ("metrics", &[]),
         ("stomp", &[]),
         ("proxy_protocol", &[]),
+        ("tls", &["metrics"]),
         ("ws", &[]),
         ("broker", &["metrics"]),
         ("auth", &[]),
