@@ -19,9 +19,9 @@
 //! ```
 //!
 //! Layers, each using only those before it: [`config`], [`metrics`], [`health`],
-//! [`auth`], [`tls`] and [`proxy_protocol`]; [`ws`], [`stomp`], [`broker`] and
-//! [`app`], which do not know each other; [`endpoint`], which joins them;
-//! [`server`].
+//! [`auth`], [`transport`], [`tls`] and [`proxy_protocol`]; [`ws`], [`stomp`],
+//! [`broker`] and [`app`], which do not know each other; [`endpoint`], which
+//! joins them; [`server`].
 
 pub mod app;
 pub mod auth;
@@ -34,4 +34,5 @@ pub mod proxy_protocol;
 pub mod server;
 pub mod stomp;
 pub mod tls;
+pub mod transport;
 pub mod ws;

@@ -1,7 +1,7 @@
 //! The `albeit-backend` command.
 //!
 //! Exit codes: 0 after a drain, 1 when it cannot listen or run, 2 for a wrong
-//! command line or configuration, 130 when a second signal cuts the drain short.
+//! command line, configuration or certificate, 130 when a second signal cuts the drain short.
 
 use std::io::IsTerminal;
 use std::process::ExitCode;
@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use albeit_backend::app::Demo;
 use albeit_backend::config::{Arguments, Config};
-use albeit_backend::server::Server;
+use albeit_backend::server::{BindError, Server};
 use anyhow::Context;
 use clap::Parser;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -43,7 +43,8 @@ fn main() -> ExitCode {
         Ok(code) => code,
         Err(error) => {
             tracing::error!("{error:#}");
-            ExitCode::FAILURE
+            let is_configuration = matches!(error.downcast_ref(), Some(BindError::Tls(_)));
+            if is_configuration { ExitCode::from(USAGE) } else { ExitCode::FAILURE }
         }
     }
 }
@@ -54,36 +55,53 @@ async fn run(config: Config) -> anyhow::Result<ExitCode> {
     let application = Arc::new(Demo::new(config.instance.clone()));
     let server = Server::bind(config, application)?;
     let shutdown = CancellationToken::new();
+    let tls = server.tls();
     let serving = server.run(shutdown.clone());
     tokio::pin!(serving);
-    tokio::select! {
-        () = &mut serving => return Ok(ExitCode::SUCCESS),
-        () = signals.next() => shutdown.cancel(),
-    }
-    tokio::select! {
-        () = &mut serving => Ok(ExitCode::SUCCESS),
-        () = signals.next() => {
-            tracing::warn!("second signal: leaving at once");
-            Ok(ExitCode::from(INTERRUPTED))
+    loop {
+        let asked = tokio::select! {
+            () = &mut serving => return Ok(ExitCode::SUCCESS),
+            asked = signals.next() => asked,
+        };
+        match (asked, &tls) {
+            (Asked::Reload, Some(tls)) => tls.request_reload(),
+            (Asked::Reload, None) => tracing::info!("SIGHUP: there is no certificate to read again"),
+            (Asked::Leave, _) if shutdown.is_cancelled() => {
+                tracing::warn!("second signal: leaving at once");
+                return Ok(ExitCode::from(INTERRUPTED));
+            }
+            (Asked::Leave, _) => shutdown.cancel(),
         }
     }
 }
 
-/// SIGTERM and SIGINT.
+/// What a signal asks for.
+enum Asked {
+    Leave,
+    Reload,
+}
+
+/// SIGTERM and SIGINT to leave, SIGHUP to reload.
 struct Signals {
     terminate: Signal,
     interrupt: Signal,
+    hang_up: Signal,
 }
 
 impl Signals {
     fn try_new() -> std::io::Result<Self> {
-        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hang_up: signal(SignalKind::hangup())?,
+        })
     }
 
-    async fn next(&mut self) {
+    async fn next(&mut self) -> Asked {
         tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => Asked::Leave,
+            _ = self.interrupt.recv() => Asked::Leave,
+            _ = self.hang_up.recv() => Asked::Reload,
         }
     }
 }

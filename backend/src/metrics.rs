@@ -42,6 +42,8 @@ pub struct Metrics {
     pub http_requests: IntCounterVec,
     /// TLS that ends here.
     pub tls: TlsMetrics,
+    /// PROXY protocol headers.
+    pub proxy_protocol: ProxyProtocolMetrics,
 }
 
 /// TLS that ends here.
@@ -56,6 +58,16 @@ pub struct TlsMetrics {
     /// Certificates read again, by `result`: `ok`, or `failed` while the old one
     /// stays in force.
     pub certificate_reloads: IntCounterVec,
+}
+
+/// PROXY protocol headers.
+#[derive(Debug)]
+pub struct ProxyProtocolMetrics {
+    /// Headers by `version`: `1`, `2`.
+    pub headers: IntCounterVec,
+    /// Connections closed for want of a header, by `reason`: `closed` (the peer
+    /// left), `malformed`, `missing`, `timeout`, `untrusted`.
+    pub errors: IntCounterVec,
 }
 
 /// Why the metrics cannot be made: a name is invalid or taken.
@@ -129,6 +141,7 @@ impl Metrics {
                 &[],
             )?,
             tls: TlsMetrics::try_new(&registry)?,
+            proxy_protocol: ProxyProtocolMetrics::try_new(&registry)?,
             registry,
         })
     }
@@ -168,6 +181,27 @@ impl TlsMetrics {
                 "Certificates read again",
                 "result",
                 &["failed", "ok"],
+            )?,
+        })
+    }
+}
+
+impl ProxyProtocolMetrics {
+    fn try_new(registry: &Registry) -> Result<Self, MetricsError> {
+        Ok(Self {
+            headers: counter(
+                registry,
+                "proxy_protocol_headers_total",
+                "PROXY protocol headers",
+                "version",
+                &["1", "2"],
+            )?,
+            errors: counter(
+                registry,
+                "proxy_protocol_errors_total",
+                "Connections closed for want of a PROXY protocol header",
+                "reason",
+                &["closed", "malformed", "missing", "timeout", "untrusted"],
             )?,
         })
     }
@@ -232,6 +266,8 @@ mod tests {
             "tls_handshakes_total{protocol=\"TLSv1.3\"} 0",
             "tls_handshake_errors_total{reason=\"not_tls\"} 0",
             "tls_certificate_reloads_total{result=\"failed\"} 0",
+            "proxy_protocol_headers_total{version=\"2\"} 0",
+            "proxy_protocol_errors_total{reason=\"untrusted\"} 0",
         ] {
             assert!(text.contains(name), "{name}");
         }

@@ -17,6 +17,32 @@ pub struct Connection {
     pub requests: u64,
 }
 
+/// TLS that ended here.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Tls<'a> {
+    /// `TLSv1.2` or `TLSv1.3`.
+    pub protocol: &'a str,
+    /// IANA's name of the cipher suite.
+    pub cipher: String,
+    /// SNI.
+    pub server_name: Option<&'a str>,
+    /// The application protocol agreed on.
+    pub alpn: Option<&'a str>,
+}
+
+/// What a balancer said of the connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct ProxyProtocol {
+    /// 1 or 2.
+    pub version: u8,
+    /// `PROXY` or `LOCAL`.
+    pub command: &'static str,
+    /// The client, if the header names it.
+    pub source: Option<SocketAddr>,
+    /// What the client connected to.
+    pub destination: Option<SocketAddr>,
+}
+
 /// Where a request came from.
 #[derive(Debug, Clone)]
 pub struct Origin<'a> {
@@ -30,6 +56,10 @@ pub struct Origin<'a> {
     pub forwarded: &'a Forwarded,
     /// The connection.
     pub connection: Connection,
+    /// TLS, if it ended here.
+    pub tls: Option<Tls<'a>>,
+    /// The PROXY protocol header, if there was one.
+    pub proxy_protocol: Option<ProxyProtocol>,
 }
 
 #[derive(Debug, Serialize)]
@@ -44,6 +74,10 @@ struct Report<'a> {
     body_bytes: u64,
     forwarded: ForwardedReport<'a>,
     connection: Connection,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tls: Option<&'a Tls<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    proxy_protocol: Option<ProxyProtocol>,
 }
 
 #[derive(Debug, Serialize)]
@@ -77,5 +111,7 @@ pub fn report(request: &Parts, body_bytes: u64, origin: &Origin<'_>) -> Result<V
             port: origin.forwarded.port,
         },
         connection: origin.connection,
+        tls: origin.tls.as_ref(),
+        proxy_protocol: origin.proxy_protocol,
     })
 }

@@ -44,11 +44,24 @@ pub struct Forwarded {
     pub host: Option<String>,
 }
 
-/// Resolves the client of a request that came from `peer` to `local`.
+/// The connection that a request came on, as far as it is known without the
+/// request's headers: by a PROXY protocol header where one came, else by TCP.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Hop {
+    /// Who connected.
+    pub peer: SocketAddr,
+    /// What it connected to.
+    pub local: SocketAddr,
+    /// Whether TLS ends here.
+    pub proto: Proto,
+}
+
+/// Resolves the client of a request that came by `hop`.
 #[must_use]
-pub fn resolve(peer: SocketAddr, local: SocketAddr, headers: &HeaderMap, trusted: &[IpNet]) -> Forwarded {
+pub fn resolve(hop: Hop, headers: &HeaderMap, trusted: &[IpNet]) -> Forwarded {
+    let Hop { peer, local, .. } = hop;
     let peer_ip = peer.ip().to_canonical();
-    let direct = Forwarded { client: peer_ip, proto: Proto::Http, port: local.port(), host: None };
+    let direct = Forwarded { client: peer_ip, proto: hop.proto, port: local.port(), host: None };
     let is_trusted = |ip: &IpAddr| trusted.iter().any(|network| network.contains(ip));
     if !is_trusted(&peer_ip) {
         return direct;
@@ -77,7 +90,7 @@ pub fn resolve(peer: SocketAddr, local: SocketAddr, headers: &HeaderMap, trusted
     };
     Forwarded {
         client,
-        proto: proto.unwrap_or(Proto::Http),
+        proto: proto.unwrap_or(hop.proto),
         port: port.unwrap_or(default_port),
         host: list(headers, "x-forwarded-host").next_back().map(str::to_owned),
     }
@@ -117,7 +130,8 @@ mod tests {
         }
         let trusted = crate::config::RemoteIpConfig::default().internal_proxies;
         let peer = SocketAddr::new(peer.parse().unwrap(), 40_000);
-        resolve(peer, "10.0.0.9:8080".parse().unwrap(), &headers, &trusted)
+        let hop = Hop { peer, local: "10.0.0.9:8080".parse().unwrap(), proto: Proto::Http };
+        resolve(hop, &headers, &trusted)
     }
 
     #[track_caller]
@@ -149,6 +163,19 @@ mod tests {
         let forwarded = from("203.0.113.9", &lines);
         assert_eq!(forwarded.client, "203.0.113.9".parse::<IpAddr>().unwrap());
         assert_eq!((forwarded.proto, forwarded.port), (Proto::Http, 8080));
+    }
+
+    #[test]
+    fn without_a_word_of_a_proxy_the_scheme_is_that_of_the_connection() {
+        let peer = "10.0.0.1:40000".parse().unwrap();
+        let hop = Hop { peer, local: "10.0.0.9:8443".parse().unwrap(), proto: Proto::Https };
+        let trusted = crate::config::RemoteIpConfig::default().internal_proxies;
+        let mut headers = HeaderMap::new();
+        let direct = resolve(hop, &headers, &trusted);
+        assert_eq!((direct.proto, direct.port), (Proto::Https, 8443));
+        headers.insert("x-forwarded-proto", HeaderValue::from_static("http"));
+        let forwarded = resolve(hop, &headers, &trusted);
+        assert_eq!((forwarded.proto, forwarded.port), (Proto::Http, 80));
     }
 
     #[test]

@@ -4,5 +4,5 @@
 mod forwarded;
 mod origin;
 
-pub use forwarded::{Forwarded, Proto, resolve};
+pub use forwarded::{Forwarded, Hop, Proto, resolve};
 pub use origin::{is_allowed, is_origin};

@@ -4,7 +4,9 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{Config, ConfigError, parse_duration};
+use ipnet::IpNet;
+
+use super::{Config, ConfigError, ProxyProtocolMode, parse_duration};
 
 /// A STOMP over WebSocket service to stand behind a load balancer.
 #[derive(Debug, Clone, Default, clap::Parser)]
@@ -19,6 +21,18 @@ pub struct Arguments {
     /// Local address [default: 127.0.0.1]
     #[arg(long, env = "SERVER_ADDRESS")]
     pub address: Option<IpAddr>,
+    /// PEM file with the certificate chain; turns TLS on
+    #[arg(long, env = "SERVER_SSL_CERTIFICATE", value_name = "FILE")]
+    pub ssl_certificate: Option<PathBuf>,
+    /// PEM file with the certificate's private key
+    #[arg(long, env = "SERVER_SSL_CERTIFICATEPRIVATEKEY", value_name = "FILE")]
+    pub ssl_certificate_private_key: Option<PathBuf>,
+    /// Whether a PROXY protocol header is read [default: off]
+    #[arg(long, env = "SERVER_PROXYPROTOCOL_MODE", value_name = "MODE")]
+    pub proxy_protocol: Option<ProxyProtocolMode>,
+    /// Networks of the balancers that may send one
+    #[arg(long, env = "SERVER_PROXYPROTOCOL_TRUSTEDPEERS", value_name = "CIDR", value_delimiter = ',')]
+    pub proxy_protocol_trusted_peers: Option<Vec<IpNet>>,
     /// Name of this instance, shown to clients
     #[arg(long, value_name = "NAME")]
     pub instance: Option<String>,
@@ -58,6 +72,13 @@ impl Arguments {
         replace(&mut config.server.address, self.address);
         replace(&mut config.instance, self.instance);
         replace(&mut config.drain, self.drain);
+        let ssl = &mut config.server.ssl;
+        ssl.certificate = self.ssl_certificate.or_else(|| ssl.certificate.take());
+        ssl.certificate_private_key =
+            self.ssl_certificate_private_key.or_else(|| ssl.certificate_private_key.take());
+        let proxy_protocol = &mut config.server.proxy_protocol;
+        replace(&mut proxy_protocol.mode, self.proxy_protocol);
+        replace(&mut proxy_protocol.trusted_peers, self.proxy_protocol_trusted_peers);
         config.server.reuse_port |= self.reuse_port;
         config.validate()?;
         Ok(config.scaled(self.time_scale))

@@ -4,8 +4,8 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 use super::{
-    ClientPublish, Config, HeartBeatConfig, RemoteIpConfig, ServerConfig, StompConfig, TomcatConfig,
-    WebSocketConfig,
+    ClientPublish, Config, HeartBeatConfig, ProxyProtocolConfig, RemoteIpConfig, ServerConfig, SslConfig,
+    StompConfig, TomcatConfig, WebSocketConfig,
 };
 
 impl Default for Config {
@@ -26,6 +26,8 @@ impl Default for ServerConfig {
             port: 8080,
             address: IpAddr::V4(Ipv4Addr::LOCALHOST),
             reuse_port: false,
+            ssl: SslConfig::default(),
+            proxy_protocol: ProxyProtocolConfig::default(),
             tomcat: TomcatConfig::default(),
         }
     }

@@ -8,6 +8,8 @@
 
 mod arguments;
 mod defaults;
+mod proxy_protocol;
+mod ssl;
 mod units;
 
 use std::net::IpAddr;
@@ -18,6 +20,8 @@ use ipnet::IpNet;
 use serde::Deserialize;
 
 pub use arguments::Arguments;
+pub use proxy_protocol::{ProxyProtocolConfig, ProxyProtocolMode};
+pub use ssl::SslConfig;
 pub use units::{UnitError, parse_duration, parse_size};
 
 /// Largest configuration file that is read, in bytes: a guard against a wrong
@@ -56,6 +60,10 @@ pub struct ServerConfig {
     /// Listen with `SO_REUSEPORT`, for a harness that already holds the port.
     /// Default false.
     pub reuse_port: bool,
+    /// TLS that ends here: Spring's `server.ssl.*`.
+    pub ssl: SslConfig,
+    /// The PROXY protocol of a balancer that passes TCP on.
+    pub proxy_protocol: ProxyProtocolConfig,
     /// Timeouts and limits under Tomcat's names.
     pub tomcat: TomcatConfig,
 }
@@ -67,6 +75,10 @@ pub struct TomcatConfig {
     /// Longest time in which the whole head of a request must arrive, counted
     /// from its first byte (from the accept for the first one). An absolute
     /// deadline: Tomcat's restarts at each byte. Default `20s`.
+    ///
+    /// A PROXY protocol header and the TLS handshake, where there are any, have
+    /// the same time together, counted from the accept; the first head is then
+    /// counted from the end of the handshake.
     #[serde(deserialize_with = "units::duration")]
     pub connection_timeout: Duration,
     /// How long a connection may idle between two requests. Default `70s`:
@@ -80,7 +92,8 @@ pub struct TomcatConfig {
     #[serde(deserialize_with = "units::size")]
     pub max_http_header_size: usize,
     /// Connections served at one time, WebSockets included; the next one is
-    /// answered 503 with `Connection: close`. Default 10000.
+    /// answered 503 with `Connection: close`, or closed unanswered where the
+    /// answer would need a TLS handshake first. Default 10000.
     pub max_connections: usize,
     /// Listen backlog. Default 4096 rather than Tomcat's 100, so that a
     /// reconnecting fleet is not refused by the kernel.
@@ -296,6 +309,8 @@ impl Config {
                 ),
             );
         }
+        problems.extend(self.server.ssl.problems());
+        problems.extend(self.server.proxy_protocol.problems());
         if problems.is_empty() { Ok(()) } else { Err(ConfigError::Invalid(problems)) }
     }
 

@@ -91,6 +91,94 @@ fn a_wrong_network_is_named() {
 }
 
 #[test]
+fn tls_is_on_when_there_is_a_certificate() {
+    let files = |text: &str| parse(text).unwrap().server.ssl.files().is_some();
+    let both = "certificate: c.pem, certificate-private-key: k.pem";
+    assert!(!files(""));
+    assert!(files(&format!("server: {{ ssl: {{ {both} }} }}")));
+    assert!(files(&format!("server: {{ ssl: {{ enabled: true, {both} }} }}")));
+    assert!(!files(&format!("server: {{ ssl: {{ enabled: false, {both} }} }}")));
+    assert!(!files("server: { ssl: { enabled: false, certificate: c.pem } }"));
+}
+
+#[test]
+fn half_of_the_tls_settings_is_an_error() {
+    fails_with(
+        "server: { ssl: { certificate: c.pem } }",
+        "server.ssl.certificate-private-key: must be set with server.ssl.certificate",
+    );
+    fails_with(
+        "server: { ssl: { certificate-private-key: k.pem } }",
+        "server.ssl.certificate: must be set with server.ssl.certificate-private-key",
+    );
+    fails_with(
+        "server: { ssl: { enabled: true } }",
+        "server.ssl.certificate: must be set with server.ssl.enabled",
+    );
+}
+
+#[test]
+fn the_proxy_protocol_needs_peers_to_trust() {
+    let read = |text: &str| parse(text).map(|config| config.server.proxy_protocol);
+    assert_eq!(read("").unwrap().mode, ProxyProtocolMode::Off);
+    let set = read("server: { proxy-protocol: { mode: required, trusted-peers: [10.0.0.0/8] } }").unwrap();
+    assert_eq!(set.mode, ProxyProtocolMode::Required);
+    assert!(set.is_trusted("::ffff:10.1.2.3".parse().unwrap()));
+    assert!(!set.is_trusted("127.0.0.1".parse().unwrap()));
+    for mode in ["optional", "required"] {
+        fails_with(
+            &format!("server: {{ proxy-protocol: {{ mode: {mode} }} }}"),
+            "server.proxy-protocol.trusted-peers: must name the balancers' networks, like [10.0.0.0/8], \
+             unless server.proxy-protocol.mode is off",
+        );
+    }
+    let error = read("server:\n  proxy-protocol: { mode: maybe }\n").unwrap_err();
+    assert!(error.starts_with("backend.yml: server.proxy-protocol.mode: unknown variant `maybe`"), "{error}");
+}
+
+#[test]
+fn the_flags_for_tls_and_the_proxy_protocol_override_the_file() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), "server: { ssl: { certificate: c.pem, certificate-private-key: k.pem } }")
+        .unwrap();
+    let path = file.path().to_str().unwrap();
+    let arguments = <Arguments as clap::Parser>::try_parse_from([
+        "albeit-backend",
+        "--config",
+        path,
+        "--ssl-certificate=d.pem",
+        "--proxy-protocol=optional",
+        "--proxy-protocol-trusted-peers=10.0.0.0/8,::1/128",
+    ]);
+    let server = arguments.unwrap().into_config().unwrap().server;
+    assert_eq!(server.ssl.files(), Some((Path::new("d.pem"), Path::new("k.pem"))));
+    assert_eq!(server.proxy_protocol.mode, ProxyProtocolMode::Optional);
+    assert_eq!(server.proxy_protocol.trusted_peers.len(), 2);
+}
+
+#[test]
+fn the_example_of_the_documentation_is_valid() {
+    let page = include_str!("../../../docs/backend.md");
+    let example = page.split("```yaml\n").nth(1).unwrap().split("```").next().unwrap();
+    let server = parse(example).unwrap().server;
+    assert!(server.ssl.files().is_some());
+    assert_eq!(server.proxy_protocol.mode, ProxyProtocolMode::Required);
+}
+
+#[test]
+fn the_documentation_has_every_flag() {
+    let page = include_str!("../../../docs/backend.md");
+    for argument in <Arguments as clap::CommandFactory>::command().get_arguments() {
+        let flag = format!("--{}", argument.get_long().unwrap());
+        assert!(page.contains(&flag), "{flag}");
+        if let Some(variable) = argument.get_env() {
+            let variable = format!("`{}`", variable.to_str().unwrap());
+            assert!(page.contains(&variable), "{variable}");
+        }
+    }
+}
+
+#[test]
 fn durations_and_sizes_parse() {
     for (text, millis) in [("20s", 20_000), ("500ms", 500), ("2m", 120_000), ("1h", 3_600_000)] {
         assert_eq!(parse_duration(text), Ok(Duration::from_millis(millis)), "{text}");

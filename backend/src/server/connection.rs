@@ -20,37 +20,83 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
+use crate::auth::Hop;
 use crate::endpoint::Services;
 use crate::metrics::Active;
+use crate::tls::Tls;
+use crate::transport::Transport;
 
+use super::opening::{self, Opening};
 use super::routes::{self, Exchange};
 use super::timed_io::{Clock, TimedIo};
 use super::upgrade::Upgrade;
 
-/// One TCP connection. A WebSocket keeps it after HTTP is done with it.
+/// A TCP connection that has just been accepted.
+#[derive(Debug)]
+pub(super) struct Accepted {
+    /// Counts from 1 in this process.
+    pub(super) id: u64,
+    /// The ends of the TCP connection.
+    pub(super) peer: SocketAddr,
+    pub(super) local: SocketAddr,
+    /// With what TLS is accepted.
+    pub(super) tls: Option<Arc<Tls>>,
+    pub(super) active: Active,
+    pub(super) permit: OwnedSemaphorePermit,
+}
+
+/// One connection that speaks HTTP. A WebSocket keeps it after HTTP is done
+/// with it.
 #[derive(Debug)]
 pub(super) struct Connection {
     /// Counts from 1 in this process.
     pub(super) id: u64,
-    pub(super) remote: SocketAddr,
+    /// The ends of the TCP connection.
+    pub(super) peer: SocketAddr,
     pub(super) local: SocketAddr,
+    /// Who connected to what, which a PROXY protocol header says better than
+    /// the TCP connection.
+    pub(super) hop: Hop,
+    pub(super) opening: Opening,
     /// Requests so far.
     pub(super) requests: AtomicU64,
-    pub(super) _active: Active,
-    pub(super) _permit: OwnedSemaphorePermit,
+    _active: Active,
+    _permit: OwnedSemaphorePermit,
+}
+
+/// Opens a connection and serves it until it closes or becomes a WebSocket.
+pub(super) async fn run(stream: TcpStream, accepted: Accepted, services: Arc<Services>, tasks: TaskTracker) {
+    let Accepted { id, peer, local, tls, active, permit } = accepted;
+    let opened = tokio::select! {
+        opened = opening::open(stream, peer, &services, tls) => opened,
+        // Nothing was asked for yet.
+        () = services.lifecycle.ending().cancelled() => None,
+    };
+    let Some((transport, opening)) = opened else { return };
+    let connection = Connection {
+        id,
+        peer,
+        local,
+        hop: opening.hop(peer, local),
+        opening,
+        requests: AtomicU64::new(0),
+        _active: active,
+        _permit: permit,
+    };
+    serve(transport, Arc::new(connection), services, tasks).await;
 }
 
 /// Serves a connection until it closes or becomes a WebSocket.
-pub(super) async fn serve(
-    stream: TcpStream,
+async fn serve(
+    transport: Transport,
     connection: Arc<Connection>,
     services: Arc<Services>,
     tasks: TaskTracker,
 ) {
     let tomcat = &services.config.server.tomcat;
     let clock = Arc::new(Clock::new(Instant::now(), tomcat.connection_timeout, tomcat.keep_alive_timeout));
-    let io = TokioIo::new(TimedIo::new(stream, Arc::clone(&clock)));
-    let remote = connection.remote;
+    let io = TokioIo::new(TimedIo::new(transport, Arc::clone(&clock)));
+    let remote = connection.hop.peer;
     let lifecycle = services.lifecycle.clone();
     let metrics = services.metrics.http_requests.clone();
     let mut builder = http1::Builder::new();
@@ -116,7 +162,7 @@ async fn respond(request: Request<Incoming>, started: Started, clock: Arc<Clock>
     services.metrics.http_requests.with_label_values(&[status.as_str()]).inc();
     if matches!(status, StatusCode::BAD_REQUEST | StatusCode::REQUEST_TIMEOUT | StatusCode::PAYLOAD_TOO_LARGE)
     {
-        log_malformed(connection.remote, status);
+        log_malformed(connection.hop.peer, status);
     }
     if services.lifecycle.draining().is_cancelled() && status != StatusCode::SWITCHING_PROTOCOLS {
         // The balancer learns it from an answer, not from a reset.

@@ -7,9 +7,12 @@ mod connection;
 mod drain;
 mod head;
 mod listener;
+mod opening;
+mod proxy_protocol;
 mod response;
 mod routes;
 mod timed_io;
+mod tls;
 mod upgrade;
 
 use std::net::SocketAddr;
@@ -29,8 +32,9 @@ use crate::endpoint::Services;
 use crate::health::Lifecycle;
 use crate::metrics::{Active, Metrics, MetricsError};
 use crate::stomp::Settings;
+use crate::tls::{Files, Tls, TlsError};
 
-use connection::Connection;
+use connection::Accepted;
 
 /// Refusals answered at one time above `max-connections`; further connections
 /// are dropped unanswered.
@@ -52,6 +56,9 @@ pub enum BindError {
         /// What the system said.
         source: std::io::Error,
     },
+    /// The certificate or its private key cannot be used.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// The metrics could not be registered.
     #[error("metrics: {0}")]
     Metrics(#[from] MetricsError),
@@ -63,6 +70,7 @@ pub struct Server {
     listener: TcpListener,
     address: SocketAddr,
     services: Arc<Services>,
+    tls: Option<Arc<Tls>>,
     tasks: TaskTracker,
     connections: Arc<Semaphore>,
     refusals: Arc<Semaphore>,
@@ -75,8 +83,16 @@ impl Server {
     ///
     /// # Errors
     ///
-    /// The address cannot be listened on.
+    /// The certificate cannot be used, which is found before the socket opens;
+    /// or the address cannot be listened on.
     pub fn bind(config: Config, application: Arc<dyn Application>) -> Result<Self, BindError> {
+        let tls = match config.server.ssl.files() {
+            Some((certificate, private_key)) => {
+                let (certificate, private_key) = (certificate.to_owned(), private_key.to_owned());
+                Some(Arc::new(Tls::load(Files { certificate, private_key })?))
+            }
+            None => None,
+        };
         let address = SocketAddr::new(config.server.address, config.server.port);
         let failed = |source| BindError::Listen { address, source };
         let listener = listener::open(address, config.server.tomcat.accept_count, config.server.reuse_port)
@@ -97,6 +113,7 @@ impl Server {
             refusals: Arc::new(Semaphore::new(REFUSALS)),
             tasks: TaskTracker::new(),
             next_connection: AtomicU64::new(1),
+            tls,
             services: Arc::new(Services {
                 broker: Arc::new(Broker::default()),
                 stomp: Arc::new(stomp),
@@ -121,6 +138,13 @@ impl Server {
         &self.services
     }
 
+    /// Asks for the certificate to be read again, now and later, also while the
+    /// server runs. None without TLS.
+    #[must_use]
+    pub fn tls(&self) -> Option<Arc<Tls>> {
+        self.tls.clone()
+    }
+
     /// Serves until `shutdown` is cancelled, then leaves in order within the
     /// drain time of the configuration: readiness off and a notice on
     /// `/topic/server.events`, no more accepts, WebSockets closed one after the
@@ -129,10 +153,12 @@ impl Server {
         tracing::info!(
             address = %self.address,
             instance = %self.services.config.instance,
+            tls = self.tls.is_some(),
             "listening"
         );
+        let watch = watch(self.tls.clone(), Arc::clone(&self.services));
         let drain = drain::Drain::new(&self.services, &self.tasks);
-        tokio::join!(self.accept(), drain.run(&shutdown));
+        tokio::join!(self.accept(), watch, drain.run(&shutdown));
         tracing::info!("stopped");
     }
 
@@ -162,6 +188,10 @@ impl Server {
         let Ok(permit) = Arc::clone(&self.connections).try_acquire_owned() else {
             metrics.http_connections_refused.inc();
             tracing::warn!(%peer, "connection above max-connections refused");
+            if self.tls.is_some() {
+                // An answer would cost a handshake, when there is least time.
+                return;
+            }
             if let Ok(permit) = Arc::clone(&self.refusals).try_acquire_owned() {
                 let aborting = self.services.lifecycle.aborting().clone();
                 self.tasks.spawn(async move {
@@ -175,16 +205,25 @@ impl Server {
             return;
         };
         listener::tune(&stream);
-        let connection = Connection {
+        let accepted = Accepted {
             id: self.next_connection.fetch_add(1, Ordering::Relaxed),
-            remote: peer,
+            peer,
             local: stream.local_addr().unwrap_or(self.address),
-            requests: AtomicU64::new(0),
-            _active: Active::new(&metrics.http_connections_active),
-            _permit: permit,
+            tls: self.tls.clone(),
+            active: Active::new(&metrics.http_connections_active),
+            permit,
         };
         let services = Arc::clone(&self.services);
         let tasks = self.tasks.clone();
-        self.tasks.spawn(connection::serve(stream, Arc::new(connection), services, tasks));
+        self.tasks.spawn(connection::run(stream, accepted, services, tasks));
+    }
+}
+
+/// Keeps the certificate current until the server closes.
+async fn watch(tls: Option<Arc<Tls>>, services: Arc<Services>) {
+    let Some(tls) = tls else { return };
+    tokio::select! {
+        () = tls.watch(&services.metrics) => {}
+        () = services.lifecycle.closing().cancelled() => {}
     }
 }

@@ -13,10 +13,12 @@ use crate::app::{page, whoami};
 use crate::auth::{self, Forwarded};
 use crate::endpoint::{STOMP_PROTOCOLS, Services};
 use crate::health::{self, Check};
+use crate::proxy_protocol::Header;
 use crate::ws::handshake::{self, HandshakeError};
 
 use super::connection::Connection;
 use super::response::{self, Answer, JSON};
+use super::tls::Agreed;
 use super::upgrade::{Carrier, Upgrade};
 
 /// Media type of Spring Boot's actuator.
@@ -129,7 +131,7 @@ fn resource(path: &str, method: &Method, services: &Services) -> Answer {
 
 fn forwarded(headers: &HeaderMap, connection: &Connection, services: &Services) -> Forwarded {
     let trusted = &services.config.server.tomcat.remoteip.internal_proxies;
-    auth::resolve(connection.remote, connection.local, headers, trusted)
+    auth::resolve(connection.hop, headers, trusted)
 }
 
 /// Any method, with or without a body.
@@ -138,14 +140,25 @@ fn who_am_i(request: Request<()>, body_bytes: u64, exchange: &Exchange<'_>, serv
     let connection = exchange.connection;
     let origin = whoami::Origin {
         instance: &services.config.instance,
-        remote: canonical(connection.remote),
+        remote: canonical(connection.peer),
         local: canonical(connection.local),
         forwarded: &forwarded(&parts.headers, connection, services),
         connection: whoami::Connection { id: connection.id, requests: exchange.requests },
+        tls: connection.opening.tls.as_ref().map(Agreed::report),
+        proxy_protocol: connection.opening.header.map(proxy_protocol),
     };
     match whoami::report(&parts, body_bytes, &origin) {
         Ok(body) => response::content(StatusCode::OK, JSON, body),
         Err(error) => internal(&error),
+    }
+}
+
+fn proxy_protocol(header: Header) -> whoami::ProxyProtocol {
+    whoami::ProxyProtocol {
+        version: header.version.number(),
+        command: header.command.as_str(),
+        source: header.addresses.map(|ends| ends.source),
+        destination: header.addresses.map(|ends| ends.destination),
     }
 }
 

@@ -19,8 +19,9 @@ use std::task::{Context, Poll, Waker, ready};
 
 use parking_lot::Mutex;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 use tokio::time::{Duration, Instant, Sleep};
+
+use crate::transport::Transport;
 
 use super::head::HeadScan;
 
@@ -106,24 +107,24 @@ impl Clock {
     }
 }
 
-/// A TCP connection that ends when its clock says so.
+/// A connection that ends when its clock says so.
 #[derive(Debug)]
-pub(super) struct TimedIo {
-    tcp: TcpStream,
+pub(super) struct TimedIo<T = Transport> {
+    transport: T,
     clock: Arc<Clock>,
     timer: Option<Pin<Box<Sleep>>>,
     /// When the blocked write will have blocked too long.
     write_deadline: Option<Instant>,
 }
 
-impl TimedIo {
-    pub(super) fn new(tcp: TcpStream, clock: Arc<Clock>) -> Self {
-        Self { tcp, clock, timer: None, write_deadline: None }
+impl<T> TimedIo<T> {
+    pub(super) fn new(transport: T, clock: Arc<Clock>) -> Self {
+        Self { transport, clock, timer: None, write_deadline: None }
     }
 
     /// The bare connection, without timers.
-    pub(super) fn into_inner(self) -> TcpStream {
-        self.tcp
+    pub(super) fn into_inner(self) -> T {
+        self.transport
     }
 
     /// Fails when the deadline has passed, else arms the timer.
@@ -141,7 +142,7 @@ impl TimedIo {
     }
 
     /// Watches over a write: arms the deadline while it blocks.
-    fn written(&mut self, cx: &mut Context<'_>, result: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+    fn written<R>(&mut self, cx: &mut Context<'_>, result: Poll<io::Result<R>>) -> Poll<io::Result<R>> {
         match result {
             Poll::Ready(result) => {
                 self.write_deadline = None;
@@ -157,14 +158,14 @@ impl TimedIo {
     }
 }
 
-impl AsyncRead for TimedIo {
+impl<T: AsyncRead + Unpin> AsyncRead for TimedIo<T> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
-        match Pin::new(&mut self.tcp).poll_read(cx, buf) {
+        match Pin::new(&mut self.transport).poll_read(cx, buf) {
             Poll::Ready(Ok(())) => {
                 let bytes = buf.filled().get(before..).unwrap_or_default();
                 if !bytes.is_empty() {
@@ -178,9 +179,9 @@ impl AsyncRead for TimedIo {
     }
 }
 
-impl AsyncWrite for TimedIo {
+impl<T: AsyncWrite + Unpin> AsyncWrite for TimedIo<T> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        let result = Pin::new(&mut self.tcp).poll_write(cx, buf);
+        let result = Pin::new(&mut self.transport).poll_write(cx, buf);
         self.written(cx, result)
     }
 
@@ -189,26 +190,31 @@ impl AsyncWrite for TimedIo {
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let result = Pin::new(&mut self.tcp).poll_write_vectored(cx, bufs);
+        let result = Pin::new(&mut self.transport).poll_write_vectored(cx, bufs);
         self.written(cx, result)
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.tcp.is_write_vectored()
+        self.transport.is_write_vectored()
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.tcp).poll_flush(cx)
+        // TLS takes bytes that it has not written, and is late here.
+        let result = Pin::new(&mut self.transport).poll_flush(cx);
+        self.written(cx, result)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.tcp).poll_shutdown(cx)
+        let result = Pin::new(&mut self.transport).poll_shutdown(cx);
+        self.written(cx, result)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use std::sync::atomic::{AtomicBool, Ordering};
+
+    use tokio::io::AsyncWriteExt;
 
     use super::*;
 
@@ -255,6 +261,38 @@ mod tests {
         assert!(!flag.0.load(Ordering::SeqCst));
         clock.request_finished(Instant::now());
         assert!(flag.0.load(Ordering::SeqCst));
+    }
+
+    /// Takes every byte and writes none, as TLS does on a full socket.
+    struct Stuck;
+
+    impl AsyncWrite for Stuck {
+        fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+            Poll::Ready(Ok(buf.len()))
+        }
+
+        fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Pending
+        }
+
+        fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Pending
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_was_taken_and_is_not_written_ends_the_connection_too() {
+        let start = Instant::now();
+        let clock = Arc::new(Clock::new(start, CONNECTION, KEEP_ALIVE));
+        clock.request_started();
+        let mut io = TimedIo::new(Stuck, Arc::clone(&clock));
+        io.write_all(b"answer").await.unwrap();
+        clock.request_finished(start);
+        assert_eq!(io.flush().await.unwrap_err().kind(), io::ErrorKind::TimedOut);
+        assert_eq!(start.elapsed().as_secs(), CONNECTION.as_secs());
+        let mut io = TimedIo::new(Stuck, clock);
+        assert_eq!(io.shutdown().await.unwrap_err().kind(), io::ErrorKind::TimedOut);
+        assert_eq!(start.elapsed().as_secs(), 2 * CONNECTION.as_secs());
     }
 
     #[test]

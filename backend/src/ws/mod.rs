@@ -7,7 +7,6 @@
 
 mod close;
 pub mod handshake;
-mod stream;
 
 use std::future::poll_fn;
 use std::pin::Pin;
@@ -19,7 +18,12 @@ use tokio::time::{Instant, timeout_at};
 use tokio_websockets::{Error, Limits, Message, ServerBuilder, WebSocketStream};
 
 pub use close::CloseCode;
-pub use stream::Stream;
+
+use crate::transport::{Replay, Transport};
+
+/// A connection after the upgrade. The client may have sent its first frames
+/// together with the request.
+pub type Stream = Replay<Transport>;
 
 /// A message of more bytes does not leave its memory to those that follow.
 const LARGE: usize = 16 * 1024;

@@ -10,7 +10,7 @@ use albeit_backend::config::Config;
 use albeit_backend::endpoint::Services;
 use albeit_backend::server::Server;
 use futures_util::{SinkExt, StreamExt};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -99,9 +99,9 @@ pub(crate) fn status(head: &str) -> u16 {
 }
 
 /// A bare connection.
-pub(crate) struct Tcp(pub(crate) TcpStream);
+pub(crate) struct Tcp<S = TcpStream>(pub(crate) S);
 
-impl Tcp {
+impl<S: AsyncRead + AsyncWrite + Unpin> Tcp<S> {
     pub(crate) async fn send(&mut self, text: &str) {
         soon(self.0.write_all(text.as_bytes())).await.unwrap();
     }
@@ -133,9 +133,9 @@ impl Tcp {
 }
 
 /// A WebSocket client.
-pub(crate) struct Ws(pub(crate) WebSocketStream<MaybeTlsStream<TcpStream>>);
+pub(crate) struct Ws<S = MaybeTlsStream<TcpStream>>(pub(crate) WebSocketStream<S>);
 
-impl Ws {
+impl<S: AsyncRead + AsyncWrite + Unpin> Ws<S> {
     pub(crate) async fn send(&mut self, text: &str) {
         soon(self.0.send(Message::text(text.to_owned()))).await.unwrap();
     }

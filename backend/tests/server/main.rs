@@ -7,8 +7,14 @@ mod harness;
 #[cfg(test)]
 mod http;
 #[cfg(test)]
+mod proxy_protocol;
+#[cfg(test)]
 mod slow_handler;
 #[cfg(test)]
 mod stomp;
+#[cfg(test)]
+mod tls;
+#[cfg(test)]
+mod tls_client;
 #[cfg(test)]
 mod web_socket;
