@@ -1,6 +1,6 @@
 //! `albeit-backend` as a process.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{ffi::OsStr, net::SocketAddr, sync::Arc};
 
 use anyhow::{Context as _, Result, ensure};
 use tempfile::TempDir;
@@ -29,6 +29,22 @@ impl Backend {
     /// # Errors
     /// When it is not there soon.
     pub async fn start(instance: &str) -> Result<Self> {
+        let backend = Self::start_with(instance, &[]).await?;
+        eventually(SOON, "a healthy backend", || async {
+            let response = Client::connect(backend.addr()).await?.get("/health").await?;
+            ensure!(response.status == 200, "health is {}", response.status);
+            Ok(())
+        })
+        .await
+        .with_context(|| format!("backend {instance}: {}", backend.process.stderr()))?;
+        Ok(backend)
+    }
+
+    /// Starts a backend with further arguments and waits until it says that it listens.
+    ///
+    /// # Errors
+    /// When it does not soon.
+    pub async fn start_with(instance: &str, arguments: &[&OsStr]) -> Result<Self> {
         let dir = Arc::new(tempfile::Builder::new().prefix("albeit-e2e-").tempdir()?);
         let port = HeldPort::try_new()?;
         let number = port.port().to_string();
@@ -44,16 +60,24 @@ impl Backend {
             "2s",
         ];
         let binary = process::binary("ALBEIT_BACKEND_BIN", "albeit-backend")?;
+        let args = args.iter().map(OsStr::new).chain(arguments.iter().copied());
         let process = Process::spawn(instance, &binary, args, dir.path())?;
         let backend = Self { process, instance: instance.to_owned(), port, _dir: dir };
-        eventually(SOON, "a healthy backend", || async {
-            let response = Client::connect(backend.addr()).await?.get("/health").await?;
-            ensure!(response.status == 200, "health is {}", response.status);
+        backend.says("listening").await?;
+        Ok(backend)
+    }
+
+    /// Waits until its log has `text`.
+    ///
+    /// # Errors
+    /// When it has not soon; the error has the log.
+    pub async fn says(&self, text: &str) -> Result<()> {
+        eventually(SOON, text, || async {
+            let log = self.process.stderr();
+            ensure!(log.contains(text), "backend {} says: {log}", self.instance);
             Ok(())
         })
         .await
-        .with_context(|| format!("backend {instance}: {}", backend.process.stderr()))?;
-        Ok(backend)
     }
 
     /// Where it listens.

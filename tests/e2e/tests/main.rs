@@ -11,6 +11,8 @@ mod algorithms;
 #[cfg(test)]
 mod app_cookie;
 #[cfg(test)]
+mod backend_tls;
+#[cfg(test)]
 mod bad_input;
 #[cfg(test)]
 mod bodies;
