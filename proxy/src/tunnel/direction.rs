@@ -10,7 +10,7 @@ use std::{
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// Bytes read at once. One TLS record's plaintext.
-const SCRATCH_LEN: usize = 16 * 1024;
+pub(super) const SCRATCH_LEN: usize = 16 * 1024;
 
 /// Steps that one direction may take before the other has its turn.
 const TRANSFERS: usize = 16;
@@ -35,9 +35,47 @@ pub(super) enum Progress {
     WriteFailed(io::Error),
 }
 
+/// A way past the scratch buffer for a direction that has much to move.
+pub(super) trait Bulk<R, W> {
+    /// Takes in how many bytes an ordinary read has given.
+    fn note_read(&mut self, read: usize);
+
+    /// Moves bytes from the reader to the writer and adds to `passed` what was written.
+    ///
+    /// `None`: it is for an ordinary read to move them. Bytes that were read and not written stay
+    /// here, and then this waits for the writer only.
+    fn poll_transfer(
+        &mut self,
+        cx: &mut Context<'_>,
+        reader: &R,
+        writer: &W,
+        passed: &mut u64,
+    ) -> Option<Poll<Progress>>;
+
+    /// Whether bytes that were read and not written are here.
+    fn holds_bytes(&self) -> bool;
+}
+
+/// There is no other way: all bytes go through the scratch buffer.
+#[derive(Debug)]
+pub(super) struct Copying;
+
+impl<R, W> Bulk<R, W> for Copying {
+    fn note_read(&mut self, _: usize) {}
+
+    fn poll_transfer(&mut self, _: &mut Context<'_>, _: &R, _: &W, _: &mut u64) -> Option<Poll<Progress>> {
+        None
+    }
+
+    fn holds_bytes(&self) -> bool {
+        false
+    }
+}
+
 /// The state of one direction.
 #[derive(Debug)]
-pub(super) struct Direction {
+pub(super) struct Direction<B> {
+    bulk: B,
     /// Bytes read but not yet written, from `written` on.
     pending: Vec<u8>,
     written: usize,
@@ -58,13 +96,21 @@ enum State {
     Done,
 }
 
-impl Direction {
-    pub(super) fn new(early: Vec<u8>) -> Self {
-        Self { pending: early, written: 0, passed: 0, state: State::Open }
+impl<B> Direction<B> {
+    pub(super) fn new(early: Vec<u8>, bulk: B) -> Self {
+        Self { bulk, pending: early, written: 0, passed: 0, state: State::Open }
     }
 
     pub(super) fn is_done(&self) -> bool {
         self.state == State::Done
+    }
+
+    /// Whether the reader is what this direction waits for.
+    pub(super) fn waits_for_reader<R, W>(&self) -> bool
+    where
+        B: Bulk<R, W>,
+    {
+        self.state == State::Open && self.pending.is_empty() && !self.bulk.holds_bytes()
     }
 
     /// Bytes that were written since this was last asked.
@@ -82,6 +128,7 @@ impl Direction {
     where
         R: AsyncRead,
         W: AsyncWrite,
+        B: Bulk<R, W>,
     {
         let mut progress = Progress::Idle;
         for _ in 0..TRANSFERS {
@@ -162,7 +209,8 @@ impl Direction {
         Poll::Ready(Ok(total))
     }
 
-    /// Reads once into the scratch buffer and writes what was read as far as the writer takes it.
+    /// Moves what the reader has, in bulk, or through the scratch buffer: one read, and as much of it
+    /// written as the writer takes.
     fn poll_transfer<R, W>(
         &mut self,
         cx: &mut Context<'_>,
@@ -172,7 +220,11 @@ impl Direction {
     where
         R: AsyncRead,
         W: AsyncWrite,
+        B: Bulk<R, W>,
     {
+        if let Some(moved) = self.bulk.poll_transfer(cx, &reader, &writer, &mut self.passed) {
+            return moved;
+        }
         SCRATCH.with_borrow_mut(|scratch| {
             let mut buf = ReadBuf::new(scratch);
             match reader.poll_read(cx, &mut buf) {
@@ -184,6 +236,7 @@ impl Direction {
             if rest.is_empty() {
                 return Poll::Ready(Progress::Ended);
             }
+            self.bulk.note_read(rest.len());
             self.state = State::Flushing;
             while !rest.is_empty() {
                 match writer.as_mut().poll_write(cx, rest) {

@@ -3,35 +3,39 @@
 //! Used once the two ends only exchange bytes: after a WebSocket upgrade, and
 //! for layer 4 flows. One idle timer covers both directions: any byte, either
 //! way, restarts it (ELB page "Edit attributes for your Application Load
-//! Balancer", connection idle timeout). A half-close is passed on and the
-//! other direction goes on. An idle tunnel owns no buffer: bytes are read into
-//! a buffer of the worker thread and only what cannot be written at once is
-//! kept.
+//! Balancer", connection idle timeout), and on an NLB a TCP keepalive packet
+//! does so too (page "Listeners for your Network Load Balancers"). A half-close
+//! is passed on and the other direction goes on. An idle tunnel owns no buffer
+//! and no pipe: bytes are read into a buffer of the worker thread and only what
+//! cannot be written at once is kept; bulk between two plain TCP connections is
+//! spliced.
 //!
 //! Knows no protocol, opens no socket, logs nothing.
 
 mod connection;
 mod direction;
 mod ending;
+mod frame;
+mod idle;
+mod pipe;
+mod splice;
 #[cfg(test)]
 mod tests;
 mod traffic;
 
-use std::{
-    future::Future,
-    io,
-    pin::{Pin, pin},
-    task::{Context, Poll},
-    time::Duration,
-};
+use std::{future::Future, io, time::Duration};
 
-use tokio::{net::TcpStream, time::Instant};
+use tokio::net::TcpStream;
 
-use self::direction::{Direction, Progress};
 pub use self::{
     connection::Connection,
     ending::{Forgotten, can_forget_silently, reset},
     traffic::Traffic,
+};
+use self::{
+    direction::{Copying, Direction},
+    frame::Relay,
+    splice::Splicing,
 };
 
 /// Why a tunnel ended.
@@ -123,7 +127,7 @@ pub struct EarlyBytes {
 }
 
 /// Relays bytes between `client` and `target` until both directions have
-/// ended, no byte passed for `idle_timeout`, a connection broke, or
+/// ended, no byte passed for the idle timeout, a connection broke, or
 /// `terminated` completed.
 ///
 /// The streams are not shut down on the last three; dropping them closes them.
@@ -143,37 +147,12 @@ where
     C: Connection,
     T: Connection,
 {
-    let idle_timeout = settings.idle_timeout;
-    let mut relay = Relay {
-        upward: Direction::new(early.from_client),
-        downward: Direction::new(early.from_target),
-        first: None,
-        last_activity: Instant::now(),
-        traffic: settings.traffic,
-    };
-    let mut idle = pin!(tokio::time::sleep_until(relay.last_activity + idle_timeout));
-    let mut terminated = pin!(terminated);
-    std::future::poll_fn(|cx| {
-        if let Poll::Ready(reason) = relay.poll(cx, client, target) {
-            return Poll::Ready(reason);
-        }
-        if terminated.as_mut().poll(cx).is_ready() {
-            return Poll::Ready(CloseReason::Terminated);
-        }
-        // The timer is moved only when it fires: activity just leaves its mark.
-        while idle.as_mut().poll(cx).is_ready() {
-            let deadline = relay.last_activity + idle_timeout;
-            if Instant::now() >= deadline {
-                return Poll::Ready(CloseReason::IdleTimeout);
-            }
-            idle.as_mut().reset(deadline);
-        }
-        Poll::Pending
-    })
-    .await
+    let upward = Direction::new(early.from_client, Copying);
+    let downward = Direction::new(early.from_target, Copying);
+    frame::run(Relay::new(upward, downward, settings), client, target, terminated).await
 }
 
-/// Like [`relay`], between two plain TCP connections.
+/// Like [`relay`], between two plain TCP connections: much at a time is moved inside the kernel.
 ///
 /// # Cancel safety
 ///
@@ -185,58 +164,7 @@ pub async fn relay_tcp(
     settings: Settings<'_>,
     terminated: impl Future<Output = ()>,
 ) -> CloseReason {
-    relay(client, target, early, settings, terminated).await
-}
-
-struct Relay<'a> {
-    upward: Direction,
-    downward: Direction,
-    first: Option<Side>,
-    last_activity: Instant,
-    traffic: Option<&'a Traffic>,
-}
-
-impl Relay<'_> {
-    fn poll<C, T>(&mut self, cx: &mut Context<'_>, client: &mut C, target: &mut T) -> Poll<CloseReason>
-    where
-        C: Connection,
-        T: Connection,
-    {
-        let up = self.upward.poll(cx, Pin::new(&mut *client), Pin::new(&mut *target));
-        let passed = self.upward.take_passed();
-        if let Some(reason) = self.note(up, passed, Side::Client) {
-            return Poll::Ready(reason);
-        }
-        let down = self.downward.poll(cx, Pin::new(target), Pin::new(client));
-        let passed = self.downward.take_passed();
-        if let Some(reason) = self.note(down, passed, Side::Target) {
-            return Poll::Ready(reason);
-        }
-        match (self.upward.is_done() && self.downward.is_done(), self.first) {
-            (true, Some(first)) => Poll::Ready(CloseReason::Closed { first }),
-            _ => Poll::Pending,
-        }
-    }
-
-    /// Takes in what one direction did. `reader` is the side it reads from.
-    fn note(&mut self, progress: Progress, passed: u64, reader: Side) -> Option<CloseReason> {
-        if let Some(traffic) = self.traffic.filter(|_| passed > 0) {
-            traffic.add(reader, passed);
-        }
-        let writer = match reader {
-            Side::Client => Side::Target,
-            Side::Target => Side::Client,
-        };
-        match progress {
-            Progress::Idle => {}
-            Progress::Moved => self.last_activity = Instant::now(),
-            Progress::Ended => {
-                self.last_activity = Instant::now();
-                self.first.get_or_insert(reader);
-            }
-            Progress::ReadFailed(error) => return Some(CloseReason::Failed { side: reader, error }),
-            Progress::WriteFailed(error) => return Some(CloseReason::Failed { side: writer, error }),
-        }
-        None
-    }
+    let upward = Direction::new(early.from_client, Splicing::default());
+    let downward = Direction::new(early.from_target, Splicing::default());
+    frame::run(Relay::new(upward, downward, settings), client, target, terminated).await
 }

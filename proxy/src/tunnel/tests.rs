@@ -1,3 +1,6 @@
+pub(super) mod tcp;
+mod tcp_ends;
+
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
