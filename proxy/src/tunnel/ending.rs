@@ -52,6 +52,7 @@ pub fn can_forget_silently() -> bool {
 pub struct Forgotten {
     tracker: TaskTracker,
     shutdown: CancellationToken,
+    waiting_max: usize,
     waiting: Arc<Waiting>,
 }
 
@@ -67,7 +68,7 @@ impl Forgotten {
     /// Waiting runs in `tracker` and ends with `shutdown`.
     #[must_use]
     pub fn new(tracker: TaskTracker, shutdown: CancellationToken) -> Self {
-        Self { tracker, shutdown, waiting: Arc::default() }
+        Self { tracker, shutdown, waiting_max: WAITING_MAX, waiting: Arc::default() }
     }
 
     /// Drops a connection without a FIN or RST; the peer's next packet is answered with a RST.
@@ -100,7 +101,7 @@ impl Forgotten {
         let (place, displaced) = oneshot::channel();
         let oldest = {
             let mut connections = self.waiting.connections.lock();
-            let full = connections.len() >= WAITING_MAX;
+            let full = connections.len() >= self.waiting_max;
             let oldest = if full { connections.pop_first() } else { None };
             connections.insert(number, place);
             oldest
@@ -123,3 +124,7 @@ impl Forgotten {
         });
     }
 }
+
+#[cfg(test)]
+#[path = "tests/ending.rs"]
+mod tests;

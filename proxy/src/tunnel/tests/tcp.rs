@@ -261,7 +261,7 @@ fn descriptors() -> usize {
 /// One end of a random flow: sends and receives at random, and ends its stream, or breaks off with a RST.
 async fn random_end(mut tcp: TcpStream, seed: u64) -> Result<(u64, u64), ()> {
     let mut rng = StdRng::seed_from_u64(seed);
-    let to_send = bytes(*[0, 1, 100, 20_000, 400_000, 3_000_000].get(rng.random_range(0..6)).unwrap(), seed);
+    let to_send = bytes(*[0, 1, 100, 20_000, 300_000, 1_000_000].get(rng.random_range(0..6)).unwrap(), seed);
     let breaks_off = rng.random_bool(0.25);
     let stop_at = if breaks_off { rng.random_range(0..=to_send.len()) } else { to_send.len() };
     let pause_after = rng.random_range(1_000..300_000);
