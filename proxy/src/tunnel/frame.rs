@@ -132,8 +132,8 @@ impl<'a, U, D> Relay<'a, U, D> {
             Side::Target => Side::Client,
         };
         match progress {
-            Progress::Idle => {}
-            Progress::Moved => self.last_byte = Instant::now(),
+            Progress::Idle if passed == 0 => {}
+            Progress::Idle | Progress::Moved => self.last_byte = Instant::now(),
             Progress::Ended => {
                 self.last_byte = Instant::now();
                 self.first.get_or_insert(reader);

@@ -97,6 +97,27 @@ async fn a_reader_that_never_reads_is_cut_by_the_idle_timer() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_reader_that_takes_a_little_at_a_time_keeps_the_tunnel_open() {
+    let Tunnel { mut client, mut target, .. } = tunnel(EarlyBytes::default(), 64);
+    let sending = async {
+        target.write_all(&[7; 1000]).await.unwrap();
+        target.shutdown().await.unwrap();
+    };
+    let receiving = async {
+        let mut received = 0;
+        loop {
+            tokio::time::sleep(Duration::from_secs(50)).await;
+            match client.read(&mut [0; 10]).await.unwrap() {
+                0 => return received,
+                read => received += read,
+            }
+        }
+    };
+    let ((), received) = tokio::join!(sending, receiving);
+    assert_eq!(received, 1000);
+}
+
+#[tokio::test(start_paused = true)]
 async fn directions_do_not_wait_for_each_other() {
     // The client floods without reading, the target floods while it reads: neither may stall the other.
     let Tunnel { client, target, closed } = tunnel(EarlyBytes::default(), 4096);
