@@ -15,6 +15,9 @@ pub(super) const SCRATCH_LEN: usize = 16 * 1024;
 /// Steps that one direction may take before the other has its turn.
 const TRANSFERS: usize = 16;
 
+/// Bytes after which the other direction, and other tasks of the worker, have their turn.
+const TURN_BYTES: u64 = 512 * 1024;
+
 thread_local! {
     /// Where bytes are read to. Borrowed only inside one `poll`, which never waits.
     static SCRATCH: RefCell<Box<[u8]>> = RefCell::new(vec![0; SCRATCH_LEN].into_boxed_slice());
@@ -132,6 +135,9 @@ impl<B> Direction<B> {
     {
         let mut progress = Progress::Idle;
         for _ in 0..TRANSFERS {
+            if self.passed >= TURN_BYTES {
+                break;
+            }
             match self.poll_drain(cx, writer.as_mut()) {
                 Poll::Ready(Ok(0)) => {}
                 Poll::Ready(Ok(_)) => progress = Progress::Moved,

@@ -8,7 +8,9 @@
 //! Linux forgets a connection without a word when it is closed in repair mode,
 //! which takes the capability `CAP_NET_ADMIN`. Without it the socket is kept
 //! until the peer's next data or FIN makes it readable, and is then closed with
-//! a RST: the peer sees the same, except that a keepalive probe is still answered.
+//! a RST: the peer sees the same, except that a keepalive probe is still answered
+//! and that a peer which had sent its FIN before is reset at once: no more is
+//! to come from it that a program could notice.
 
 use std::{
     collections::BTreeMap,

@@ -107,6 +107,14 @@ pub(super) fn owned() -> usize {
     OPEN.load(Ordering::Relaxed) - kept()
 }
 
+/// Keeps something that cannot be spliced to.
+#[cfg(test)]
+pub(super) fn keep_unusable() {
+    let file = || OwnedFd::from(std::fs::File::options().read(true).write(true).open("/dev/null").unwrap());
+    OPEN.fetch_add(1, Ordering::Relaxed);
+    Pipe { write: file(), read: file(), capacity: CAPACITY, held: 0 }.give_back();
+}
+
 /// Pipes this thread keeps.
 #[cfg(test)]
 pub(super) fn kept() -> usize {

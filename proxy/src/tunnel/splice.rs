@@ -112,18 +112,18 @@ impl Splicing {
                     self.burst = self.burst.saturating_add(read);
                     Some(Poll::Ready(Ok(pipe)))
                 }
-                Err(error) => {
-                    pipe.give_back();
-                    match error.kind() {
+                Err(error) => match error.kind() {
+                    io::ErrorKind::WouldBlock => {
                         // The readiness was spurious, and is cleared now.
-                        io::ErrorKind::WouldBlock => continue,
-                        io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported => {
-                            self.pace = Pace::NeverBulk;
-                            None
-                        }
-                        _ => Some(Poll::Ready(Err(Progress::ReadFailed(error)))),
+                        pipe.give_back();
+                        continue;
                     }
-                }
+                    io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported => {
+                        self.pace = Pace::NeverBulk;
+                        None
+                    }
+                    _ => Some(Poll::Ready(Err(Progress::ReadFailed(error)))),
+                },
             };
         }
     }

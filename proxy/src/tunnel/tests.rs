@@ -1,3 +1,4 @@
+mod idle;
 pub(super) mod tcp;
 mod tcp_ends;
 

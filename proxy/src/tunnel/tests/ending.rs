@@ -78,6 +78,16 @@ async fn a_fin_of_the_peer_is_answered_with_a_rst_in_both_ways() {
 }
 
 #[tokio::test]
+async fn without_the_capability_a_peer_that_has_ended_its_stream_is_reset_at_once() {
+    let forgotten = forgotten();
+    let (mut peer, tcp) = connected().await;
+    peer.shutdown().await.unwrap();
+    tcp.readable().await.unwrap();
+    forgotten.wait(tcp);
+    assert_is_reset(&mut peer).await;
+}
+
+#[tokio::test]
 async fn the_oldest_of_too_many_waiting_connections_is_reset_and_counted() {
     let forgotten = Forgotten { waiting_max: 2, ..forgotten() };
     let mut peers = Vec::new();

@@ -254,6 +254,16 @@ async fn without_a_free_pipe_bytes_are_copied() {
     assert_eq!(pipe::owned(), taken.len());
 }
 
+#[tokio::test]
+async fn where_the_system_does_not_splice_bytes_are_copied() {
+    pipe::keep_unusable();
+    let mut flow = Flow::new().await;
+    let sent = bytes(MUCH, 7);
+    let (received, ()) = tokio::join!(receive(&mut flow.target, 1 << 20), send(&mut flow.client, &sent));
+    assert!(received == sent);
+    assert_eq!(pipe::kept() + pipe::owned(), 0, "tried once");
+}
+
 fn descriptors() -> usize {
     std::fs::read_dir("/proc/self/fd").unwrap().count()
 }
