@@ -14,7 +14,7 @@ use super::{AdminState, api_error::ApiError, control::Refused, target_groups};
 use crate::{
     config,
     health::Forced,
-    model::{Target, TargetGroup, TargetType, target_group::TargetId},
+    model::{LoadBalancerType, Model, Target, TargetGroup, TargetType, target_group::TargetId},
 };
 
 /// `TooManyTargets`: targets of a group, as by ELB's default quota.
@@ -125,11 +125,14 @@ pub(super) fn force_health(state: &AdminState, body: &ForceHealth) -> Result<Val
     let model = &state.control.in_force().model;
     let names = (body.target_group_arn.as_deref(), body.target_group_name.as_deref());
     let (_, settings) = target_groups::by_arn_or_name(model, names.0, names.1)?;
-    let wanted = parse(&body.targets, settings)?;
+    let wanted = match settings.target_type {
+        TargetType::Ip => parse(&body.targets, settings)?,
+        TargetType::Alb => load_balancers(&body.targets, settings, model)?,
+    };
     let registered = addresses(state, &settings.name);
     let mut addresses = Vec::new();
     for target in &wanted {
-        let TargetId::Ip(ip) = target.id else {
+        let (TargetId::Ip(ip) | TargetId::LoadBalancer { address: ip, .. }) = target.id else {
             return Err(ApiError::validation("health is forced by IP address"));
         };
         let address = SocketAddr::new(ip, target.port);
@@ -152,6 +155,28 @@ pub(super) fn force_health(state: &AdminState, body: &ForceHealth) -> Result<Val
         }
     }
     Ok(json!({}))
+}
+
+/// The targets of type `alb` that are described, by their load balancers' ARNs.
+fn load_balancers(
+    targets: &[Description],
+    group: &TargetGroup,
+    model: &Model,
+) -> Result<Vec<Target>, ApiError> {
+    let find = |Description { id, port, .. }: &Description| {
+        let is = |target: &&Target| match &target.id {
+            TargetId::LoadBalancer { name, .. } => {
+                *id == model.scope.load_balancer(LoadBalancerType::Application, name)
+                    && port.is_none_or(|port| port == target.port)
+            }
+            TargetId::Ip(_) | TargetId::HostName(_) => false,
+        };
+        group.targets.iter().find(is).cloned().ok_or_else(|| {
+            let message = format!("The target '{id}' is not registered with the target group");
+            ApiError::new("InvalidTarget", message)
+        })
+    };
+    targets.iter().map(find).collect()
 }
 
 /// The addresses that are registered with a group now, those of host names included.

@@ -5,16 +5,21 @@
 
 use serde_json::{Value, json};
 
-use super::{AdminState, api_error::ApiError, targets::override_state};
+use super::{
+    AdminState,
+    api_error::ApiError,
+    targets::{self, override_state},
+};
 use crate::{
     config::{AttributeOverrides, Overrides, TargetOverrides},
-    model::{Target, target_group::TargetId},
+    model::{Model, Target, target_group::TargetId},
     target_groups::Group,
 };
 
 /// Every override.
 pub(super) fn list(state: &AdminState) -> Value {
-    let overrides = &state.control.in_force().overrides;
+    let in_force = state.control.in_force();
+    let overrides = &in_force.overrides;
     let load_balancers = overrides
         .load_balancers
         .iter()
@@ -39,7 +44,7 @@ pub(super) fn list(state: &AdminState) -> Value {
         "Listeners": listeners.collect::<Vec<_>>(),
         "TargetGroups": target_groups.collect::<Vec<_>>(),
         "Targets": targets.collect::<Vec<_>>(),
-        "ForcedHealth": groups.iter().flat_map(|group| forced(group)).collect::<Vec<_>>(),
+        "ForcedHealth": groups.iter().flat_map(|group| forced(group, &in_force.model)).collect::<Vec<_>>(),
     })
 }
 
@@ -54,12 +59,12 @@ pub(super) fn clear(state: &AdminState) -> Result<Value, ApiError> {
     Ok(json!({}))
 }
 
-fn forced(group: &Group) -> Vec<Value> {
+fn forced(group: &Group, model: &Model) -> Vec<Value> {
     let forced = group.describe().into_iter().filter_map(|target| {
         let state = override_state(target.forced?);
         Some(json!({
             "TargetGroupName": group.name(),
-            "Target": { "Id": target.addr.ip(), "Port": target.addr.port() },
+            "Target": { "Id": targets::id(&target, model), "Port": target.addr.port() },
             "State": state,
         }))
     });

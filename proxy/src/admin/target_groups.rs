@@ -9,7 +9,7 @@ use super::{
     query::{Query, present},
 };
 use crate::model::{
-    Listener, LoadBalancer, Model, TargetGroup, TargetGroupIndex,
+    HealthCheckProtocol, Listener, LoadBalancer, Model, TargetGroup, TargetGroupIndex, TargetGroupProtocol,
     rule::Actions,
     target_group::{Matcher, ProtocolVersion},
 };
@@ -72,25 +72,29 @@ fn describe(model: &Model, index: usize, group: &TargetGroup) -> Value {
     let users = model.load_balancers.iter().filter(|it| uses(it, TargetGroupIndex(index)));
     let users: Vec<_> = users.map(|it| it.arn.as_str()).collect();
     let check = &group.health_check;
+    let is_http = matches!(group.protocol, TargetGroupProtocol::Http | TargetGroupProtocol::Https);
+    // Checks of TCP ask nothing.
+    let is_asked = check.protocol != HealthCheckProtocol::Tcp;
+    let matcher = match group.protocol_version {
+        ProtocolVersion::Grpc => json!({ "GrpcCode": codes(&check.matcher) }),
+        ProtocolVersion::Http1 | ProtocolVersion::Http2 => json!({ "HttpCode": codes(&check.matcher) }),
+    };
     present(json!({
         "TargetGroupArn": group.arn,
         "TargetGroupName": group.name,
         "Protocol": group.protocol.as_str(),
-        "ProtocolVersion": group.protocol_version.as_str(),
+        "ProtocolVersion": is_http.then(|| group.protocol_version.as_str()),
         "Port": group.port,
-        "TargetType": "ip",
+        "TargetType": group.target_type.as_str(),
         "HealthCheckEnabled": true,
         "HealthCheckProtocol": check.protocol.as_str(),
         "HealthCheckPort": check.port.map_or_else(|| "traffic-port".to_owned(), |port| port.to_string()),
-        "HealthCheckPath": check.path,
+        "HealthCheckPath": is_asked.then_some(&check.path),
         "HealthCheckIntervalSeconds": check.interval.as_secs(),
         "HealthCheckTimeoutSeconds": check.timeout.as_secs(),
         "HealthyThresholdCount": check.healthy_threshold,
         "UnhealthyThresholdCount": check.unhealthy_threshold,
-        "Matcher": match group.protocol_version {
-            ProtocolVersion::Grpc => json!({ "GrpcCode": codes(&check.matcher) }),
-            ProtocolVersion::Http1 | ProtocolVersion::Http2 => json!({ "HttpCode": codes(&check.matcher) }),
-        },
+        "Matcher": is_asked.then_some(matcher),
         "LoadBalancerArns": users,
     }))
 }

@@ -9,6 +9,7 @@ use serde_json::Value;
 use super::{AdminState, api_error::ApiError, control::InForce, query::Query, target_groups};
 use crate::{
     health::{Forced, Reason},
+    model::{LoadBalancerType, Model},
     target_groups::{Group, TargetDescription},
 };
 
@@ -93,15 +94,23 @@ fn target_group(group: &Group, in_force: &InForce) -> TargetGroup {
         target_health_descriptions: group
             .describe()
             .iter()
-            .map(|target| description(target, check_port))
+            .map(|target| description(target, id(target, &in_force.model), check_port))
             .collect(),
     }
 }
 
-fn description(target: &TargetDescription, check_port: Option<u16>) -> TargetHealthDescription {
+/// `Target.Id`: the address, or the ARN of a load balancer that is the target.
+pub(super) fn id(target: &TargetDescription, model: &Model) -> String {
+    match &target.load_balancer {
+        Some(name) => model.scope.load_balancer(LoadBalancerType::Application, name),
+        None => target.addr.ip().to_string(),
+    }
+}
+
+fn description(target: &TargetDescription, id: String, check_port: Option<u16>) -> TargetHealthDescription {
     let reason = target.health.reason;
     TargetHealthDescription {
-        target: TargetId { id: target.addr.ip().to_string(), port: target.addr.port() },
+        target: TargetId { id, port: target.addr.port() },
         health_check_port: check_port.unwrap_or_else(|| target.addr.port()).to_string(),
         target_health: TargetHealth {
             state: target.health.state.as_str(),

@@ -1,5 +1,6 @@
 mod acting;
 mod features;
+mod network;
 mod reading;
 
 use std::{
@@ -130,6 +131,10 @@ async fn serving() -> Server {
 }
 
 async fn serving_file(source: Source) -> Server {
+    serving_in_force(in_force(source, Overrides::default()).unwrap()).await
+}
+
+async fn serving_in_force(in_force: InForce) -> Server {
     let (tracker, shutdown, metrics) =
         (TaskTracker::new(), CancellationToken::new(), Metrics::try_new().unwrap());
     let mut environment =
@@ -139,7 +144,6 @@ async fn serving_file(source: Source) -> Server {
     let tasks = Tasks::new(tracker.clone(), shutdown.clone());
     let keys = Keys::generate(&mut rand::rng());
     let authenticator = Arc::new(Authenticator::new(&keys, TimeScale::default(), tasks));
-    let in_force = in_force(source, Overrides::default()).unwrap();
     registry.apply(&in_force.model);
     let control = Configured { registry: Arc::clone(&registry), in_force: Mutex::new(Arc::new(in_force)) };
     let state = AdminState {

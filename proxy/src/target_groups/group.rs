@@ -41,6 +41,8 @@ pub struct Group {
 pub struct TargetDescription {
     /// Address and port of the traffic.
     pub addr: SocketAddr,
+    /// Name of the application load balancer that it is, if it is of type `alb`.
+    pub load_balancer: Option<String>,
     /// State and reason.
     pub health: Health,
     /// What an operator said of it.

@@ -1,6 +1,6 @@
 //! Who belongs to a target group: what changes under the group's lock. No tasks, no I/O.
 
-use std::{mem, net::SocketAddr, sync::Arc};
+use std::{collections::BTreeMap, mem, net::SocketAddr, sync::Arc};
 
 use tokio::time::Instant;
 use tokio_util::sync::DropGuard;
@@ -91,15 +91,16 @@ impl Members {
     /// Makes the registered targets the wanted ones; returns those that came and those that left.
     pub(super) fn reconcile(&mut self) -> (Vec<Arc<Target>>, Vec<Arc<Target>>) {
         let wanted = self.wanted();
-        let (kept, left): (Vec<_>, Vec<_>) = mem::take(&mut self.registered)
-            .into_iter()
-            .partition(|member| wanted.binary_search(&member.target.addr()).is_ok());
+        let (kept, left): (Vec<_>, Vec<_>) =
+            mem::take(&mut self.registered).into_iter().partition(|Registered { target, .. }| {
+                wanted.get(&target.addr()).is_some_and(|it| it.as_deref() == target.load_balancer())
+            });
         self.registered = kept;
         let others_carry = self.registered.iter().any(|member| member.weight.carries());
         let mut came = Vec::new();
-        for addr in wanted {
+        for (addr, load_balancer) in wanted {
             if let Err(place) = self.registered.binary_search_by_key(&addr, |member| member.target.addr()) {
-                let target = Target::new(addr);
+                let target = Target::new(addr, load_balancer);
                 came.push(Arc::clone(&target));
                 let weight = Weight::registered(others_carry);
                 self.registered.insert(place, Registered { target, checks: None, weight });
@@ -108,18 +109,17 @@ impl Members {
         (came, left.into_iter().map(|member| member.target).collect())
     }
 
-    /// The addresses that should be registered, ordered, each once.
-    fn wanted(&self) -> Vec<SocketAddr> {
-        let mut wanted: Vec<SocketAddr> =
-            self.hosts.iter().filter_map(|host| host.addresses.as_deref()).flatten().copied().collect();
-        wanted.extend(self.settings.targets.iter().filter_map(|target| match target.id {
-            TargetId::Ip(ip) => Some(SocketAddr::new(ip, target.port)),
-            TargetId::LoadBalancer { address, .. } => Some(SocketAddr::new(address, target.port)),
+    /// The addresses that should be registered, ordered, each once, with the name of the load balancer there.
+    fn wanted(&self) -> BTreeMap<SocketAddr, Option<String>> {
+        let resolved = self.hosts.iter().filter_map(|host| host.addresses.as_deref()).flatten();
+        let given = self.settings.targets.iter().filter_map(|target| match &target.id {
+            TargetId::Ip(ip) => Some((SocketAddr::new(*ip, target.port), None)),
+            TargetId::LoadBalancer { name, address } => {
+                Some((SocketAddr::new(*address, target.port), Some(name.clone())))
+            }
             TargetId::HostName(_) => None,
-        }));
-        wanted.sort_unstable();
-        wanted.dedup();
-        wanted
+        });
+        resolved.map(|addr| (*addr, None)).chain(given).collect()
     }
 
     /// Ends the health checks of all registered targets.
@@ -169,6 +169,7 @@ impl Members {
             .chain(self.draining.iter().map(|target| (target, None)))
             .map(|(target, anomaly_detection)| TargetDescription {
                 addr: target.addr(),
+                load_balancer: target.load_balancer().map(str::to_owned),
                 health: target.health(),
                 forced: target.forced(),
                 outstanding: target.outstanding(),

@@ -25,6 +25,7 @@ use crate::{
 #[derive(Debug)]
 pub struct Target {
     addr: SocketAddr,
+    load_balancer: Option<String>,
     tracker: Mutex<Tracker>,
     outstanding: AtomicU32,
     /// Requests and tunnels ever begun, wrapping round.
@@ -38,9 +39,11 @@ pub struct Target {
 }
 
 impl Target {
-    pub(super) fn new(addr: SocketAddr) -> Arc<Self> {
+    /// At `addr`, where the application load balancer of that name is if the target is one.
+    pub(super) fn new(addr: SocketAddr, load_balancer: Option<String>) -> Arc<Self> {
         Arc::new(Self {
             addr,
+            load_balancer,
             tracker: Mutex::new(Tracker::new()),
             outstanding: AtomicU32::new(0),
             requests: AtomicU32::new(0),
@@ -56,6 +59,12 @@ impl Target {
     #[must_use]
     pub const fn addr(&self) -> SocketAddr {
         self.addr
+    }
+
+    /// Name of the application load balancer that it is, if it is of type `alb`.
+    #[must_use]
+    pub fn load_balancer(&self) -> Option<&str> {
+        self.load_balancer.as_deref()
     }
 
     /// State and reason now.

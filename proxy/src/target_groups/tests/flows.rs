@@ -211,3 +211,25 @@ async fn a_target_deregistered_in_the_draining_interval_drains_by_the_delay() {
     pass(&world, 2 * INTERVAL).await;
     assert_eq!((states(&group), flow.reason()), (vec![(addr(B), State::Healthy)], None));
 }
+
+#[tokio::test(start_paused = true)]
+async fn another_load_balancer_at_the_same_address_is_another_target() {
+    let world = World::new();
+    let of = |name: &str| {
+        let mut settings = network_group(&[], FlowAttributes::default());
+        let id = TargetId::LoadBalancer { name: name.to_owned(), address: addr(A).ip() };
+        settings.targets = vec![Target { id, port: addr(A).port() }];
+        settings
+    };
+    let group = world.apply_one(of("edge"));
+    world.reach(&group, &[(A, State::Healthy)]).await;
+    world.apply_one(of("edge"));
+    assert_eq!(states(&group), [(addr(A), State::Healthy)]);
+    world.apply_one(of("other"));
+    let named: Vec<_> = group
+        .describe()
+        .into_iter()
+        .map(|target| (target.load_balancer.unwrap(), target.health.state))
+        .collect();
+    assert_eq!(named, [("other".to_owned(), State::Initial), ("edge".to_owned(), State::Draining)]);
+}

@@ -20,7 +20,7 @@ const DRAINING: &str = "10.0.0.4:80";
 const STRANGER: &str = "10.0.0.9:80";
 
 fn target(at: &str, outcome: Option<CheckOutcome>) -> Arc<RunningTarget> {
-    let target = RunningTarget::new(addr(at));
+    let target = RunningTarget::new(addr(at), None);
     if let Some(outcome) = outcome {
         let thresholds = Thresholds { healthy: 1, unhealthy: 1 };
         target.track(|tracker| tracker.handle_outcome(outcome, thresholds));
