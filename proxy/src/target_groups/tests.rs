@@ -82,10 +82,14 @@ struct World {
 
 impl World {
     fn new() -> Self {
+        Self::with_scale(TimeScale::default())
+    }
+
+    fn with_scale(scale: TimeScale) -> Self {
         let (script, metrics) = (Arc::new(Script::default()), Metrics::try_new().unwrap());
         let (tracker, shutdown) = (TaskTracker::new(), CancellationToken::new());
         let mut environment =
-            Environment::new(tracker.clone(), TimeScale::default(), Arc::clone(&metrics), shutdown.clone());
+            Environment::new(tracker.clone(), scale, Arc::clone(&metrics), shutdown.clone());
         environment.checker = Box::new(Scripted(Arc::clone(&script)));
         environment.resolver = Box::new(Scripted(Arc::clone(&script)));
         Self { script, registry: Registry::with_environment(environment), metrics, tracker, shutdown }

@@ -3,14 +3,19 @@
 use futures_util::FutureExt as _;
 use tokio::time::{Instant, sleep};
 
-use super::{super::CutReason, *};
+use super::{
+    super::{CutReason, NoTarget},
+    *,
+};
 use crate::{
+    balance::flow_hash::FlowKey,
     health::Forced,
-    model::target_group::{FlowAttributes, MinimumHealthyTargets},
+    model::target_group::{FlowAttributes, MinimumHealthyTargets, Stickiness},
 };
 
 const A: &str = "10.0.0.1:80";
 const B: &str = "10.0.0.2:80";
+const C: &str = "10.0.0.3:80";
 
 fn network_group(targets: &[&str], flows: FlowAttributes) -> TargetGroup {
     let mut settings = group("net", targets);
@@ -232,4 +237,55 @@ async fn another_load_balancer_at_the_same_address_is_another_target() {
         .map(|target| (target.load_balancer.unwrap(), target.health.state))
         .collect();
     assert_eq!(named, [("other".to_owned(), State::Initial), ("edge".to_owned(), State::Draining)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_draining_interval_is_divided_by_the_time_scale() {
+    let world = World::with_scale(TimeScale::try_new(10.0).unwrap());
+    let group = both_healthy(&world, draining()).await;
+    let flow = target(&group, A).flow_cut();
+    assert!(group.force_health(addr(A), Some(Forced::Unhealthy)));
+    pass(&world, INTERVAL / 10 - Duration::from_secs(1)).await;
+    assert_eq!(flow.reason(), None);
+    pass(&world, Duration::from_secs(2)).await;
+    assert_eq!(flow.reason(), Some(CutReason::Unhealthy));
+}
+
+/// Which targets the flows of 100 clients are given, and whether the group was failing open.
+fn flow_targets(group: &Group) -> (Vec<SocketAddr>, bool) {
+    let selected = |client: u8| {
+        let source = SocketAddr::new([192, 0, 2, client].into(), 40_000 + u16::from(client));
+        let key = FlowKey { source, destination: addr("198.51.100.1:80"), sequence: u32::from(client) };
+        group.select_flow(&key).unwrap()
+    };
+    let all: Vec<_> = (0..100).map(selected).collect();
+    let mut targets: Vec<_> = all.iter().map(|selected| selected.target.addr()).collect();
+    targets.sort_unstable();
+    targets.dedup();
+    (targets, all.iter().any(|selected| selected.fail_open))
+}
+
+#[tokio::test(start_paused = true)]
+async fn flows_begin_on_healthy_targets_and_on_all_when_the_group_fails_open() {
+    for stickiness in [None, Some(Stickiness::SourceIp)] {
+        let world = World::new();
+        let settings = |targets: &[&str]| {
+            let mut settings = network_group(targets, draining());
+            settings.attributes.stickiness.clone_from(&stickiness);
+            settings
+        };
+        let group = world.apply_one(settings(&[A, B, C]));
+        world.reach(&group, &[(A, State::Healthy), (B, State::Healthy), (C, State::Healthy)]).await;
+        assert_eq!(flow_targets(&group), (vec![addr(A), addr(B), addr(C)], false));
+        assert!(group.force_health(addr(A), Some(Forced::Unhealthy)));
+        assert_eq!(group.describe()[0].health.state, State::UnhealthyDraining);
+        assert_eq!(flow_targets(&group), (vec![addr(B), addr(C)], false));
+        world.apply_one(settings(&[A, B]));
+        assert_eq!(flow_targets(&group), (vec![addr(B)], false), "C drains");
+        assert!(group.force_health(addr(B), Some(Forced::Unhealthy)));
+        assert_eq!(flow_targets(&group), (vec![addr(A), addr(B)], true));
+        world.apply_one(settings(&[]));
+        let key = FlowKey { source: addr(A), destination: addr(B), sequence: 0 };
+        assert_eq!(group.select_flow(&key).unwrap_err(), NoTarget);
+    }
 }
