@@ -282,6 +282,28 @@ target_groups:
     }
 
     #[test]
+    fn a_load_balancer_stays_the_only_target_of_its_group() {
+        const BEHIND: &str = "
+  - name: front
+    type: network
+    listeners: [{ protocol: TCP, port: 9000, default_actions: [{ forward: { target_group: to-edge } }] }]
+target_groups:
+  - { name: to-edge, protocol: TCP, target_type: alb, targets: [{ id: edge, port: 8080 }] }";
+        let file = FILE.replace("\ntarget_groups:", BEHIND);
+        let mut overrides = Overrides::default();
+        let registered = BTreeSet::from([target("10.0.0.2")]);
+        let targets = TargetOverrides { registered, ..TargetOverrides::default() };
+        overrides.targets.insert("to-edge".to_owned(), targets);
+        let source = Source::from_text(&file, FilePath::new(""), "alb.yaml");
+        let model = source.parse(&|_| None, &overrides).unwrap().model;
+        let [Target { id: TargetId::LoadBalancer { name, .. }, .. }] = &model.target_groups[0].targets[..]
+        else {
+            panic!("{:?}", model.target_groups[0].targets);
+        };
+        assert_eq!(name, "edge");
+    }
+
+    #[test]
     fn what_the_file_no_longer_has_is_forgotten() {
         let model = load(&Overrides::default()).unwrap().model;
         let some = || attributes(&[("a", "b")]);

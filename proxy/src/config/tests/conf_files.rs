@@ -6,6 +6,7 @@ use std::{
 };
 
 use super::super::{load, summary};
+use crate::model::{listener::ProxyProtocolMode, target_group::TargetId};
 
 /// `conf/` of the repository.
 fn conf() -> PathBuf {
@@ -78,6 +79,50 @@ fn the_development_file_does_what_the_readme_says() {
       127.0.0.1:9002
     admin API on 127.0.0.1:9901
     ");
+}
+
+#[test]
+fn the_four_ways_to_a_backend_are_four_files_without_a_warning() {
+    let dir = tempfile::tempdir().unwrap();
+    copy_with_certificates(dir.path());
+    let load = |name: &str| {
+        let loaded = load(&dir.path().join("conf").join(name), &|_| None).unwrap();
+        assert_eq!(loaded.warnings, [], "{name}");
+        loaded.model
+    };
+    load("topology-alb.yaml");
+    load("topology-nlb-tls.yaml");
+    load("topology-nlb-tcp.yaml");
+    insta::assert_snapshot!(summary(&load("topology-nlb-alb.yaml")), @r"
+    load balancer websocket-nlb (network)
+      TCP on 127.0.0.1:33335, default: forward to to-alb
+    load balancer websocket-alb (application)
+      HTTPS on 127.0.0.1:58080, ELBSecurityPolicy-TLS13-1-2-Res-PQ-2025-09, certificates localhost, default: forward to websocket-tg
+    target group to-alb: TCP, health check HTTPS /actuator/health every 30 s
+      load balancer websocket-alb, port 58080
+    target group websocket-tg: health check /actuator/health every 5 s, lb_cookie for 86400 s
+      127.0.0.1:9001
+      127.0.0.1:9002
+    admin API on 127.0.0.1:9901
+    ");
+}
+
+#[test]
+fn a_process_in_front_and_one_behind_fit_together() {
+    let dir = tempfile::tempdir().unwrap();
+    copy_with_certificates(dir.path());
+    let load = |name: &str| load(&dir.path().join("conf").join(name), &|_| None).unwrap();
+    let (front, behind) = (load("topology-nlb-alb-front.yaml"), load("topology-nlb-alb-behind.yaml"));
+    assert_eq!((&front.warnings, &behind.warnings), (&vec![], &vec![]));
+    let group = &front.model.target_groups[0];
+    assert!(group.attributes.flows.proxy_protocol_v2 && group.health_check.proxy_protocol_v2);
+    let listener = &behind.model.load_balancers[0].listeners[0];
+    assert_eq!(group.targets[0].port, listener.bind.port());
+    let TargetId::Ip(target) = group.targets[0].id else { panic!("{:?}", group.targets) };
+    let source = &listener.attributes.proxy_protocol;
+    assert_eq!((target, source.mode), (listener.bind.ip(), ProxyProtocolMode::Required));
+    assert!(source.trusted.iter().any(|cidr| cidr.contains(&target)), "the front's own address");
+    assert_ne!(front.model.admin.bind, behind.model.admin.bind);
 }
 
 #[test]
