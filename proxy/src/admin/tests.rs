@@ -1,6 +1,7 @@
 mod acting;
 mod features;
 mod network;
+mod network_target_groups;
 mod reading;
 
 use std::{
