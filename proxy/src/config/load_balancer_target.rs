@@ -201,7 +201,7 @@ fn check_health_check(group: &TargetGroup, wanted: &Wanted, found: &LoadBalancer
 }
 
 /// The address under which a socket that listens on `bind` is reached from this host.
-pub(super) const fn from_this_host(bind: IpAddr) -> IpAddr {
+const fn from_this_host(bind: IpAddr) -> IpAddr {
     match bind {
         IpAddr::V4(address) if address.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
         IpAddr::V6(address) if address.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),

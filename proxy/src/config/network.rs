@@ -4,11 +4,8 @@
 //! Network Load Balancers", "Health checks for Network Load Balancer target
 //! groups".
 
-use std::net::SocketAddr;
-
 use super::{
     context::{Context, KnownGroup},
-    load_balancer_target::from_this_host,
     path::Path,
     protocol::Protocol,
 };
@@ -57,12 +54,11 @@ pub(super) fn check_targets(name: &str, at: &Path, cx: &mut Context<'_>) {
 pub(super) fn choose_hosts(load_balancers: &[LoadBalancer], groups: &mut [TargetGroup]) {
     let network = load_balancers.iter().filter(|it| it.kind == LoadBalancerType::Network);
     for listener in network.flat_map(|load_balancer| &load_balancer.listeners) {
-        let host = SocketAddr::new(from_this_host(listener.bind.ip()), listener.bind.port());
         for TargetGroupIndex(index) in listener.default_actions.action.target_groups() {
             if let Some(group) = groups.get_mut(index)
                 && group.health_check.protocol != HealthCheckProtocol::Tcp
             {
-                group.health_check.host.get_or_insert(host);
+                group.health_check.host.get_or_insert(listener.bind);
             }
         }
     }

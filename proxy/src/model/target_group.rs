@@ -192,8 +192,8 @@ pub struct HealthCheck {
     /// Checks begin with a PROXY protocol header, command LOCAL: `proxy_protocol_v2.enabled` of the group.
     pub proxy_protocol_v2: bool,
     /// `Host` of checks over HTTP or HTTPS when it is not the target: address and port of the first listener of
-    /// the network load balancer that forwards to the group. ELB writes the address of its node there, so
-    /// loopback stands for a listener on all addresses.
+    /// the network load balancer that forwards to the group. ELB writes the address of its node there, so a
+    /// check names its own end of the connection if this is a listener on all addresses.
     pub host: Option<SocketAddr>,
 }
 

@@ -85,7 +85,7 @@ fn clients_addresses_are_preserved_and_checks_are_requests() {
         (HealthCheckProtocol::Http, "/", 6)
     );
     assert_eq!(check.matcher, Matcher(vec![(200, 399)]));
-    assert_eq!(check.host.unwrap().to_string(), "127.0.0.1:33335");
+    assert_eq!(check.host.unwrap().to_string(), "0.0.0.0:33335");
 }
 
 #[test]

@@ -52,7 +52,7 @@ fn health_checks_default_to_tcp_and_each_protocol_has_its_timeout() {
             protocol,
             timeout: Duration::from_secs(timeout),
             matcher: Matcher(vec![(200, 399)]),
-            host: (protocol != Tcp).then(|| "127.0.0.1:33335".parse().unwrap()),
+            host: (protocol != Tcp).then(|| "0.0.0.0:33335".parse().unwrap()),
             ..HealthCheck::default()
         };
         assert_eq!(model.target_groups[0].health_check, expected);
@@ -112,7 +112,7 @@ fn checks_name_the_first_listener_and_carry_the_header_of_the_group() {
     let check = |model: &Model, index: usize| model.target_groups[index].health_check.clone();
     assert_eq!(check(&model_of, 0).host.unwrap().to_string(), "127.0.0.7:33335");
     assert!(check(&model_of, 0).proxy_protocol_v2 && !check(&model_of, 1).proxy_protocol_v2);
-    assert_eq!(check(&model(&second), 1).host.unwrap().to_string(), "[::1]:33335");
+    assert_eq!(check(&model(&second), 1).host.unwrap().to_string(), "[::]:33335");
     let unused = group("protocol: TCP")
         .replace("9002, protocol: TCP", "9002, protocol: TCP, health_check: { protocol: HTTP }");
     assert_eq!(check(&model(&unused), 1).host, None);
