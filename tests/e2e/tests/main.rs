@@ -81,6 +81,7 @@ mod statuses;
 #[cfg(test)]
 mod stickiness;
 #[cfg(test)]
+mod target_health;
 mod timeouts;
 #[cfg(test)]
 mod tls_headers;
