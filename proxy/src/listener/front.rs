@@ -5,7 +5,7 @@ use std::{net::SocketAddr, sync::Arc};
 use arc_swap::ArcSwap;
 
 use super::proxy_protocol::ProxyProtocolIn;
-use crate::{alb, nlb};
+use crate::{alb, flow::Protocol, model::ListenerProtocol, nlb};
 
 /// A listener as a configuration wants it.
 #[derive(Debug)]
@@ -71,7 +71,13 @@ impl Front {
                 let state = state.load();
                 (state.protocol.as_str(), state.load_balancer.log_name.clone())
             }
-            Plane::Network(state) => (state.protocol.as_str(), state.load_balancer.log_name.clone()),
+            Plane::Network(state) => {
+                let protocol = match state.protocol {
+                    Protocol::Tcp => ListenerProtocol::Tcp,
+                    Protocol::Tls => ListenerProtocol::Tls,
+                };
+                (protocol.as_str(), state.load_balancer.log_name.clone())
+            }
         }
     }
 

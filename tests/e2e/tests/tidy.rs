@@ -80,6 +80,7 @@ const PROXY: Layers = Layers {
             "nlb",
             &[
                 "model",
+                "client_socket",
                 "flow",
                 "time_scale",
                 "balance",
@@ -97,6 +98,7 @@ const PROXY: Layers = Layers {
             "listener",
             &[
                 "model",
+                "client_socket",
                 "flow",
                 "time_scale",
                 "target_groups",
