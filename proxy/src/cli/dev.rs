@@ -35,7 +35,7 @@ const BACKEND_POLL: Duration = Duration::from_millis(20);
 const BACKEND_PAUSE: Duration = Duration::from_secs(15);
 /// What to do about a port that is taken.
 const PORTS_HINT: &str = "conf/dev.yaml takes its ports from ALBEIT_HTTPS_PORT, ALBEIT_HTTP_PORT, \
-                          ALBEIT_ADMIN_BIND, ALBEIT_BACKEND_1_PORT and ALBEIT_BACKEND_2_PORT.";
+                          ALBEIT_NLB_PORT, ALBEIT_ADMIN_BIND, ALBEIT_BACKEND_1_PORT and ALBEIT_BACKEND_2_PORT.";
 /// How long backends may take to end after they were told to.
 const BACKEND_FAREWELL: Duration = Duration::from_secs(10);
 
@@ -231,9 +231,12 @@ fn welcome(model: &Model) -> String {
                 )
             }
             ListenerProtocol::Http => format!("  http://localhost:{port}/\n"),
-            ListenerProtocol::Tcp | ListenerProtocol::Tls => {
-                format!("  {} port {port}\n", listener.protocol.as_str())
+            ListenerProtocol::Tls => {
+                format!(
+                    "  https://localhost:{port}/whoami  the same backends through a network load balancer\n"
+                )
             }
+            ListenerProtocol::Tcp => format!("  TCP port {port}\n"),
         };
         text.push_str(&line);
     }

@@ -17,23 +17,24 @@ use tempfile::TempDir;
 use tokio::time::Instant;
 
 /// The variables of `conf/dev.yaml`, in the order of [`Dev::ports`].
-const VARIABLES: [&str; 5] = [
+const VARIABLES: [&str; 6] = [
     "${ALBEIT_HTTPS_PORT:-8443}",
     "${ALBEIT_HTTP_PORT:-8080}",
     "${ALBEIT_BACKEND_1_PORT:-9001}",
     "${ALBEIT_BACKEND_2_PORT:-9002}",
     "${ALBEIT_ADMIN_BIND:-127.0.0.1:9901}",
+    "${ALBEIT_NLB_PORT:-33335}",
 ];
 
 struct Dev {
     process: Process,
-    ports: [u16; 5],
+    ports: [u16; 6],
     dir: TempDir,
 }
 
 /// Ports that are free at the moment.
-fn free_ports() -> Result<[u16; 5]> {
-    let held: Vec<HeldPort> = (0..5).map(|_| HeldPort::try_new()).collect::<Result<_>>()?;
+fn free_ports() -> Result<[u16; 6]> {
+    let held: Vec<HeldPort> = (0..6).map(|_| HeldPort::try_new()).collect::<Result<_>>()?;
     Ok(std::array::from_fn(|n| held[n].port()))
 }
 
@@ -54,7 +55,7 @@ impl Dev {
         Err(last.context("no attempt")?)
     }
 
-    fn launch(ports: [u16; 5], args: &[&str]) -> Result<Self> {
+    fn launch(ports: [u16; 6], args: &[&str]) -> Result<Self> {
         let dir = tempfile::tempdir()?;
         let conf = dir.path().join("conf");
         fs::create_dir(&conf)?;
@@ -79,9 +80,16 @@ impl Dev {
         Client::connect_tls(([127, 0, 0, 1], self.ports[0]).into(), "localhost", tls).await
     }
 
+    /// The same through the network load balancer.
+    async fn network_client(&self) -> Result<Client> {
+        let ca = fs::read_to_string(self.dir.path().join("certs/ca.pem"))?;
+        let tls = trusting(&ca, &["http/1.1"], ALL_VERSIONS)?;
+        Client::connect_tls(([127, 0, 0, 1], self.ports[5]).into(), "localhost", tls).await
+    }
+
     /// State of the target on the second backend's port, as the admin API shows it.
     async fn second_target(&self) -> Result<String> {
-        let [_, _, _, second, admin] = self.ports;
+        let [_, _, _, second, admin, _] = self.ports;
         let mut client = Client::connect(([127, 0, 0, 1], admin).into()).await?;
         let answer: Value = serde_json::from_slice(&client.get("/targets").await?.body)?;
         let targets = answer.pointer("/TargetGroups/0/TargetHealthDescriptions").and_then(Value::as_array);
@@ -116,7 +124,7 @@ impl Dev {
 #[tokio::test]
 async fn one_command_gives_tls_two_backends_and_a_redirect() -> Result<()> {
     let mut dev = Dev::start(&[]).await?;
-    let [https, http, first, second, _admin] = dev.ports;
+    let [https, http, first, second, _admin, _nlb] = dev.ports;
     // Both backends answer in turn as long as no cookie is sent.
     eventually(SOON, "both backends", || async {
         let pair = [dev.whoami().await?, dev.whoami().await?];
@@ -184,5 +192,17 @@ async fn a_taken_backend_port_is_named_with_the_variable_to_change() -> Result<(
     for expected in [&format!("127.0.0.1:{}", ports[2]), "ALBEIT_BACKEND_1_PORT"] {
         assert!(said.contains(expected), "{expected} in {said}");
     }
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_network_load_balancer_leads_to_the_same_backends_without_forwarded_headers() -> Result<()> {
+    let dev = Dev::start(&[]).await?;
+    let answer = dev.network_client().await?.get("/whoami").await?;
+    assert_eq!(answer.status, 200);
+    let who = answer.text();
+    ensure!(who.contains("backend-1") || who.contains("backend-2"), "{who}");
+    ensure!(!who.to_ascii_lowercase().contains("x-forwarded-for"), "{who}");
+    assert!(answer.headers("set-cookie").is_empty());
     Ok(())
 }

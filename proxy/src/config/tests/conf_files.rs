@@ -74,7 +74,12 @@ fn the_development_file_does_what_the_readme_says() {
     load balancer websocket-alb (application)
       HTTPS on 127.0.0.1:8443, ELBSecurityPolicy-TLS13-1-2-Res-PQ-2025-09, certificates localhost, default: forward to websocket-tg
       HTTP on 127.0.0.1:8080, default: redirect 301 to HTTPS://#{host}:8443/#{path}?#{query}
+    load balancer websocket-nlb (network)
+      TLS on 127.0.0.1:33335, ELBSecurityPolicy-TLS13-1-2-Res-PQ-2025-09, certificates localhost, default: forward to flows-tg
     target group websocket-tg: health check /actuator/health every 5 s, lb_cookie for 86400 s
+      127.0.0.1:9001
+      127.0.0.1:9002
+    target group flows-tg: TCP, health check TCP every 5 s
       127.0.0.1:9001
       127.0.0.1:9002
     admin API on 127.0.0.1:9901
