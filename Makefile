@@ -23,6 +23,7 @@ test: test-rust test-browser ## Run all tests, installing what they need where t
 test-rust: build-deps
 	$(CARGO) build --locked --workspace --bins
 	@scripts/install-log-tools
+	@scripts/install-peers
 	@if $(CARGO) nextest --version >/dev/null 2>&1; then set -x; \
 		$(CARGO) nextest run --locked --workspace; \
 	else set -x; \
