@@ -50,5 +50,5 @@ pub(super) fn choose(
     if selected.fail_open {
         group.metrics.unhealthy_routing_flow_count.inc();
     }
-    Ok(Chosen { guard: selected.target.begin(), group, closed: chosen.closed.clone() })
+    Ok(Chosen { guard: selected.target.begin(), group, closed: chosen.end.closed() })
 }

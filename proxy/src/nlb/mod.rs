@@ -16,6 +16,7 @@ pub mod flow;
 mod forward;
 mod state;
 mod tls_client;
+mod weight_zero;
 
 use std::{net::SocketAddr, pin::Pin};
 

@@ -2,9 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use tokio_util::sync::CancellationToken;
-
-use super::Shared;
+use super::{Shared, weight_zero::GroupEnd};
 use crate::{
     access_log::Sink,
     flow::Protocol,
@@ -80,8 +78,8 @@ impl GroupState {
 pub(super) struct Weighted {
     pub(super) group: Arc<GroupState>,
     pub(super) weight: u16,
-    /// Cancelled some time after its weight became 0: what flows are left are closed.
-    pub(super) closed: CancellationToken,
+    /// Of the listener's flows in the group, should its weight become 0.
+    pub(super) end: GroupEnd,
 }
 
 /// A listener as its flows see it.
@@ -119,7 +117,7 @@ impl ListenerState {
     ) -> Self {
         let weighted = forward.target_groups.iter().filter_map(|weighted| {
             let group = Arc::clone(groups.get(weighted.target_group.0)?);
-            Some(Weighted { group, weight: weighted.weight, closed: CancellationToken::new() })
+            Some(Weighted { group, weight: weighted.weight, end: GroupEnd::default() })
         });
         let idle_timeout =
             if tls.is_some() { TLS_IDLE_TIMEOUT } else { listener.attributes.tcp_idle_timeout };
@@ -143,18 +141,14 @@ impl ListenerState {
         for now in &mut self.groups {
             let mut known = before.groups.iter().filter(|known| known.group.arn == now.group.arn);
             let Some(known) = known.next() else { continue };
-            if now.weight > 0 || known.weight == 0 {
-                now.closed = known.closed.clone();
-                continue;
-            }
-            let (closed, terminated) = (known.closed.clone(), shared.terminated.clone());
-            let delay = self.weight_zero_delay;
-            shared.tracker.spawn(async move {
-                tokio::select! {
-                    () = tokio::time::sleep(delay) => closed.cancel(),
-                    () = terminated.cancelled() => {}
+            if now.weight > 0 {
+                now.end = known.end.call_off();
+            } else {
+                now.end = known.end.clone();
+                if known.weight > 0 {
+                    known.end.begin(self.weight_zero_delay, shared);
                 }
-            });
+            }
         }
     }
 }
