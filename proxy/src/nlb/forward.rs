@@ -10,6 +10,7 @@ use std::sync::Arc;
 use super::state::{GroupState, ListenerState};
 use crate::{
     balance::{flow_hash::FlowKey, weighted},
+    flow::Protocol,
     stickiness::source_ip::source_ip_draw,
     target_groups::{NoTarget, OutstandingGuard},
 };
@@ -47,7 +48,8 @@ pub(super) fn choose(
         Ok(selected) => selected,
         Err(error) => return Err((error, Some(group))),
     };
-    if selected.fail_open {
+    // ELB does not count it for TLS listeners.
+    if selected.fail_open && listener.protocol == Protocol::Tcp {
         group.metrics.unhealthy_routing_flow_count.inc();
     }
     Ok(Chosen { guard: selected.target.begin(), group, closed: chosen.end.closed() })
