@@ -4,7 +4,10 @@
 //! Seconds to the idle timeout count from the last byte in either direction. While a request waits for its
 //! target, the timer that runs is that of the request, and the number is a lower bound.
 
-use std::{net::SocketAddr, time::SystemTime};
+use std::{
+    net::{IpAddr, SocketAddr},
+    time::SystemTime,
+};
 
 use serde_json::{Value, json};
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
@@ -40,13 +43,7 @@ pub(super) fn list(
         Some(arn) => Some(listeners::by_arn(&in_force.model, arn)?.listener.bind),
         None => None,
     };
-    let client =
-        match query.one("Client")? {
-            Some(text) => Some(text.parse::<std::net::IpAddr>().map_err(|_| {
-                ApiError::validation(format!("'Client' value '{text}' must be an IP address"))
-            })?),
-            None => None,
-        };
+    let client = client_of(query)?;
     let wanted = |connection: &Connection| {
         listener.is_none_or(|bind| accepts(bind, connection.local))
             && client.is_none_or(|ip| connection.client.ip().to_canonical() == ip.to_canonical())
@@ -70,6 +67,15 @@ pub(super) fn list(
         }
         from = from.saturating_add(1);
     }
+}
+
+/// The client's address that is asked for, if one is.
+pub(super) fn client_of(query: &Query) -> Result<Option<IpAddr>, ApiError> {
+    let Some(text) = query.one("Client")? else { return Ok(None) };
+    let client = text.parse();
+    client
+        .map(Some)
+        .map_err(|_| ApiError::validation(format!("'Client' value '{text}' must be an IP address")))
 }
 
 /// Whether connections of `local` are accepted by a socket bound to `bind`.
@@ -119,11 +125,11 @@ fn describe(model: &Model, connection: &Connection, now: Instant) -> Value {
     }))
 }
 
-fn timestamp(time: SystemTime) -> Option<String> {
+pub(super) fn timestamp(time: SystemTime) -> Option<String> {
     OffsetDateTime::from(time).format(&Rfc3339).ok()
 }
 
 /// Seconds with milliseconds.
-fn seconds(duration: std::time::Duration) -> f64 {
+pub(super) fn seconds(duration: std::time::Duration) -> f64 {
     (duration.as_secs_f64() * 1000.0).round() / 1000.0
 }

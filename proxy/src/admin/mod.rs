@@ -18,6 +18,7 @@ mod attributes;
 mod certificates;
 mod connections;
 mod control;
+mod flows;
 mod listeners;
 mod load_balancers;
 mod membership;
@@ -46,7 +47,9 @@ pub use self::{
     readiness::{Phase, Readiness},
     server::serve,
 };
-use crate::{authenticate::Authenticator, client::Connections, metrics::Metrics, target_groups::Registry};
+use crate::{
+    authenticate::Authenticator, client::Connections, metrics::Metrics, nlb::Flows, target_groups::Registry,
+};
 
 /// Reads `body` as the action at `path` would, without doing anything; `None` if there is no such action.
 ///
@@ -71,6 +74,8 @@ pub struct AdminState {
     pub authenticator: Arc<Authenticator>,
     /// Open connections for `/connections`.
     pub connections: Arc<Connections>,
+    /// Open flows for `/flows`.
+    pub flows: Arc<Flows>,
     /// The configuration, and its change.
     pub control: Arc<dyn Control>,
 }
@@ -94,6 +99,7 @@ const RESOURCES: &[(&str, &[&str], &str)] = &[
     ("/attributes", attributes::PARAMETERS, "effective attributes"),
     ("/certificates", certificates::PARAMETERS, "certificates"),
     ("/connections", connections::PARAMETERS, "open connections of clients"),
+    ("/flows", flows::PARAMETERS, "open flows of network load balancers"),
     (PUBLIC_KEY, &[], "the public key that verifies `x-amzn-oidc-data`, PEM"),
     ("/overrides", &[], "what was changed through this API"),
 ];
@@ -154,6 +160,7 @@ impl AdminState {
             "/attributes" => attributes::list(&in_force, query),
             "/certificates" => certificates::list(&in_force, query, OffsetDateTime::now_utc()),
             "/connections" => connections::list(self, &in_force, query, Instant::now()),
+            "/flows" => flows::list(self, &in_force, query, Instant::now()),
             "/overrides" => Ok(overrides::list(self)),
             _ => Ok(index()),
         }

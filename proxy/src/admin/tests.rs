@@ -153,6 +153,7 @@ async fn serving_in_force(in_force: InForce) -> Server {
         readiness: Arc::new(Readiness::new()),
         authenticator,
         connections: Arc::default(),
+        flows: Arc::default(),
         control: Arc::new(control),
     };
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();

@@ -160,6 +160,15 @@ impl NetworkLoadBalancerMetrics {
         }
     }
 
+    /// Counts bytes that were passed on, in either direction.
+    pub fn count_bytes(&self, protocol: Protocol, bytes: u64) {
+        self.counts.processed_bytes.inc_by(bytes);
+        match protocol {
+            Protocol::Tcp => self.counts.processed_bytes_tcp.inc_by(bytes),
+            Protocol::Tls => self.counts.processed_bytes_tls.inc_by(bytes),
+        }
+    }
+
     /// Handles of the flows that were closed for this reason.
     #[must_use]
     pub fn closed(&self, reason: CloseReason) -> Option<&FlowCloseMetrics> {
@@ -191,16 +200,6 @@ pub struct ActiveFlow {
 }
 
 impl ActiveFlow {
-    /// Counts bytes that were passed on, in either direction.
-    pub fn count_bytes(&self, bytes: u64) {
-        let counts = &self.metrics.counts;
-        counts.processed_bytes.inc_by(bytes);
-        match self.protocol {
-            Protocol::Tcp => counts.processed_bytes_tcp.inc_by(bytes),
-            Protocol::Tls => counts.processed_bytes_tls.inc_by(bytes),
-        }
-    }
-
     /// Ends the flow: counts the reason and what follows from it (`TCP_Client_Reset_Count`,
     /// `TCP_Target_Reset_Count`, `PortAllocationErrorCount`, the TLS negotiation errors). Resets made by
     /// the load balancer and silent drops are counted by whoever makes them. A guard that is dropped

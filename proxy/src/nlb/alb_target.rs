@@ -30,8 +30,10 @@ pub(super) async fn serve(
 ) {
     let watch = Arc::new(FlowWatch::new(Instant::now()));
     let address = route.chosen.guard.target().addr();
+    // Set here only.
+    drop(flow.open.watch.set(Arc::clone(&watch)));
     let socket = socket.watched(Arc::clone(&watch));
-    let Some(serving) = handover.hand_over(address, socket, flow.client) else {
+    let Some(serving) = handover.hand_over(address, socket, flow.open.client) else {
         // The socket went with the attempt; without a listener there is no connection either way.
         return flow.finish(CloseReason::ConnectFailed);
     };
@@ -41,11 +43,11 @@ pub(super) async fn serve(
         () = watch.ended() => {
             if watch.is_client_reset() { CloseReason::ClientReset } else { CloseReason::ClientFin }
         }
-        () = watch.idle(flow.listener.idle_timeout) => {
+        () = watch.idle(flow.open.listener.idle_timeout) => {
             watch.expire();
-            flow.listener.load_balancer.metrics.counts.silently_dropped_flows.inc();
+            flow.open.listener.load_balancer.metrics.counts.silently_dropped_flows.inc();
             CloseReason::IdleTimeout
         }
     };
-    flow.finish_with(reason, watch.bytes());
+    flow.finish(reason);
 }

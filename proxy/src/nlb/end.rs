@@ -25,12 +25,12 @@ impl Flow {
         (client, target): (TcpStream, TcpStream),
         shared: &Shared,
     ) {
-        let counts = &self.listener.load_balancer.metrics.counts;
+        let counts = &self.open.listener.load_balancer.metrics.counts;
         let reason = match reason {
             tunnel::CloseReason::Closed { first: Side::Client } => CloseReason::ClientFin,
             tunnel::CloseReason::Closed { first: Side::Target } => CloseReason::TargetFin,
             tunnel::CloseReason::Failed { side, error } => {
-                tracing::debug!(%error, client = %self.client, ?side, "flow broke");
+                tracing::debug!(%error, client = %self.open.client, ?side, "flow broke");
                 reset(client);
                 reset(target);
                 match side {
@@ -56,32 +56,29 @@ impl Flow {
 
     /// Ends a flow that got no target: the client is reset.
     pub(super) fn refuse(self, client: TcpStream, reason: CloseReason) {
-        tracing::debug!(client = %self.client, target = ?self.target, reason = reason.as_str(), "flow refused");
-        self.listener.load_balancer.metrics.counts.tcp_elb_reset_count.inc();
+        tracing::debug!(client = %self.open.client, target = ?self.target, reason = reason.as_str(), "flow refused");
+        self.open.listener.load_balancer.metrics.counts.tcp_elb_reset_count.inc();
         reset(client);
         self.finish(reason);
     }
 
     /// Counts and logs a flow that has ended.
     pub(super) fn finish(self, reason: CloseReason) {
-        let bytes = (self.traffic.from_client(), self.traffic.from_target());
-        self.finish_with(reason, bytes);
-    }
-
-    /// The same, of a flow whose bytes were counted elsewhere: those from the client and those to it.
-    pub(super) fn finish_with(self, reason: CloseReason, (received_bytes, sent_bytes): (u64, u64)) {
         let now = Instant::now();
-        let lasted = now.saturating_duration_since(self.begun);
-        let time = self.begun_at + lasted;
-        let load_balancer = &self.listener.load_balancer;
+        let open = &self.open;
+        open.settle(now);
+        let (received_bytes, sent_bytes) = open.bytes();
+        let lasted = now.saturating_duration_since(open.begun);
+        let time = open.begun_at + lasted;
+        let load_balancer = &open.listener.load_balancer;
         if let Some(log) = &load_balancer.flow_log {
             log.record(&FlowRecord {
-                protocol: self.listener.protocol,
+                protocol: open.listener.protocol,
                 time,
                 elb: &load_balancer.log_name,
-                listener: &self.listener.id,
-                client: self.client,
-                destination: self.local,
+                listener: &open.listener.id,
+                client: open.client,
+                destination: open.local,
                 target: self.target,
                 target_group_arn: self.group.as_ref().map(|group| group.arn.as_str()),
                 connection_time: lasted,
@@ -89,22 +86,21 @@ impl Flow {
                 received_bytes,
                 sent_bytes,
                 close_reason: reason,
-                flow_creation_time: self.begun_at,
+                flow_creation_time: open.begun_at,
             });
         }
         if let (Some(log), Some(facts)) = (&load_balancer.access_log, &self.tls) {
-            let negotiated = facts.negotiated.as_ref();
-            let info = negotiated.map(|(info, _)| info);
+            let info = open.tls.get();
             let failed = facts.failed.as_ref();
             let chosen = info.map(|info| info.chosen_certificate.as_deref());
             log.record(&TlsConnectionRecord {
                 time,
                 elb: &load_balancer.log_name,
-                listener: &self.listener.id,
-                client: self.client,
-                destination: self.local,
+                listener: &open.listener.id,
+                client: open.client,
+                destination: open.local,
                 connection_time: lasted,
-                tls_handshake_time: negotiated.map(|(_, took)| *took),
+                tls_handshake_time: facts.handshake_time,
                 received_bytes,
                 sent_bytes,
                 incoming_tls_alert: failed.and_then(HandshakeError::alert),
@@ -117,10 +113,9 @@ impl Flow {
                 alpn_fe_protocol: info.and_then(|info| info.alpn).map(str::as_bytes),
                 alpn_be_protocol: facts.target_alpn.as_deref(),
                 alpn_client_preference_list: &facts.request.alpn,
-                tls_connection_creation_time: self.begun_at,
+                tls_connection_creation_time: open.begun_at,
             });
         }
-        self.active.count_bytes(received_bytes + sent_bytes);
         self.active.close(reason);
     }
 }

@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     Accepted, Handover, Shared, alb_target,
     connect::{self, Ends},
+    flows::{Begin, OpenFlow},
     forward::{self, Chosen},
     state::{GroupState, ListenerState},
     tls_client::TlsClient,
@@ -24,24 +25,16 @@ use crate::{
     metrics::ActiveFlow,
     model::TargetType,
     target_groups::{CutReason, FlowCut},
-    tls::{
-        accept::{HandshakeError, TlsInfo},
-        accept_flow::ClientRequest,
-    },
-    tunnel::{self, EarlyBytes, Keepalive, Settings, Traffic},
+    tls::{accept::HandshakeError, accept_flow::ClientRequest},
+    tunnel::{self, EarlyBytes, Keepalive, Settings},
 };
 
 /// What is known of a flow, for its log records and metrics.
 #[derive(Debug)]
 pub(super) struct Flow {
-    pub(super) listener: Arc<ListenerState>,
-    pub(super) client: SocketAddr,
-    pub(super) destination: SocketAddr,
-    pub(super) local: SocketAddr,
-    pub(super) begun: Instant,
-    pub(super) begun_at: SystemTime,
+    /// What others see of it while it runs.
+    pub(super) open: Arc<OpenFlow>,
     pub(super) active: ActiveFlow,
-    pub(super) traffic: Traffic,
     pub(super) group: Option<Arc<GroupState>>,
     pub(super) target: Option<SocketAddr>,
     pub(super) connect_time: Option<Duration>,
@@ -53,8 +46,8 @@ pub(super) struct Flow {
 #[derive(Debug, Default)]
 pub(super) struct TlsFacts {
     pub(super) request: ClientRequest,
-    /// How it went, with how long it took.
-    pub(super) negotiated: Option<(TlsInfo, Duration)>,
+    /// How long it took to agree.
+    pub(super) handshake_time: Option<Duration>,
     pub(super) failed: Option<HandshakeError>,
     /// What was agreed on with the target by ALPN.
     pub(super) target_alpn: Option<Vec<u8>>,
@@ -74,22 +67,12 @@ pub fn spawn(
     handover: Arc<dyn Handover>,
 ) {
     let Accepted { tcp, ahead, client, destination, local, at } = accepted;
-    let flow = Flow {
-        client,
-        destination,
-        local,
-        begun: at,
-        begun_at: SystemTime::now(),
-        active: listener.load_balancer.metrics.begin_flow(listener.protocol),
-        traffic: Traffic::default(),
-        group: None,
-        target: None,
-        connect_time: None,
-        tls: None,
-        listener,
-    };
+    let active = listener.load_balancer.metrics.begin_flow(listener.protocol);
+    let begin = Begin { listener, client, destination, local, begun: at, begun_at: SystemTime::now() };
+    let open = shared.flows.enter(begin);
+    let flow = Flow { open, active, group: None, target: None, connect_time: None, tls: None };
     let tracker = shared.tracker.clone();
-    if flow.listener.tls.is_some() {
+    if flow.open.listener.tls.is_some() {
         tracker.spawn(flow.serve_tls(ClientSocket::new(tcp, ahead), shared));
     } else {
         tracker.spawn(flow.serve_tcp(tcp, ahead, shared, handover));
@@ -139,9 +122,8 @@ impl Flow {
         let Some(tls) = route.chosen.group.tls.clone() else {
             return self.relay_tls(client, target, route, shared).await;
         };
-        let alpn =
-            self.tls.as_ref().and_then(|facts| facts.negotiated.as_ref()).and_then(|(info, _)| info.alpn);
-        let limit = self.listener.target_handshake_timeout;
+        let alpn = self.open.tls.get().and_then(|info| info.alpn);
+        let limit = self.open.listener.target_handshake_timeout;
         match Box::pin(connect::secure(&tls, alpn, route.chosen.guard.target().addr(), target, limit)).await {
             Ok(target) => {
                 if let Some(facts) = &mut self.tls {
@@ -170,21 +152,23 @@ impl Flow {
 
     /// The TLS handshake; `None` if it came to nothing.
     async fn accept_tls(&mut self, client: ClientSocket, shared: &Shared) -> Option<TlsClient> {
-        let tls = self.listener.tls.clone()?;
+        let tls = self.open.listener.tls.clone()?;
         let facts = self.tls.insert(Box::default());
         let accepted = tokio::select! {
             biased;
-            accepted = tls.accept_flow(client, self.listener.handshake_timeout, &mut facts.request) => accepted,
+            accepted = tls.accept_flow(client, self.open.listener.handshake_timeout, &mut facts.request) => accepted,
             () = shared.terminated.cancelled() => Err(HandshakeError::TimedOut),
         };
         match accepted {
             Ok((stream, info)) => {
-                facts.negotiated = Some((info, self.begun.elapsed()));
+                facts.handshake_time = Some(self.open.begun.elapsed());
+                // Set here only.
+                drop(self.open.tls.set(info));
                 Some(TlsClient(stream))
             }
             Err(error) => {
                 let reported: &dyn std::error::Error = &error;
-                tracing::info!(client = %self.client, local = %self.local, error = reported, "TLS negotiation failed");
+                tracing::info!(client = %self.open.client, local = %self.open.local, error = reported, "TLS negotiation failed");
                 facts.failed = Some(error);
                 None
             }
@@ -194,12 +178,15 @@ impl Flow {
     /// Chooses target group and target.
     fn route(&mut self) -> Result<Route, ()> {
         let mut rng = rand::rng();
-        let key = FlowKey { source: self.client, destination: self.destination, sequence: rng.random() };
-        match forward::choose(&self.listener, &key, rng.random()) {
+        let key =
+            FlowKey { source: self.open.client, destination: self.open.destination, sequence: rng.random() };
+        match forward::choose(&self.open.listener, &key, rng.random()) {
             Ok(chosen) => {
                 let target = chosen.guard.target();
                 self.group = Some(Arc::clone(&chosen.group));
                 self.target = Some(target.addr());
+                // Chosen once.
+                drop(self.open.target.set((Arc::clone(&chosen.group), target.addr())));
                 let cut = target.flow_cut();
                 Ok(Route { chosen, cut })
             }
@@ -212,9 +199,9 @@ impl Flow {
 
     async fn connect(&mut self, route: &Route, shared: &Shared) -> Result<TcpStream, CloseReason> {
         let began = Instant::now();
-        let ends = Ends { client: self.client, destination: self.destination };
+        let ends = Ends { client: self.open.client, destination: self.open.destination };
         let addr = route.chosen.guard.target().addr();
-        let limit = self.listener.connect_timeout;
+        let limit = self.open.listener.connect_timeout;
         let connected = tokio::select! {
             biased;
             connected = connect::connect(&route.chosen.group, addr, ends, limit) => connected?,
@@ -227,9 +214,9 @@ impl Flow {
 
     fn settings(&self) -> Settings<'_> {
         Settings {
-            idle_timeout: self.listener.idle_timeout,
+            idle_timeout: self.open.listener.idle_timeout,
             keepalive: Keepalive::Counts,
-            traffic: Some(&self.traffic),
+            traffic: Some(&self.open.traffic),
         }
     }
 }

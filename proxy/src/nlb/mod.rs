@@ -13,18 +13,20 @@ mod alb_target;
 mod connect;
 mod end;
 pub mod flow;
+mod flows;
 mod forward;
 mod state;
 mod tls_client;
 mod weight_zero;
 
-use std::{net::SocketAddr, pin::Pin};
+use std::{net::SocketAddr, pin::Pin, sync::Arc};
 
 use tokio::{net::TcpStream, time::Instant};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 pub use self::{
     connect::can_be_transparent,
+    flows::{Flows, OpenFlow},
     state::{GroupState, ListenerState, LoadBalancerState},
 };
 use crate::{client_socket::ClientSocket, tunnel::Forgotten};
@@ -38,6 +40,8 @@ pub struct Shared {
     pub terminated: CancellationToken,
     /// Connections of flows that idled too long.
     pub forgotten: Forgotten,
+    /// The flows that are open.
+    pub flows: Arc<Flows>,
 }
 
 impl Shared {
@@ -45,7 +49,7 @@ impl Shared {
     #[must_use]
     pub fn new(tracker: TaskTracker, terminated: CancellationToken) -> Self {
         let forgotten = Forgotten::new(tracker.clone(), terminated.clone());
-        Self { tracker, terminated, forgotten }
+        Self { tracker, terminated, forgotten, flows: Arc::default() }
     }
 }
 

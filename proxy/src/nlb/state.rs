@@ -89,6 +89,8 @@ pub struct ListenerState {
     pub load_balancer: Arc<LoadBalancerState>,
     /// TCP or TLS.
     pub protocol: Protocol,
+    /// Its ARN.
+    pub arn: String,
     /// The last part of its ARN.
     pub id: String,
     pub(super) groups: Vec<Weighted>,
@@ -124,6 +126,7 @@ impl ListenerState {
         Self {
             load_balancer,
             protocol: if tls.is_some() { Protocol::Tls } else { Protocol::Tcp },
+            arn: listener.arn.clone(),
             id: listener.arn.rsplit('/').next().unwrap_or_default().to_owned(),
             groups: weighted.collect(),
             is_sticky: forward.stickiness.is_some(),

@@ -45,7 +45,7 @@ use crate::{
 
 pub use self::watch::Change;
 
-/// How often idle connections and weights of targets are looked over, before time scaling.
+/// How often idle connections, weights of targets and bytes of flows are looked over, before time scaling.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
 /// How long the first look-up of target host names may hold up readiness. Not scaled.
 const RESOLVE_LIMIT: Duration = Duration::from_secs(5);
@@ -128,11 +128,12 @@ impl Server {
             connections: Arc::default(),
             stickiness_keys: ArcSwap::from_pointee(keys),
         });
-        let flows = nlb::Shared::new(shared.tracker.clone(), shared.terminated.clone());
+        let network = Arc::new(nlb::Shared::new(shared.tracker.clone(), shared.terminated.clone()));
         let admin = bind_admin(&prepared.model).await?;
         let in_force = in_force(&prepared, Overrides::default());
         let running = Arc::new(Running {
-            listeners: Listeners::new(Arc::clone(&shared), Arc::new(flows), options.port_sharing),
+            listeners: Listeners::new(Arc::clone(&shared), Arc::clone(&network), options.port_sharing),
+            flows: Arc::clone(&network.flows),
             logs: Logs::default(),
             admin: prepared.model.admin.bind,
             options,
@@ -206,6 +207,7 @@ impl Server {
 
     fn run_background(&self, admin: Option<TcpListener>) {
         let registry = Arc::clone(&self.running.registry);
+        let flows = Arc::clone(&self.running.flows);
         if let Some(listener) = admin {
             let state = AdminState {
                 registry: Arc::clone(&registry),
@@ -213,6 +215,7 @@ impl Server {
                 readiness: Arc::clone(&self.readiness),
                 authenticator: Arc::clone(&self.running.shared.authenticator),
                 connections: Arc::clone(&self.running.shared.connections),
+                flows: Arc::clone(&self.running.flows),
                 control: Arc::clone(&self.running) as _,
             };
             let serving = admin::serve(listener, state, self.background.clone(), self.stopped.clone());
@@ -226,6 +229,7 @@ impl Server {
                     tokio::time::sleep(interval).await;
                     registry.sweep_idle_connections(Instant::now());
                     registry.tick(Instant::now());
+                    flows.sweep(Instant::now());
                 }
             };
             stopped.run_until_cancelled(sweeping).await;

@@ -23,6 +23,7 @@ use crate::{
     listener::{BindError, Listeners},
     metrics::Metrics,
     model::Model,
+    nlb::Flows,
     target_groups::Registry,
 };
 
@@ -65,6 +66,7 @@ pub(super) struct Running {
     pub(super) registry: Arc<Registry>,
     pub(super) shared: Arc<Shared>,
     pub(super) listeners: Listeners,
+    pub(super) flows: Arc<Flows>,
     pub(super) logs: Logs,
     /// Where the admin API listens since the start.
     pub(super) admin: Option<SocketAddr>,

@@ -117,7 +117,17 @@ const PROXY: Layers = Layers {
         ("doctor", &["model", "config"]),
         (
             "admin",
-            &["model", "health", "target_groups", "tls", "metrics", "client", "config", "authenticate"],
+            &[
+                "model",
+                "health",
+                "target_groups",
+                "tls",
+                "metrics",
+                "client",
+                "nlb",
+                "config",
+                "authenticate",
+            ],
         ),
     ],
     composition: &["server", "cli", "dev", "main", "lib"],

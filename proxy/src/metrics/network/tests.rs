@@ -43,8 +43,8 @@ fn a_flow_is_active_until_it_is_closed_and_new_for_ever() {
 fn bytes_count_by_what_the_listener_speaks() {
     let metrics = Metrics::try_new().unwrap();
     let edge = metrics.network_load_balancer(NAME);
-    edge.begin_flow(Protocol::Tcp).count_bytes(30);
-    edge.begin_flow(Protocol::Tls).count_bytes(4);
+    edge.count_bytes(Protocol::Tcp, 30);
+    edge.count_bytes(Protocol::Tls, 4);
     check(
         &metrics,
         &[("processed_bytes_total", 34), ("processed_bytes_tcp_total", 30), ("processed_bytes_tls_total", 4)],
