@@ -163,8 +163,9 @@ fn status_of(error: &io::Error) -> VerifyStatus {
 impl TlsListener {
     /// The TLS side of a listener.
     ///
-    /// Sessions are resumed by tickets and, in TLS 1.2, by session ids, but never with mutual TLS. 0-RTT
-    /// data are not taken.
+    /// Sessions are resumed by tickets and, in TLS 1.2, by session ids, but never with mutual TLS. Those of
+    /// TLS listeners only by tickets, and not at all if there are several certificates. 0-RTT data are not
+    /// taken.
     ///
     /// # Errors
     ///
@@ -184,12 +185,16 @@ impl TlsListener {
             .with_client_cert_verifier(client_verifier)
             .with_cert_resolver(Arc::clone(&certificates) as _);
         config.ignore_client_order = true;
-        if is_mutual {
+        let is_flow = matches!(alpn, Alpn::Policy(_));
+        if is_mutual || (is_flow && !others.is_empty()) {
             // The ticketer of the builder makes none and takes none.
             config.session_storage = Arc::new(NoServerSessionStorage {});
             config.send_tls13_tickets = 0;
         } else {
             config.ticketer = Arc::clone(tickets);
+            if is_flow {
+                config.session_storage = Arc::new(NoServerSessionStorage {});
+            }
         }
         let is_policy = matches!(alpn, Alpn::Policy(policy) if policy != AlpnPolicy::None);
         let without_alpn = is_policy.then(|| Arc::new(config.clone()));

@@ -33,6 +33,8 @@ mod drain;
 #[cfg(test)]
 mod errors;
 #[cfg(test)]
+mod flow_resumption;
+#[cfg(test)]
 mod flows;
 #[cfg(test)]
 mod forwarded_headers;
