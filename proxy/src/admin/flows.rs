@@ -15,9 +15,9 @@ use super::{
     control::InForce,
     listeners,
     query::{Query, answer, present},
-    target_groups,
+    target_groups, targets,
 };
-use crate::{nlb::OpenFlow, tls::accept::TlsInfo};
+use crate::{model::Model, nlb::OpenFlow, tls::accept::TlsInfo};
 
 /// Parameters besides those of paging.
 pub(super) const PARAMETERS: &[&str] = &["ListenerArn", "TargetGroupArn", "Client"];
@@ -51,14 +51,14 @@ pub(super) fn list(
                 next = Some(flow.number().to_string());
                 return false;
             }
-            page.push(describe(flow, now));
+            page.push(describe(&in_force.model, flow, now));
         }
         true
     });
     Ok(answer("Flows", page, next))
 }
 
-fn describe(flow: &OpenFlow, now: Instant) -> Value {
+fn describe(model: &Model, flow: &OpenFlow, now: Instant) -> Value {
     let (received, sent) = flow.bytes();
     let target = flow.target.get();
     present(json!({
@@ -68,7 +68,9 @@ fn describe(flow: &OpenFlow, now: Instant) -> Value {
         "Client": flow.client.to_string(),
         "Destination": flow.destination.to_string(),
         "Local": Some(flow.local).filter(|local| *local != flow.destination).as_ref().map(SocketAddr::to_string),
-        "Target": target.map(|(_, target)| json!({ "Id": target.ip(), "Port": target.port() })),
+        "Target": target.map(|(_, target)| {
+            json!({ "Id": targets::id(target.addr(), target.load_balancer(), model), "Port": target.addr().port() })
+        }),
         "TargetGroupArn": target.map(|(group, _)| &group.arn),
         "Tls": flow.tls.get().map(tls),
         "BeginTime": timestamp(flow.begun_at),

@@ -64,7 +64,7 @@ fn forced(group: &Group, model: &Model) -> Vec<Value> {
         let state = override_state(target.forced?);
         Some(json!({
             "TargetGroupName": group.name(),
-            "Target": { "Id": targets::id(&target, model), "Port": target.addr.port() },
+            "Target": { "Id": targets::id(target.addr, target.load_balancer.as_deref(), model), "Port": target.addr.port() },
             "State": state,
         }))
     });

@@ -3,6 +3,8 @@
 //! ELB's states of `AdministrativeOverride` are about zones; those of targets whose health is forced
 //! through this API are ours: `albeit_forced_healthy` and `albeit_forced_unhealthy`.
 
+use std::net::SocketAddr;
+
 use serde::Serialize;
 use serde_json::Value;
 
@@ -94,16 +96,19 @@ fn target_group(group: &Group, in_force: &InForce) -> TargetGroup {
         target_health_descriptions: group
             .describe()
             .iter()
-            .map(|target| description(target, id(target, &in_force.model), check_port))
+            .map(|target| {
+                let id = id(target.addr, target.load_balancer.as_deref(), &in_force.model);
+                description(target, id, check_port)
+            })
             .collect(),
     }
 }
 
-/// `Target.Id`: the address, or the ARN of a load balancer that is the target.
-pub(super) fn id(target: &TargetDescription, model: &Model) -> String {
-    match &target.load_balancer {
+/// `Target.Id`: the address, or the ARN of the load balancer of that name that is the target.
+pub(super) fn id(addr: SocketAddr, load_balancer: Option<&str>, model: &Model) -> String {
+    match load_balancer {
         Some(name) => model.scope.load_balancer(LoadBalancerType::Application, name),
-        None => target.addr.ip().to_string(),
+        None => addr.ip().to_string(),
     }
 }
 

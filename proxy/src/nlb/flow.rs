@@ -186,7 +186,7 @@ impl Flow {
                 self.group = Some(Arc::clone(&chosen.group));
                 self.target = Some(target.addr());
                 // Chosen once.
-                drop(self.open.target.set((Arc::clone(&chosen.group), target.addr())));
+                drop(self.open.target.set((Arc::clone(&chosen.group), Arc::clone(target))));
                 let cut = target.flow_cut();
                 Ok(Route { chosen, cut })
             }

@@ -21,7 +21,7 @@ use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use super::state::{GroupState, ListenerState};
-use crate::{client_socket::FlowWatch, tls::accept::TlsInfo, tunnel::Traffic};
+use crate::{client_socket::FlowWatch, target_groups::Target, tls::accept::TlsInfo, tunnel::Traffic};
 
 /// Flows that are looked at under one lock.
 const BATCH: usize = 1000;
@@ -59,7 +59,7 @@ pub struct OpenFlow {
     /// The same on the wall clock.
     pub begun_at: SystemTime,
     /// The target, with the group it was chosen in, once there is one.
-    pub target: OnceLock<(Arc<GroupState>, SocketAddr)>,
+    pub target: OnceLock<(Arc<GroupState>, Arc<Target>)>,
     /// What was agreed on with the client of a TLS listener, once it was.
     pub tls: OnceLock<TlsInfo>,
     pub(super) traffic: Traffic,
