@@ -21,7 +21,7 @@ use super::{
 use crate::{
     balance::flow_hash::FlowKey,
     client_socket::ClientSocket,
-    flow::CloseReason,
+    flow::{CloseReason, Protocol},
     metrics::ActiveFlow,
     model::TargetType,
     target_groups::{CutReason, FlowCut},
@@ -215,7 +215,10 @@ impl Flow {
     fn settings(&self) -> Settings<'_> {
         Settings {
             idle_timeout: self.open.listener.idle_timeout,
-            keepalive: Keepalive::Counts,
+            keepalive: match self.open.listener.protocol {
+                Protocol::Tcp => Keepalive::Counts,
+                Protocol::Tls => Keepalive::Answered,
+            },
             traffic: Some(&self.open.traffic),
         }
     }

@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use super::{
     CloseReason, Connection, Keepalive, Settings, Side,
     direction::{Bulk, Direction, Progress},
-    idle::{Silence, packets_received},
+    idle::{Silence, keep_alive, packets_received},
 };
 
 /// How often a connection is looked at that nobody reads from, because what was read is not taken
@@ -45,6 +45,7 @@ where
     let mut silence = Silence::new(relay.last_byte, idle_timeout, keepalive);
     let mut timer = pin!(tokio::time::sleep_until(silence.first_look()));
     let mut terminated = pin!(terminated);
+    let mut answering = false;
     std::future::poll_fn(|cx| {
         if let Poll::Ready(reason) = relay.poll(cx, client, target) {
             return Poll::Ready(reason);
@@ -69,6 +70,11 @@ where
             let Some(next) = silence.look(now, relay.last_byte, packets) else {
                 return Poll::Ready(CloseReason::IdleTimeout);
             };
+            if keepalive == Keepalive::Answered && !answering && silence.was_kept_alive() {
+                answering = true;
+                keep_alive(client.tcp());
+                keep_alive(target.tcp());
+            }
             timer.as_mut().reset(if unread { next.min(now + UNREAD_LOOK) } else { next });
         }
         Poll::Pending
@@ -118,7 +124,7 @@ impl<'a, U, D> Relay<'a, U, D> {
         U: Bulk<C, T>,
         D: Bulk<T, C>,
     {
-        self.settings.keepalive == Keepalive::Counts
+        self.settings.keepalive != Keepalive::DoesNotCount
             && !(self.upward.waits_for_reader() && self.downward.waits_for_reader())
     }
 

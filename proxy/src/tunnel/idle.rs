@@ -8,11 +8,12 @@
 //! asked a few times per timeout how many packets they have received: more of
 //! them although no byte passed means a keepalive. (Answers to probes of zero
 //! windows count as well, as they do on the wire for an NLB. For the same
-//! reason the tunnel's own sockets must not send keepalives: their answers
-//! would keep the tunnel open.)
+//! reason the tunnel's own sockets must not send keepalives unless a peer does:
+//! their answers keep the tunnel open.)
 
 use std::time::Duration;
 
+use socket2::{SockRef, TcpKeepalive};
 use tokio::{net::TcpStream, time::Instant};
 
 use self::tcp_info::TcpInfo;
@@ -30,12 +31,12 @@ pub(super) struct Silence {
     packets: Option<u64>,
     looked: Instant,
     /// When a look has last shown a keepalive packet.
-    kept_alive: Instant,
+    kept_alive: Option<Instant>,
 }
 
 impl Silence {
     pub(super) const fn new(now: Instant, timeout: Duration, keepalive: Keepalive) -> Self {
-        Self { timeout, keepalive, packets: None, looked: now, kept_alive: now }
+        Self { timeout, keepalive, packets: None, looked: now, kept_alive: None }
     }
 
     /// When to look first.
@@ -48,6 +49,11 @@ impl Silence {
         self.looked
     }
 
+    /// Whether a keepalive packet has ever come, as far as was looked.
+    pub(super) const fn was_kept_alive(&self) -> bool {
+        self.kept_alive.is_some()
+    }
+
     /// When to look next, or `None` if the silence has lasted too long. `packets` tells how many
     /// packets were received in all.
     pub(super) fn look(
@@ -56,24 +62,36 @@ impl Silence {
         last_byte: Instant,
         packets: impl FnOnce() -> Option<u64>,
     ) -> Option<Instant> {
-        if self.keepalive == Keepalive::Counts {
+        if self.keepalive != Keepalive::DoesNotCount {
             let packets = packets();
             // Packets that came along with bytes only give the number to compare with.
             if last_byte < self.looked && self.packets.is_some() && packets != self.packets {
-                self.kept_alive = now;
+                self.kept_alive = Some(now);
             }
             self.packets = packets;
         }
         self.looked = now;
-        let end = last_byte.max(self.kept_alive) + self.timeout;
+        let end = self.kept_alive.map_or(last_byte, |at| at.max(last_byte)) + self.timeout;
         (now < end).then(|| end.min(now + self.between_looks()))
     }
 
     fn between_looks(&self) -> Duration {
         match self.keepalive {
-            Keepalive::Counts => self.timeout / LOOKS,
+            Keepalive::Counts | Keepalive::Answered => self.timeout / LOOKS,
             Keepalive::DoesNotCount => self.timeout,
         }
+    }
+}
+
+/// Without another packet for so long, a keepalive packet is sent where they are answered.
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(20);
+
+/// Has the kernel send keepalive packets from now on.
+pub(super) fn keep_alive(tcp: Option<&TcpStream>) {
+    let every = TcpKeepalive::new().with_time(KEEPALIVE_INTERVAL).with_interval(KEEPALIVE_INTERVAL);
+    if let Some(tcp) = tcp {
+        // A connection that has gone meanwhile needs none.
+        drop(SockRef::from(tcp).set_tcp_keepalive(&every));
     }
 }
 

@@ -111,8 +111,12 @@ pub struct Settings<'a> {
 /// Whether a TCP keepalive packet of either side restarts the idle timer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Keepalive {
-    /// As on an NLB.
+    /// As on a TCP listener of an NLB.
     Counts,
+    /// As on a TLS listener of an NLB: it counts, and from the first on both sides are sent keepalive packets
+    /// of our own, every 20 seconds without another packet. That timer is the kernel's and is not scaled.
+    /// Their answers count as well: such a tunnel ends with its sides, not for its silence.
+    Answered,
     /// As on an ALB: only bytes count.
     DoesNotCount,
 }

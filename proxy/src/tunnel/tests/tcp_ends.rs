@@ -90,3 +90,26 @@ async fn keepalive_packets_of_either_side_break_the_silence_where_they_count() {
     assert!(matches!(by_client.reason().await, CloseReason::IdleTimeout));
     assert!(matches!(by_target.reason().await, CloseReason::IdleTimeout));
 }
+
+#[tokio::test]
+async fn keepalive_packets_of_one_side_are_answered_with_our_own_to_both_where_that_is_so() {
+    let every_second =
+        TcpKeepalive::new().with_time(Duration::from_secs(1)).with_interval(Duration::from_secs(1));
+    let mut answered = Flow::begin(EarlyBytes::default(), IDLE, Keepalive::Answered).await;
+    let mut counted = Flow::begin(EarlyBytes::default(), IDLE, Keepalive::Counts).await;
+    let mut silent = Flow::begin(EarlyBytes::default(), IDLE, Keepalive::Answered).await;
+    SockRef::from(&answered.target).set_tcp_keepalive(&every_second).unwrap();
+    SockRef::from(&counted.target).set_tcp_keepalive(&every_second).unwrap();
+    assert!(timeout(IDLE * 5 / 2, &mut answered.closed).await.is_err());
+    for (flow, expected) in [(&mut answered, true), (&mut counted, false), (&mut silent, false)] {
+        flow.client.shutdown().await.unwrap_or_default();
+        flow.target.shutdown().await.unwrap_or_default();
+        let (_, client, target) = timeout(SOON, &mut flow.closed).await.unwrap().unwrap();
+        for near in [client, target] {
+            let near = SockRef::from(&near);
+            assert_eq!(near.keepalive().unwrap(), expected);
+            assert_eq!(near.tcp_keepalive_time().unwrap() == Duration::from_secs(20), expected);
+            assert_eq!(near.tcp_keepalive_interval().unwrap() == Duration::from_secs(20), expected);
+        }
+    }
+}
