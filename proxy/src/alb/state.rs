@@ -185,8 +185,8 @@ pub struct ListenerState {
     pub tls_headers: TlsHeaders,
     /// How response headers are changed.
     pub response_headers: ResponseHeaders,
-    /// All target groups, by [`TargetGroupIndex`].
-    pub groups: Arc<[Arc<GroupState>]>,
+    /// The target groups that the load balancer forwards to, by [`TargetGroupIndex`].
+    pub groups: Arc<[Option<Arc<GroupState>>]>,
     /// TLS settings of an HTTPS listener.
     pub tls: Option<Arc<TlsListener>>,
     /// How long a TLS handshake may take.
@@ -200,7 +200,7 @@ impl ListenerState {
         model: &LoadBalancer,
         listener: &Listener,
         load_balancer: Arc<LoadBalancerState>,
-        groups: Arc<[Arc<GroupState>]>,
+        groups: Arc<[Option<Arc<GroupState>>]>,
         tls: Option<Arc<TlsListener>>,
         scale: TimeScale,
     ) -> Self {
@@ -246,6 +246,6 @@ impl ListenerState {
     /// The group a forward action names.
     #[must_use]
     pub fn group(&self, index: TargetGroupIndex) -> Option<&Arc<GroupState>> {
-        self.groups.get(index.0)
+        self.groups.get(index.0)?.as_ref()
     }
 }

@@ -113,12 +113,12 @@ impl ListenerState {
         listener: &Listener,
         forward: &Forward,
         load_balancer: Arc<LoadBalancerState>,
-        groups: &[Arc<GroupState>],
+        groups: &[Option<Arc<GroupState>>],
         tls: Option<Arc<TlsListener>>,
         scale: TimeScale,
     ) -> Self {
         let weighted = forward.target_groups.iter().filter_map(|weighted| {
-            let group = Arc::clone(groups.get(weighted.target_group.0)?);
+            let group = Arc::clone(groups.get(weighted.target_group.0)?.as_ref()?);
             Some(Weighted { group, weight: weighted.weight, end: GroupEnd::default() })
         });
         let idle_timeout =

@@ -1,6 +1,6 @@
 //! From a prepared configuration to what listeners work with.
 
-use std::sync::Arc;
+use std::{collections::HashSet, sync::Arc};
 
 use super::{logs::Sinks, prepare::Prepared};
 use crate::{
@@ -11,11 +11,11 @@ use crate::{
     },
     listener::{ListenerSettings, PlaneSettings, ProxyProtocolIn},
     metrics::Metrics,
-    model::{Action, Listener, LoadBalancer, LoadBalancerType, rule::Forward},
+    model::{Action, Listener, LoadBalancer, LoadBalancerType, TargetGroup, rule::Forward},
     nlb,
     target_groups::Group,
     time_scale::TimeScale,
-    tls::accept::TlsListener,
+    tls::{accept::TlsListener, target::TargetTls},
 };
 
 /// What states are made with.
@@ -73,32 +73,44 @@ impl Makings<'_> {
         states.collect()
     }
 
-    fn application_groups(self, load_balancer: &LoadBalancer) -> Arc<[Arc<GroupState>]> {
-        let Self { prepared, metrics, scale, .. } = self;
+    fn application_groups(self, load_balancer: &LoadBalancer) -> Arc<[Option<Arc<GroupState>>]> {
+        let Self { metrics, scale, .. } = self;
         let own = metrics.load_balancer(&load_balancer.log_name);
-        let settings = prepared.model.target_groups.iter().zip(&prepared.target_tls);
-        let states = settings.zip(self.groups).map(|((settings, tls), group)| {
+        let states = self.groups_of(load_balancer, |settings, group, tls| {
             let metrics = metrics.target_group(&load_balancer.log_name, &settings.metric_name);
-            let (own, tls) = (Arc::clone(&own), tls.clone());
-            Arc::new(GroupState::new(settings, Arc::clone(group), metrics, own, tls, scale))
+            GroupState::new(settings, group, metrics, Arc::clone(&own), tls, scale)
+        });
+        states.into()
+    }
+
+    /// What `state` makes of the groups that a load balancer forwards to, each at its index in the model; of
+    /// the others the load balancer has no state, and so no metrics.
+    fn groups_of<T>(
+        self,
+        load_balancer: &LoadBalancer,
+        state: impl Fn(&TargetGroup, Arc<Group>, Option<TargetTls>) -> T,
+    ) -> Vec<Option<Arc<T>>> {
+        let used: HashSet<usize> = load_balancer.target_groups().map(|index| index.0).collect();
+        let model = &self.prepared.model.target_groups;
+        let settings = model.iter().zip(&self.prepared.target_tls).zip(self.groups).enumerate();
+        let states = settings.map(|(index, ((settings, tls), group))| {
+            used.contains(&index).then(|| Arc::new(state(settings, Arc::clone(group), tls.clone())))
         });
         states.collect()
     }
 
     fn network(self, load_balancer: &LoadBalancer, tls: &[Option<Arc<TlsListener>>]) -> Vec<PlaneSettings> {
-        let Self { prepared, sinks, metrics, scale, .. } = self;
+        let Self { sinks, metrics, scale, .. } = self;
         let shared = Arc::new(nlb::LoadBalancerState {
             log_name: load_balancer.log_name.clone(),
             metrics: metrics.network_load_balancer(&load_balancer.log_name),
             access_log: sinks.get(LogKind::TlsConnection, &load_balancer.log_name),
             flow_log: sinks.get(LogKind::Flow, &load_balancer.log_name),
         });
-        let settings = prepared.model.target_groups.iter().zip(&prepared.target_tls);
-        let groups = settings.zip(self.groups).map(|((settings, tls), group)| {
+        let groups = self.groups_of(load_balancer, |settings, group, tls| {
             let metrics = metrics.network_target_group(&load_balancer.log_name, &settings.metric_name);
-            Arc::new(nlb::GroupState::new(settings, Arc::clone(group), metrics, tls.clone()))
+            nlb::GroupState::new(settings, group, metrics, tls)
         });
-        let groups: Vec<_> = groups.collect();
         let states = load_balancer.listeners.iter().zip(tls).map(|(listener, tls)| {
             let forward = forward_of(listener);
             let state =
