@@ -9,7 +9,7 @@ use crate::{config, error_chain::chain, server::prepare};
 pub(super) fn check(args: &ConfigArg) -> anyhow::Result<ExitCode> {
     prepare::install_crypto_provider();
     let tickets = prepare::tickets()?;
-    let prepared = match prepare::prepare(&args.config, &tickets) {
+    let prepared = match prepare::prepare(&args.config, &tickets, prepare::Purpose::Check) {
         Ok(prepared) => prepared,
         Err(error) => {
             complain(&chain(&error));

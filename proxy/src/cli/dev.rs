@@ -51,7 +51,7 @@ pub(super) fn dev(args: &DevArgs) -> anyhow::Result<ExitCode> {
     };
     runtime()?.block_on(async {
         let tickets = prepare::tickets()?;
-        let prepared = match prepare::prepare(&options.config, &tickets) {
+        let prepared = match prepare::prepare(&options.config, &tickets, prepare::Purpose::Serve) {
             Ok(prepared) => prepared,
             Err(error) => return Ok(refuse(&error.into())),
         };

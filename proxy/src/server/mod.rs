@@ -25,7 +25,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use self::{
     logs::Logs,
-    prepare::{PrepareError, prepare},
+    prepare::{PrepareError, Purpose, prepare},
     running::{ReloadError, Running, in_force, report_warnings},
     watch::{Fingerprints, Watched},
 };
@@ -112,7 +112,7 @@ impl Server {
         let system = |error: Box<dyn Error + Send + Sync>| StartError::System(error);
         let tickets = prepare::tickets().map_err(|error| system(error.into()))?;
         let configuration = Fingerprints::of_file(&options.config);
-        let prepared = prepare(&options.config, &tickets)?;
+        let prepared = prepare(&options.config, &tickets, Purpose::Serve)?;
         let metrics = Metrics::try_new().map_err(|error| system(error.into()))?;
         count_panics(&metrics);
         let (background, stopped) = (TaskTracker::new(), CancellationToken::new());

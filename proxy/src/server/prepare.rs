@@ -1,6 +1,7 @@
 //! Reading what a configuration names: certificates, trust stores, keys. All of
 //! it is read and checked before any socket opens or anything running is changed.
 
+mod client_address;
 mod tls_side;
 
 use std::{net::SocketAddr, path::Path, sync::Arc};
@@ -15,6 +16,7 @@ use crate::{
     config::{self, ConfigErrors, GivenAttributes, Loaded, Mistake, Overrides, Places, Source},
     error_chain::chain,
     model::{AdminToken, Model},
+    nlb,
     stickiness::seal::Keys,
     tls::{certificates::LoadedCertificate, target::TargetTls},
 };
@@ -53,6 +55,15 @@ pub enum PrepareError {
     },
 }
 
+/// What a configuration is read for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// To be served by this process: what the process may not do is a mistake.
+    Serve,
+    /// To be looked at, maybe to be served elsewhere: what this process may not do is a warning.
+    Check,
+}
+
 /// A configuration with everything it names read.
 #[derive(Debug)]
 pub struct Prepared {
@@ -85,8 +96,12 @@ pub struct Prepared {
 /// # Errors
 ///
 /// Everything that is wrong with it.
-pub fn prepare(path: &Path, tickets: &Arc<dyn ProducesTickets>) -> Result<Prepared, PrepareError> {
-    prepare_source(Source::read(path)?, &Overrides::default(), tickets)
+pub fn prepare(
+    path: &Path,
+    tickets: &Arc<dyn ProducesTickets>,
+    purpose: Purpose,
+) -> Result<Prepared, PrepareError> {
+    prepare_source(Source::read(path)?, &Overrides::default(), tickets, purpose)
 }
 
 /// Reads what `source` names, with `overrides` on top of it.
@@ -98,14 +113,20 @@ pub fn prepare_source(
     source: Source,
     overrides: &Overrides,
     tickets: &Arc<dyn ProducesTickets>,
+    purpose: Purpose,
 ) -> Result<Prepared, PrepareError> {
-    let Loaded { model, warnings, places, attributes } =
+    let Loaded { model, mut warnings, places, attributes } =
         source.parse(&|name| std::env::var(name).ok(), overrides)?;
     let mut mistakes = Vec::new();
     let tls_files = TlsFiles::read(&model, &places, &mut mistakes);
     let keys = stickiness_keys(&model, &places, &mut mistakes);
     let token = admin_token(&model, &places, &mut mistakes);
     buckets(&model, &places, &mut mistakes);
+    let impossible = client_address::impossible(&model, &places, nlb::can_be_transparent);
+    match purpose {
+        Purpose::Serve => mistakes.extend(impossible),
+        Purpose::Check => warnings.extend(impossible),
+    }
     if !mistakes.is_empty() {
         return Err(ConfigErrors::new(places.file(), mistakes).into());
     }

@@ -11,7 +11,7 @@ use rustls::server::ProducesTickets;
 use super::{
     Options,
     logs::{self, Logs},
-    prepare::{PrepareError, Prepared, prepare_source, prepare_tls},
+    prepare::{PrepareError, Prepared, Purpose, prepare_source, prepare_tls},
     snapshot,
     watch::{Fingerprints, Watched},
 };
@@ -141,7 +141,7 @@ impl Running {
         self.watched.lock().configuration = configuration;
         let source = Source::read(&self.options.config).map_err(PrepareError::from)?;
         let overrides = self.in_force.load().overrides.clone();
-        let prepared = prepare_source(source, &overrides, &self.tickets)?;
+        let prepared = prepare_source(source, &overrides, &self.tickets, Purpose::Serve)?;
         report_warnings(&prepared);
         self.serve(&prepared, overrides)?;
         Ok(prepared.warnings.iter().map(|warning| warning.in_file(prepared.places.file())).collect())
@@ -194,8 +194,8 @@ impl Control for Running {
         let now = self.in_force.load_full();
         let mut overrides = now.overrides.clone();
         change(&mut overrides);
-        let prepared =
-            prepare_source(now.source.clone(), &overrides, &self.tickets).map_err(ReloadError::from)?;
+        let prepared = prepare_source(now.source.clone(), &overrides, &self.tickets, Purpose::Serve)
+            .map_err(ReloadError::from)?;
         report_warnings(&prepared);
         Ok(self.serve(&prepared, overrides)?)
     }
