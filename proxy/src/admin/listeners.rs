@@ -10,7 +10,7 @@ use super::{
     rules,
 };
 use crate::model::{
-    Listener, LoadBalancer, Model,
+    Listener, LoadBalancer, LoadBalancerType, Model,
     listener::{ListenerTls, MutualAuthentication},
 };
 
@@ -65,6 +65,8 @@ pub(super) fn by_arn<'m>(model: &'m Model, arn: &str) -> Result<Found<'m>, ApiEr
 
 fn describe(model: &Model, owner: &LoadBalancer, listener: &Listener) -> Value {
     let tls = listener.tls.as_ref();
+    // ALPN policies are a matter of TLS listeners, mutual authentication of HTTPS listeners.
+    let of_flows = owner.kind == LoadBalancerType::Network;
     // As in the API, only the default certificate stands here: `/certificates` has them all.
     let default_certificate = tls
         .and_then(|tls| tls.certificates.first())
@@ -78,7 +80,8 @@ fn describe(model: &Model, owner: &LoadBalancer, listener: &Listener) -> Value {
         "Address": listener.bind.ip(),
         "SslPolicy": tls.map(|tls| tls.policy.name),
         "Certificates": default_certificate,
-        "MutualAuthentication": tls.map(|tls| mutual_authentication(model, tls)),
+        "AlpnPolicy": tls.filter(|_| of_flows).map(|tls| [tls.alpn_policy.as_str()]),
+        "MutualAuthentication": tls.filter(|_| !of_flows).map(|tls| mutual_authentication(model, tls)),
         "DefaultActions": rules::actions(model, &listener.default_actions),
     }))
 }
