@@ -1,14 +1,18 @@
 //! An HTTP/1.1 client that sends exactly the bytes it is told and shows exactly
 //! the bytes it gets, over TCP or TLS.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use rustls::{ClientConfig, HandshakeKind, ProtocolVersion, pki_types::ServerName};
 use socket2::SockRef;
 use tokio::{
     io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _},
-    net::TcpStream,
+    net::{TcpSocket, TcpStream},
 };
 use tokio_rustls::TlsConnector;
 
@@ -107,10 +111,27 @@ impl Client {
     /// # Errors
     /// When the connection is refused.
     pub async fn connect(addr: SocketAddr) -> Result<Self> {
-        let stream = within(SOON, "connect", TcpStream::connect(addr)).await??;
+        Self::over(within(SOON, "connect", TcpStream::connect(addr)).await??)
+    }
+
+    /// Connects over TCP from another loopback address, such as 127.0.0.5.
+    ///
+    /// # Errors
+    /// When the connection is refused.
+    pub async fn connect_from(source: impl Into<IpAddr>, addr: SocketAddr) -> Result<Self> {
+        let socket = TcpSocket::new_v4()?;
+        socket.bind(SocketAddr::new(source.into(), 0))?;
+        Self::over(within(SOON, "connect", socket.connect(addr)).await??)
+    }
+
+    /// A client of a connection that is there.
+    ///
+    /// # Errors
+    /// When it is gone.
+    pub fn over(stream: TcpStream) -> Result<Self> {
         stream.set_nodelay(true)?;
-        let local = stream.local_addr()?;
-        Ok(Self { stream: Box::new(stream), buffer: Vec::new(), local, host: addr.to_string(), tls: None })
+        let (local, host) = (stream.local_addr()?, stream.peer_addr()?.to_string());
+        Ok(Self { stream: Box::new(stream), buffer: Vec::new(), local, host, tls: None })
     }
 
     /// Connects over TLS with the server name `name`.
