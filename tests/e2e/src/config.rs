@@ -159,6 +159,13 @@ impl Config {
         self
     }
 
+    /// Changes every listener of the load balancer.
+    #[must_use]
+    pub fn map_listeners(mut self, change: impl Fn(Listener) -> Listener) -> Self {
+        self.listeners = self.listeners.into_iter().map(change).collect();
+        self
+    }
+
     /// Adds a target group.
     #[must_use]
     pub fn with_group(mut self, group: Group) -> Self {
@@ -361,6 +368,13 @@ impl Listener {
     pub fn with(mut self, key: &str, value: impl Into<Value>) -> Self {
         self.value.insert(key.to_owned(), value.into());
         self
+    }
+
+    /// Has connections begin with PROXY protocol headers: `required` or `optional`, believed from `trusted`.
+    #[must_use]
+    pub fn believing(self, mode: &str, trusted: &str) -> Self {
+        self.with_attribute("albeit.proxy_protocol", mode)
+            .with_attribute("albeit.proxy_protocol.trusted_cidrs", trusted)
     }
 
     /// Adds a rule with one condition and one action.

@@ -71,6 +71,8 @@ mod oidc;
 #[cfg(test)]
 mod parity_gaps;
 #[cfg(test)]
+mod proxy_protocol_in;
+#[cfg(test)]
 mod proxy_protocol_out;
 #[cfg(test)]
 mod reload;
