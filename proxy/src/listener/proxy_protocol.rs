@@ -59,6 +59,9 @@ pub(super) enum Refused {
     /// It ended, or broke.
     #[error("closed before the end of the PROXY protocol header")]
     Closed,
+    /// It ended, or broke, without a byte: whoever only looks whether somebody listens does so.
+    #[error("closed without a byte")]
+    Silent,
 }
 
 impl ProxyProtocolIn {
@@ -114,6 +117,7 @@ impl ProxyProtocolIn {
             bytes.reserve_exact(READ_SIZE.min(MAX_LEN.saturating_sub(bytes.len())));
             match tcp.read_buf(bytes).await {
                 Ok(0) if bytes.is_empty() && !self.is_required => return Ok(Received::default()),
+                Ok(0) | Err(_) if bytes.is_empty() => return Err(Refused::Silent),
                 Ok(0) | Err(_) => return Err(Refused::Closed),
                 Ok(_) => {}
             }
@@ -126,12 +130,19 @@ impl ProxyProtocolIn {
             Refused::Missing | Refused::Closed => self.metrics.missing.inc(),
             Refused::Malformed(_) => self.metrics.malformed.inc(),
             Refused::TimedOut => self.metrics.timeout.inc(),
+            Refused::Silent => {}
         }
     }
 }
 
 /// Counts and logs a connection of `peer`, accepted on `local`, that is closed for want of a good header.
+///
+/// One that closed by itself and never said anything is not counted: nothing of it was refused.
 pub(super) fn refuse(front: &Front, refused: &Refused, (peer, local): (SocketAddr, SocketAddr)) {
+    if matches!(refused, Refused::Silent) {
+        tracing::debug!(%peer, %local, "a connection closed without a byte");
+        return;
+    }
     if let Some(proxy_protocol) = &front.proxy_protocol {
         proxy_protocol.count(refused);
     }

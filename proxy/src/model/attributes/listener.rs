@@ -57,7 +57,7 @@ pub(super) const TABLE: &[Attribute] = &[
         value: OneOf(&["off", "optional", "required"]),
         default: Always("off"),
         support: Support::Acts,
-        doc: "Whether connections begin with a PROXY protocol header, version 1 or 2; believed only from `albeit.proxy_protocol.trusted_cidrs`.",
+        doc: "Whether connections begin with a PROXY protocol header, version 1 or 2; believed only from `albeit.proxy_protocol.trusted_cidrs`. It must be complete within 10 seconds; if it is optional, whoever says nothing for so long has none.",
     },
     Attribute {
         key: "albeit.proxy_protocol.trusted_cidrs",

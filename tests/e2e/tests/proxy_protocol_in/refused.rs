@@ -4,7 +4,9 @@
 use std::net::SocketAddr;
 
 use albeit_e2e::{
-    Albeit, Client, Config, Group, Listener, LoadBalancer, Target, eventually, forward,
+    Albeit, Client, Config, Group, Listener, LoadBalancer, Target,
+    client::connect_and_reset,
+    eventually, forward,
     proxy_protocol::{SIGNATURE, v1, v2, v2_of},
     wait::SOON,
 };
@@ -158,6 +160,31 @@ async fn a_header_that_does_not_end_in_time_closes_the_connection() -> Result<()
         assert!(slow.closed().await?.is_empty());
     }
     site.counted("timeout", 1).await
+}
+
+#[tokio::test]
+async fn who_connects_and_says_nothing_is_no_event() -> Result<()> {
+    let site = Site::start("required", 1).await?;
+    for listener in site.listeners()? {
+        for _ in 0..50 {
+            drop(Client::connect(listener).await?);
+            connect_and_reset(listener, b"").await?;
+        }
+        // Such as a health check of a network load balancer, with its header.
+        let mut check = Client::connect(listener).await?;
+        check.send(v2_of(0x20, 0x11, &[])).await?;
+        drop(check);
+        // Connections are taken in the order they come in.
+        let mut client = Client::connect(listener).await?;
+        client.send(good()?).await?;
+        assert_eq!(client.get("/after").await?.status, 200);
+    }
+    site.counted("nothing", 0).await?;
+    let log = site.albeit.process.stderr();
+    for word in ["ERROR", "WARN", "connection closed"] {
+        assert!(!log.contains(word), "{log}");
+    }
+    Ok(())
 }
 
 #[tokio::test]
