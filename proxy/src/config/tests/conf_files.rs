@@ -102,8 +102,8 @@ fn the_four_ways_to_a_backend_are_four_files_without_a_warning() {
     load balancer websocket-nlb (network)
       TCP on 127.0.0.1:33335, default: forward to to-alb
     load balancer websocket-alb (application)
-      HTTPS on 127.0.0.1:58080, ELBSecurityPolicy-TLS13-1-2-Res-PQ-2025-09, certificates localhost, default: forward to websocket-tg
-    target group to-alb: TCP, health check HTTPS /actuator/health every 30 s
+      HTTPS on 127.0.0.1:58080, ELBSecurityPolicy-TLS13-1-2-Res-PQ-2025-09, certificates localhost, 1 rule, default: forward to websocket-tg
+    target group to-alb: TCP, health check HTTPS /actuator/health every 5 s
       load balancer websocket-alb, port 58080
     target group websocket-tg: health check /actuator/health every 5 s, lb_cookie for 86400 s
       127.0.0.1:9001
