@@ -40,7 +40,7 @@ pub struct Albeit {
 /// A target as the admin API shows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TargetHealth {
-    /// Address and port.
+    /// Address and port; of a load balancer its ARN and the port.
     pub addr: String,
     /// `initial`, `healthy`, `unhealthy`, `draining` or `unused`.
     pub state: String,
@@ -257,10 +257,12 @@ impl TargetHealth {
     fn from_json(target: &Value) -> Result<Self> {
         let at = |path: &str| target.pointer(path).with_context(|| format!("no {path} in {target}"));
         let text = |path: &str| at(path).ok().and_then(Value::as_str).unwrap_or_default().to_owned();
-        let ip: IpAddr = text("/Target/Id").parse()?;
-        let port = at("/Target/Port")?.as_u64().context("not a port")?;
+        let id = text("/Target/Id");
+        let port = u16::try_from(at("/Target/Port")?.as_u64().context("not a port")?)?;
+        // The target may be a load balancer.
+        let addr = id.parse::<IpAddr>().map(|ip| SocketAddr::new(ip, port).to_string());
         Ok(Self {
-            addr: SocketAddr::new(ip, u16::try_from(port)?).to_string(),
+            addr: addr.unwrap_or_else(|_| format!("{id}:{port}")),
             state: text("/TargetHealth/State"),
             reason: text("/TargetHealth/Reason"),
             description: text("/TargetHealth/Description"),

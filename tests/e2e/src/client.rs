@@ -114,13 +114,14 @@ impl Client {
         Self::over(within(SOON, "connect", TcpStream::connect(addr)).await??)
     }
 
-    /// Connects over TCP from another loopback address, such as 127.0.0.5.
+    /// Connects over TCP from another address of this host, such as 127.0.0.5.
     ///
     /// # Errors
-    /// When the connection is refused.
+    /// When the host does not have the address, or the connection is refused.
     pub async fn connect_from(source: impl Into<IpAddr>, addr: SocketAddr) -> Result<Self> {
-        let socket = TcpSocket::new_v4()?;
-        socket.bind(SocketAddr::new(source.into(), 0))?;
+        let source = source.into();
+        let socket = if source.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+        socket.bind(SocketAddr::new(source, 0)).with_context(|| format!("connect from {source}"))?;
         Self::over(within(SOON, "connect", socket.connect(addr)).await??)
     }
 

@@ -291,6 +291,13 @@ impl LoadBalancer {
         Self { name: name.to_owned(), kind, attributes: Map::new(), listeners }
     }
 
+    /// Sets an attribute.
+    #[must_use]
+    pub fn with_attribute(mut self, key: &str, value: impl Into<Value>) -> Self {
+        self.attributes.insert(key.to_owned(), value.into());
+        self
+    }
+
     fn to_value(&self) -> Value {
         json!({
             "name": self.name,
@@ -446,6 +453,14 @@ impl Group {
     pub fn tcp(name: &str, targets: &[SocketAddr]) -> Self {
         let group = Self::new(name, targets).without_health("path").with_health("protocol", "TCP");
         group.with("protocol", "TCP")
+    }
+
+    /// A group whose target is the listener on `port` of the application load balancer `load_balancer`.
+    #[must_use]
+    pub fn alb(name: &str, load_balancer: &str, port: u16) -> Self {
+        let group =
+            Self::new(name, &[]).with("protocol", "TCP").with("target_type", "alb").with("port", port);
+        group.with("targets", json!([{ "id": load_balancer, "port": port }]))
     }
 
     /// Sets any key of the group, such as `target_type`.

@@ -22,7 +22,7 @@ use rustls::ClientConfig;
 use tokio::task::JoinSet;
 
 use crate::{
-    client::connect_tls,
+    client::Client,
     wait::{SOON, within},
 };
 
@@ -39,9 +39,18 @@ impl Http2 {
     /// # Errors
     /// When the handshake fails or another protocol is chosen.
     pub async fn connect(addr: SocketAddr, name: &str, config: Arc<ClientConfig>) -> Result<Self> {
-        let (stream, negotiated) = connect_tls(addr, name, config).await?;
-        ensure!(negotiated.alpn.as_deref() == Some("h2"), "ALPN chose {:?}", negotiated.alpn);
-        let local = stream.get_ref().0.local_addr()?;
+        Self::over(Client::connect_tls(addr, name, config).await?).await
+    }
+
+    /// Speaks HTTP/2 on a TLS connection that chose `h2` and has carried nothing yet.
+    ///
+    /// # Errors
+    /// When another protocol was chosen or HTTP/2 does not begin.
+    pub async fn over(client: Client) -> Result<Self> {
+        let alpn = client.tls.as_ref().and_then(|tls| tls.alpn.as_deref());
+        ensure!(alpn == Some("h2"), "ALPN chose {alpn:?}");
+        let local = client.local_addr();
+        let stream = client.into_stream()?;
         let (sender, connection) = handshake(TokioExecutor::new(), TokioIo::new(stream)).await?;
         let mut tasks = JoinSet::new();
         // How the connection ends shows in the requests on it.

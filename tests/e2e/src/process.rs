@@ -23,6 +23,7 @@ pub struct Process {
     pid: u32,
     stdout: PathBuf,
     stderr: PathBuf,
+    is_quiet: bool,
 }
 
 impl Process {
@@ -89,7 +90,14 @@ impl Process {
                 format!("start {} (build it first: make test does)", Path::new(&binary).display())
             })?;
         let pid = child.id().context("the process has already ended")?;
-        Ok(Self { name: name.to_owned(), child, pid, stdout, stderr })
+        Ok(Self { name: name.to_owned(), child, pid, stdout, stderr, is_quiet: false })
+    }
+
+    /// The same process, whose standard error is not shown when it is dropped.
+    #[must_use]
+    pub const fn quiet(mut self) -> Self {
+        self.is_quiet = true;
+        self
     }
 
     /// The process id.
@@ -188,7 +196,9 @@ impl Drop for Process {
     #[expect(clippy::print_stderr, reason = "test runners show it for failed tests only")]
     fn drop(&mut self) {
         let stderr = self.stderr();
-        eprintln!("---- standard error of {} (pid {})\n{stderr}----", self.name, self.pid);
+        if !self.is_quiet || std::thread::panicking() {
+            eprintln!("---- standard error of {} (pid {})\n{stderr}----", self.name, self.pid);
+        }
         assert!(std::thread::panicking() || !stderr.contains("panicked at"), "{} panicked", self.name);
     }
 }
@@ -209,7 +219,7 @@ pub async fn run(
 }
 
 /// The binary `name`: from the environment variable `variable`, else from the
-/// directory the test itself was built into.
+/// directory the test itself, or the demonstration, was built into.
 ///
 /// # Errors
 /// When the test's own path is unknown.
@@ -217,8 +227,10 @@ pub fn binary(variable: &str, name: &str) -> Result<PathBuf> {
     if let Some(path) = std::env::var_os(variable) {
         return Ok(path.into());
     }
-    let test = std::env::current_exe()?;
-    let profile = test.parent().and_then(Path::parent).context("the test is not in target/PROFILE/deps")?;
+    let this = std::env::current_exe()?;
+    let dir = this.parent().context("this program is in no directory")?;
+    // Tests are in target/PROFILE/deps, programs beside the product's.
+    let profile = if dir.ends_with("deps") { dir.parent().context("deps is in no directory")? } else { dir };
     Ok(profile.join(name))
 }
 

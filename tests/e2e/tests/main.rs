@@ -7,6 +7,8 @@ mod admin_act;
 #[cfg(test)]
 mod admin_read;
 #[cfg(test)]
+mod alb_targets;
+#[cfg(test)]
 mod algorithms;
 #[cfg(test)]
 mod app_cookie;
