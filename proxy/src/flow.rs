@@ -53,10 +53,14 @@ close_reasons! {
     ClientFin = "client_fin",
     /// Both sides ended their stream, the target first:
     TargetFin = "target_fin",
-    /// The client's connection was reset or broke:
+    /// The client's connection was reset:
     ClientReset = "client_reset",
-    /// The target's connection was reset or broke after it was established:
+    /// The target's connection was reset after it was established:
     TargetReset = "target_reset",
+    /// The client's connection broke in another way, such as TLS that cannot be read:
+    ClientError = "client_error",
+    /// The target's connection broke in another way after it was established:
+    TargetError = "target_error",
     /// No byte passed in either direction for the idle timeout:
     IdleTimeout = "idle_timeout",
     /// The target turned unhealthy and `target_health_state.unhealthy.connection_termination.enabled` is on:
@@ -76,11 +80,7 @@ close_reasons! {
     ClientTlsError = "client_tls_error",
     /// The target's TLS handshake failed or took too long:
     TargetTlsError = "target_tls_error",
-    /// The client's proxy protocol header was wrong, missing, late or from an address that is not trusted:
-    ProxyProtocolError = "proxy_protocol_error",
-    /// The load balancer was at its maximum of flows:
-    Rejected = "rejected",
-    /// The listener or target group went away with a reload:
+    /// The target group has had weight 0 for a while:
     Removed = "removed",
     /// The load balancer went away:
     Shutdown = "shutdown",

@@ -13,6 +13,7 @@ pub mod cli;
 pub mod client;
 pub mod client_socket;
 pub mod config;
+pub mod cut;
 pub mod desync;
 pub mod error_chain;
 pub mod flow;

@@ -72,7 +72,7 @@ fn describe(model: &Model, flow: &OpenFlow, now: Instant) -> Value {
             json!({ "Id": targets::id(target.addr(), target.load_balancer(), model), "Port": target.addr().port() })
         }),
         "TargetGroupArn": target.map(|(group, _)| &group.arn),
-        "Tls": flow.tls.get().map(tls),
+        "Tls": flow.tls.get().map(|info| tls(info)),
         "BeginTime": timestamp(flow.begun_at),
         "AgeSeconds": seconds(now.saturating_duration_since(flow.begun)),
         "ReceivedBytes": received,

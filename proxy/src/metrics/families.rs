@@ -359,11 +359,18 @@ metrics! {
         None, "Panics caught while serving connections. Any value but 0 is a bug.";
     dns_failures: Counter = "albeit_dns_failures_total", "lookups",
         None, "Lookups of target host names that gave no address.";
+    early_resets: Counter = "albeit_network_early_resets_total", "connections",
+        None, "Connections of idle flows that were reset before their next packet, to make room for others.";
 }
 
 impl ProcessMetrics {
     /// Registers the table and resolves its only series.
     pub(super) fn register(registry: &Registry) -> Result<Self, prometheus::Error> {
         Ok(ProcessFamilies::register(registry)?.resolve([]))
+    }
+
+    /// Follows the count of connections of idle flows that had to make room for others, which is `displaced` now.
+    pub fn follow_early_resets(&self, displaced: u64) {
+        self.early_resets.inc_by(displaced.saturating_sub(self.early_resets.get()));
     }
 }

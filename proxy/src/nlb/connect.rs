@@ -15,11 +15,7 @@ use tokio::{
 use tokio_rustls::client::TlsStream;
 
 use super::state::GroupState;
-use crate::{
-    flow::CloseReason,
-    proxy_protocol::v2,
-    tls::target::{HandshakeError, TargetTls},
-};
+use crate::{flow::CloseReason, proxy_protocol::v2, tls::target::TargetTls};
 
 /// Whose connection it is, as targets are told.
 #[derive(Debug, Clone, Copy)]
@@ -55,8 +51,13 @@ pub(super) async fn connect(
     match tokio::time::timeout(limit, connecting).await {
         Ok(Ok(tcp)) => Ok(tcp),
         Ok(Err(error)) => {
-            tracing::debug!(%error, target = %addr, "connecting to the target failed");
-            Err(reason(&error))
+            let reason = reason(&error);
+            if matches!(reason, CloseReason::InternalError | CloseReason::PortAllocationError) {
+                tracing::warn!(%error, target = %addr, "cannot connect to the target");
+            } else {
+                tracing::debug!(%error, target = %addr, "connecting to the target failed");
+            }
+            Err(reason)
         }
         Err(_) => Err(CloseReason::ConnectTimeout),
     }
@@ -119,8 +120,8 @@ pub(super) async fn secure(
     limit: Duration,
 ) -> Result<Box<TlsStream<TcpStream>>, CloseReason> {
     tls.connect_offering(alpn, addr.ip(), tcp, limit).await.map_err(|error| {
-        let error: &HandshakeError = &error;
-        tracing::debug!(%error, target = %addr, "TLS handshake with the target failed");
+        let error: &dyn std::error::Error = &error;
+        tracing::debug!(error, target = %addr, "TLS handshake with the target failed");
         CloseReason::TargetTlsError
     })
 }

@@ -6,6 +6,8 @@
 //! other. A flow that idled too long is forgotten in silence; one that the load
 //! balancer ends is reset on both sides.
 
+use std::net::SocketAddr;
+
 use tokio::{net::TcpStream, time::Instant};
 
 use super::{Shared, flow::Flow};
@@ -20,7 +22,7 @@ impl Flow {
     /// Ends a flow that has a target. `interrupted` says why, if the load balancer ended it.
     pub(super) fn end(
         self,
-        reason: tunnel::CloseReason,
+        reason: &tunnel::CloseReason,
         interrupted: CloseReason,
         (client, target): (TcpStream, TcpStream),
         shared: &Shared,
@@ -33,9 +35,17 @@ impl Flow {
                 tracing::debug!(%error, client = %self.open.client, ?side, "flow broke");
                 reset(client);
                 reset(target);
-                match side {
-                    Side::Client => CloseReason::ClientReset,
-                    Side::Target => CloseReason::TargetReset,
+                match (side, reason.reset_by()) {
+                    (Side::Client, Some(_)) => CloseReason::ClientReset,
+                    (Side::Target, Some(_)) => CloseReason::TargetReset,
+                    (side, None) => {
+                        // Nobody's RST was passed on: both are the load balancer's.
+                        counts.tcp_elb_reset_count.inc_by(2);
+                        match side {
+                            Side::Client => CloseReason::ClientError,
+                            Side::Target => CloseReason::TargetError,
+                        }
+                    }
                 }
             }
             tunnel::CloseReason::IdleTimeout => {
@@ -56,10 +66,15 @@ impl Flow {
 
     /// Ends a flow that got no target: the client is reset.
     pub(super) fn refuse(self, client: TcpStream, reason: CloseReason) {
-        tracing::debug!(client = %self.open.client, target = ?self.target, reason = reason.as_str(), "flow refused");
+        tracing::debug!(client = %self.open.client, target = ?self.target(), reason = reason.as_str(), "flow refused");
         self.open.listener.load_balancer.metrics.counts.tcp_elb_reset_count.inc();
         reset(client);
         self.finish(reason);
+    }
+
+    /// The target that was chosen.
+    fn target(&self) -> Option<SocketAddr> {
+        self.open.target.get().map(|(_, target)| target.addr())
     }
 
     /// Counts and logs a flow that has ended.
@@ -79,7 +94,7 @@ impl Flow {
                 listener: &open.listener.id,
                 client: open.client,
                 destination: open.local,
-                target: self.target,
+                target: self.target(),
                 target_group_arn: self.group.as_ref().map(|group| group.arn.as_str()),
                 connection_time: lasted,
                 connect_time: self.connect_time,

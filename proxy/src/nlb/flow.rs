@@ -1,14 +1,12 @@
 //! A flow from its first byte to its last.
 
 use std::{
-    net::SocketAddr,
     sync::Arc,
     time::{Duration, SystemTime},
 };
 
 use rand::Rng;
 use tokio::{net::TcpStream, time::Instant};
-use tokio_util::sync::CancellationToken;
 
 use super::{
     Accepted, Handover, Shared, alb_target,
@@ -16,7 +14,7 @@ use super::{
     flows::{Begin, OpenFlow},
     forward::{self, Chosen},
     state::{GroupState, ListenerState},
-    tls_client::TlsClient,
+    tls_stream::{IntoTcp, Tls, TlsClient, TlsTarget},
 };
 use crate::{
     balance::flow_hash::FlowKey,
@@ -24,7 +22,7 @@ use crate::{
     flow::{CloseReason, Protocol},
     metrics::ActiveFlow,
     model::TargetType,
-    target_groups::{CutReason, FlowCut},
+    target_groups::{CutReason, FlowCut, NoTarget},
     tls::{accept::HandshakeError, accept_flow::ClientRequest},
     tunnel::{self, EarlyBytes, Keepalive, Settings},
 };
@@ -35,8 +33,8 @@ pub(super) struct Flow {
     /// What others see of it while it runs.
     pub(super) open: Arc<OpenFlow>,
     pub(super) active: ActiveFlow,
+    /// The group that was chosen, whether it had a target or not.
     pub(super) group: Option<Arc<GroupState>>,
-    pub(super) target: Option<SocketAddr>,
     pub(super) connect_time: Option<Duration>,
     /// Of flows of TLS listeners.
     pub(super) tls: Option<Box<TlsFacts>>,
@@ -70,47 +68,50 @@ pub fn spawn(
     let active = listener.load_balancer.metrics.begin_flow(listener.protocol);
     let begin = Begin { listener, client, destination, local, begun: at, begun_at: SystemTime::now() };
     let open = shared.flows.enter(begin);
-    let flow = Flow { open, active, group: None, target: None, connect_time: None, tls: None };
+    let mut flow = Flow { open, active, group: None, connect_time: None, tls: None };
     let tracker = shared.tracker.clone();
     if flow.open.listener.tls.is_some() {
         tracker.spawn(flow.serve_tls(ClientSocket::new(tcp, ahead), shared));
-    } else {
-        tracker.spawn(flow.serve_tcp(tcp, ahead, shared, handover));
+        return;
+    }
+    match flow.route() {
+        Err(NoTarget) => flow.refuse(tcp, CloseReason::NoTarget),
+        Ok(route) if route.chosen.group.target_type == TargetType::Alb => {
+            let socket = ClientSocket::new(tcp, ahead);
+            tracker.spawn(async move { alb_target::serve(flow, socket, route, shared, &*handover).await });
+        }
+        Ok(route) => {
+            tracker.spawn(flow.serve_tcp(tcp, ahead, route, shared));
+        }
     }
 }
 
 impl Flow {
-    async fn serve_tcp(
-        mut self,
-        mut client: TcpStream,
-        ahead: Vec<u8>,
-        shared: Arc<Shared>,
-        handover: Arc<dyn Handover>,
-    ) {
-        let Ok(route) = self.route() else {
-            return self.refuse(client, CloseReason::NoTarget);
-        };
-        if route.chosen.group.target_type == TargetType::Alb {
-            let socket = ClientSocket::new(client, ahead);
-            return alb_target::serve(self, socket, route, shared, &*handover).await;
-        }
+    async fn serve_tcp(mut self, client: TcpStream, ahead: Vec<u8>, route: Route, shared: Arc<Shared>) {
         // Boxed: what it needs is given back before the bytes begin to pass.
-        let mut target = match Box::pin(self.connect(&route, &shared)).await {
-            Ok(target) => target,
-            Err(reason) => return self.refuse(client, reason),
-        };
+        match Box::pin(self.connect(&route, &shared)).await {
+            Ok(target) => self.relay_tcp((client, target), ahead, route, &shared).await,
+            Err(reason) => self.refuse(client, reason),
+        }
+    }
+
+    async fn relay_tcp(
+        self,
+        (mut client, mut target): (TcpStream, TcpStream),
+        ahead: Vec<u8>,
+        route: Route,
+        shared: &Shared,
+    ) {
         let early = EarlyBytes { from_client: ahead, ..EarlyBytes::default() };
-        let Route { chosen, cut } = route;
-        let ended = ended(&shared, &cut, &chosen.closed);
-        let settings = self.settings();
+        let (settings, ended) = (self.settings(), ended(&route, shared));
         let reason = tunnel::relay_tcp(&mut client, &mut target, early, settings, ended).await;
-        let interrupted = interruption(&shared, &cut);
-        self.end(reason, interrupted, (client, target), &shared);
+        self.end(&reason, interruption(&route, shared), (client, target), shared);
     }
 
     async fn serve_tls(mut self, client: ClientSocket, shared: Arc<Shared>) {
-        let Some(client) = Box::pin(self.accept_tls(client, &shared)).await else {
-            return self.finish(CloseReason::ClientTlsError);
+        let client = match Box::pin(self.accept_tls(client, &shared)).await {
+            Ok(client) => client,
+            Err(reason) => return self.finish(reason),
         };
         let Ok(route) = self.route() else {
             return self.refuse(client.into_tcp(), CloseReason::NoTarget);
@@ -119,18 +120,11 @@ impl Flow {
             Ok(target) => target,
             Err(reason) => return self.refuse(client.into_tcp(), reason),
         };
-        let Some(tls) = route.chosen.group.tls.clone() else {
-            return self.relay_tls(client, target, route, shared).await;
-        };
-        let alpn = self.open.tls.get().and_then(|info| info.alpn);
-        let limit = self.open.listener.target_handshake_timeout;
-        match Box::pin(connect::secure(&tls, alpn, route.chosen.guard.target().addr(), target, limit)).await {
-            Ok(target) => {
-                if let Some(facts) = &mut self.tls {
-                    facts.target_alpn = target.get_ref().1.alpn_protocol().map(<[u8]>::to_vec);
-                }
-                self.relay_tls(client, target, route, shared).await;
-            }
+        if route.chosen.group.tls.is_none() {
+            return self.relay_tls(client, target, route, &shared).await;
+        }
+        match Box::pin(self.secure(target, &route, &shared)).await {
+            Ok(target) => self.relay_tls(client, target, route, &shared).await,
             Err(reason) => self.refuse(client.into_tcp(), reason),
         }
     }
@@ -140,43 +134,58 @@ impl Flow {
         mut client: TlsClient,
         mut target: T,
         route: Route,
-        shared: Arc<Shared>,
+        shared: &Shared,
     ) {
-        let Route { chosen, cut } = route;
-        let ended = ended(&shared, &cut, &chosen.closed);
-        let settings = self.settings();
+        let (settings, ended) = (self.settings(), ended(&route, shared));
         let reason = tunnel::relay(&mut client, &mut target, EarlyBytes::default(), settings, ended).await;
-        let interrupted = interruption(&shared, &cut);
-        self.end(reason, interrupted, (client.into_tcp(), target.into_tcp()), &shared);
+        self.end(&reason, interruption(&route, shared), (client.into_tcp(), target.into_tcp()), shared);
     }
 
-    /// The TLS handshake; `None` if it came to nothing.
-    async fn accept_tls(&mut self, client: ClientSocket, shared: &Shared) -> Option<TlsClient> {
-        let tls = self.open.listener.tls.clone()?;
+    /// The TLS handshake with the client.
+    async fn accept_tls(&mut self, client: ClientSocket, shared: &Shared) -> Result<TlsClient, CloseReason> {
         let facts = self.tls.insert(Box::default());
+        let tls = self.open.listener.tls.clone().ok_or(CloseReason::InternalError)?;
         let accepted = tokio::select! {
             biased;
             accepted = tls.accept_flow(client, self.open.listener.handshake_timeout, &mut facts.request) => accepted,
-            () = shared.terminated.cancelled() => Err(HandshakeError::TimedOut),
+            () = shared.shutdown.cut() => return Err(CloseReason::Shutdown),
         };
         match accepted {
             Ok((stream, info)) => {
                 facts.handshake_time = Some(self.open.begun.elapsed());
                 // Set here only.
-                drop(self.open.tls.set(info));
-                Some(TlsClient(stream))
+                drop(self.open.tls.set(Box::new(info)));
+                Ok(Tls(stream))
             }
             Err(error) => {
                 let reported: &dyn std::error::Error = &error;
                 tracing::info!(client = %self.open.client, local = %self.open.local, error = reported, "TLS negotiation failed");
                 facts.failed = Some(error);
-                None
+                Err(CloseReason::ClientTlsError)
             }
         }
     }
 
+    /// The TLS handshake with the target, in a group that has TLS.
+    async fn secure(
+        &mut self,
+        target: TcpStream,
+        route: &Route,
+        shared: &Shared,
+    ) -> Result<TlsTarget, CloseReason> {
+        let tls = route.chosen.group.tls.as_ref().ok_or(CloseReason::InternalError)?;
+        let alpn = self.open.tls.get().and_then(|info| info.alpn);
+        let addr = route.chosen.guard.target().addr();
+        let limit = self.open.listener.target_handshake_timeout;
+        let stream = unless_ended(route, shared, connect::secure(tls, alpn, addr, target, limit)).await?;
+        if let Some(facts) = &mut self.tls {
+            facts.target_alpn = stream.get_ref().1.alpn_protocol().map(<[u8]>::to_vec);
+        }
+        Ok(Tls(stream))
+    }
+
     /// Chooses target group and target.
-    fn route(&mut self) -> Result<Route, ()> {
+    fn route(&mut self) -> Result<Route, NoTarget> {
         let mut rng = rand::rng();
         let key =
             FlowKey { source: self.open.client, destination: self.open.destination, sequence: rng.random() };
@@ -184,15 +193,14 @@ impl Flow {
             Ok(chosen) => {
                 let target = chosen.guard.target();
                 self.group = Some(Arc::clone(&chosen.group));
-                self.target = Some(target.addr());
                 // Chosen once.
                 drop(self.open.target.set((Arc::clone(&chosen.group), Arc::clone(target))));
                 let cut = target.flow_cut();
                 Ok(Route { chosen, cut })
             }
-            Err((_, group)) => {
+            Err((no_target, group)) => {
                 self.group = group;
-                Err(())
+                Err(no_target)
             }
         }
     }
@@ -202,12 +210,8 @@ impl Flow {
         let ends = Ends { client: self.open.client, destination: self.open.destination };
         let addr = route.chosen.guard.target().addr();
         let limit = self.open.listener.connect_timeout;
-        let connected = tokio::select! {
-            biased;
-            connected = connect::connect(&route.chosen.group, addr, ends, limit) => connected?,
-            reason = route.cut.cut() => return Err(reason.into()),
-            () = shared.terminated.cancelled() => return Err(CloseReason::Shutdown),
-        };
+        let connecting = connect::connect(&route.chosen.group, addr, ends, limit);
+        let connected = unless_ended(route, shared, connecting).await?;
         self.connect_time = Some(began.elapsed());
         Ok(connected)
     }
@@ -224,23 +228,6 @@ impl Flow {
     }
 }
 
-/// A target's connection whose TCP connection can be had.
-trait IntoTcp: tunnel::Connection {
-    fn into_tcp(self) -> TcpStream;
-}
-
-impl IntoTcp for TcpStream {
-    fn into_tcp(self) -> TcpStream {
-        self
-    }
-}
-
-impl IntoTcp for Box<tokio_rustls::client::TlsStream<TcpStream>> {
-    fn into_tcp(self) -> TcpStream {
-        self.into_inner().0
-    }
-}
-
 impl From<CutReason> for CloseReason {
     fn from(reason: CutReason) -> Self {
         match reason {
@@ -251,19 +238,33 @@ impl From<CutReason> for CloseReason {
 }
 
 /// Completes when a flow must end that has not ended by itself.
-async fn ended(shared: &Shared, cut: &FlowCut, closed: &CancellationToken) {
+async fn ended(route: &Route, shared: &Shared) {
     tokio::select! {
-        _ = cut.cut() => {}
-        () = closed.cancelled() => {}
-        () = shared.terminated.cancelled() => {}
+        biased;
+        _ = route.cut.cut() => {}
+        () = route.chosen.closed.cut() => {}
+        () = shared.shutdown.cut() => {}
     }
 }
 
 /// Why a flow was ended that had not ended by itself.
-pub(super) fn interruption(shared: &Shared, cut: &FlowCut) -> CloseReason {
-    match cut.reason() {
+pub(super) fn interruption(route: &Route, shared: &Shared) -> CloseReason {
+    match route.cut.reason() {
         Some(reason) => reason.into(),
-        None if shared.terminated.is_cancelled() => CloseReason::Shutdown,
+        None if shared.shutdown.reason().is_some() => CloseReason::Shutdown,
         None => CloseReason::Removed,
+    }
+}
+
+/// What `opening` comes to, unless the flow must end before.
+async fn unless_ended<T>(
+    route: &Route,
+    shared: &Shared,
+    opening: impl Future<Output = Result<T, CloseReason>>,
+) -> Result<T, CloseReason> {
+    tokio::select! {
+        biased;
+        opened = opening => opened,
+        () = ended(route, shared) => Err(interruption(route, shared)),
     }
 }

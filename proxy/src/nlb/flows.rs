@@ -61,7 +61,7 @@ pub struct OpenFlow {
     /// The target, with the group it was chosen in, once there is one.
     pub target: OnceLock<(Arc<GroupState>, Arc<Target>)>,
     /// What was agreed on with the client of a TLS listener, once it was.
-    pub tls: OnceLock<TlsInfo>,
+    pub tls: OnceLock<Box<TlsInfo>>,
     pub(super) traffic: Traffic,
     /// Counts the bytes in the place of `traffic`, if an application load balancer of this process has the flow.
     pub(super) watch: OnceLock<Arc<FlowWatch>>,
@@ -183,6 +183,9 @@ impl OpenFlow {
     pub(super) fn settle(&self, now: Instant) {
         let (received, sent) = self.bytes();
         let total = received + sent;
+        if total == self.progress.counted.load(Ordering::Relaxed) {
+            return;
+        }
         // Whoever moves the mark counts what lies between, so that two at once count nothing twice.
         let before = self.progress.counted.fetch_max(total, Ordering::Relaxed);
         if total > before {

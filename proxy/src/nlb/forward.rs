@@ -10,11 +10,11 @@ use std::sync::Arc;
 use super::state::{GroupState, ListenerState};
 use crate::{
     balance::{flow_hash::FlowKey, weighted},
+    cut::Cut,
     flow::Protocol,
     stickiness::source_ip::source_ip_draw,
     target_groups::{NoTarget, OutstandingGuard},
 };
-use tokio_util::sync::CancellationToken;
 
 /// Where a flow goes.
 #[derive(Debug)]
@@ -22,8 +22,8 @@ pub(super) struct Chosen {
     pub(super) group: Arc<GroupState>,
     /// Counts the flow as the target's.
     pub(super) guard: OutstandingGuard,
-    /// Cancelled when flows in this group are closed because it has no weight any more.
-    pub(super) closed: CancellationToken,
+    /// Fired when flows in this group are closed because it has no weight any more.
+    pub(super) closed: Cut<()>,
 }
 
 /// Chooses for the flow `key`; `draw` is a random number.

@@ -16,7 +16,7 @@ pub mod flow;
 mod flows;
 mod forward;
 mod state;
-mod tls_client;
+mod tls_stream;
 mod weight_zero;
 
 use std::{net::SocketAddr, pin::Pin, sync::Arc};
@@ -29,15 +29,17 @@ pub use self::{
     flows::{Flows, OpenFlow},
     state::{GroupState, ListenerState, LoadBalancerState},
 };
-use crate::{client_socket::ClientSocket, tunnel::Forgotten};
+use crate::{client_socket::ClientSocket, cut::Cut, tunnel::Forgotten};
 
 /// What all flows of the process share.
 #[derive(Debug)]
 pub struct Shared {
     /// Awaited at shutdown: every flow runs in it.
     pub tracker: TaskTracker,
-    /// Cancelled when the drain time is over: flows that still run are reset.
+    /// Cancelled when the drain time is over: what has no flow yet ends.
     pub terminated: CancellationToken,
+    /// Fired then, too: flows that still run are reset.
+    pub shutdown: Cut<()>,
     /// Connections of flows that idled too long.
     pub forgotten: Forgotten,
     /// The flows that are open.
@@ -49,7 +51,7 @@ impl Shared {
     #[must_use]
     pub fn new(tracker: TaskTracker, terminated: CancellationToken) -> Self {
         let forgotten = Forgotten::new(tracker.clone(), terminated.clone());
-        Self { tracker, terminated, forgotten, flows: Arc::default() }
+        Self { tracker, terminated, shutdown: Cut::default(), forgotten, flows: Arc::default() }
     }
 }
 

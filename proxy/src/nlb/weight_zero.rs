@@ -11,6 +11,7 @@ use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
 
 use super::Shared;
+use crate::cut::Cut;
 
 /// What the flows of one listener in one target group share. Cheap to clone.
 #[derive(Debug, Clone, Default)]
@@ -20,14 +21,14 @@ pub(super) struct GroupEnd {
 
 #[derive(Debug, Default)]
 struct State {
-    closed: CancellationToken,
+    closed: Cut<()>,
     /// Cancelled to call the end off, once it is under way. Whoever ends the flows holds the lock.
     under_way: Mutex<Option<CancellationToken>>,
 }
 
 impl GroupEnd {
-    /// Cancelled when the flows are to be closed.
-    pub(super) fn closed(&self) -> CancellationToken {
+    /// Fired when the flows are to be closed.
+    pub(super) fn closed(&self) -> Cut<()> {
         self.state.closed.clone()
     }
 
@@ -53,7 +54,7 @@ impl GroupEnd {
         if let Some(called_off) = self.state.under_way.lock().take() {
             called_off.cancel();
         }
-        if self.state.closed.is_cancelled() { Self::default() } else { self.clone() }
+        if self.state.closed.reason().is_some() { Self::default() } else { self.clone() }
     }
 }
 
@@ -62,7 +63,7 @@ impl State {
         // With the lock, so that nothing is closed once it was called off.
         let _under_way = self.under_way.lock();
         if !called_off.is_cancelled() {
-            self.closed.cancel();
+            self.closed.fire(());
         }
     }
 }
@@ -86,9 +87,9 @@ mod tests {
         end.begin(DELAY, &shared);
         sleep(DELAY / 2).await;
         end.begin(DELAY, &shared);
-        assert!(!end.closed().is_cancelled());
+        assert!(end.closed().reason().is_none());
         sleep(DELAY / 2 + Duration::from_millis(1)).await;
-        assert!(end.closed().is_cancelled());
+        assert!(end.closed().reason().is_some());
     }
 
     #[tokio::test(start_paused = true)]
@@ -98,10 +99,10 @@ mod tests {
         sleep(DELAY / 2).await;
         let next = end.call_off();
         sleep(DELAY * 2).await;
-        assert!(!next.closed().is_cancelled());
+        assert!(next.closed().reason().is_none());
         next.begin(DELAY, &shared);
         sleep(DELAY + Duration::from_millis(1)).await;
-        assert!(end.closed().is_cancelled(), "flows from before are closed with the others");
+        assert!(end.closed().reason().is_some(), "flows from before are closed with the others");
     }
 
     #[tokio::test(start_paused = true)]
@@ -110,8 +111,8 @@ mod tests {
         end.begin(DELAY, &shared);
         sleep(DELAY + Duration::from_millis(1)).await;
         let next = end.call_off();
-        assert!(end.closed().is_cancelled());
-        assert!(!next.closed().is_cancelled());
+        assert!(end.closed().reason().is_some());
+        assert!(next.closed().reason().is_none());
     }
 
     #[tokio::test(start_paused = true)]
@@ -123,6 +124,6 @@ mod tests {
         let waited = tokio::time::timeout(Duration::from_secs(1), shared.tracker.wait());
         advance(Duration::from_millis(1)).await;
         assert!(waited.await.is_ok());
-        assert!(!end.closed().is_cancelled());
+        assert!(end.closed().reason().is_none());
     }
 }

@@ -133,7 +133,7 @@ impl Server {
         let in_force = in_force(&prepared, Overrides::default());
         let running = Arc::new(Running {
             listeners: Listeners::new(Arc::clone(&shared), Arc::clone(&network), options.port_sharing),
-            flows: Arc::clone(&network.flows),
+            network,
             logs: Logs::default(),
             admin: prepared.model.admin.bind,
             options,
@@ -207,7 +207,8 @@ impl Server {
 
     fn run_background(&self, admin: Option<TcpListener>) {
         let registry = Arc::clone(&self.running.registry);
-        let flows = Arc::clone(&self.running.flows);
+        let network = Arc::clone(&self.running.network);
+        let metrics = Arc::clone(&self.running.metrics);
         if let Some(listener) = admin {
             let state = AdminState {
                 registry: Arc::clone(&registry),
@@ -215,7 +216,7 @@ impl Server {
                 readiness: Arc::clone(&self.readiness),
                 authenticator: Arc::clone(&self.running.shared.authenticator),
                 connections: Arc::clone(&self.running.shared.connections),
-                flows: Arc::clone(&self.running.flows),
+                flows: Arc::clone(&self.running.network.flows),
                 control: Arc::clone(&self.running) as _,
             };
             let serving = admin::serve(listener, state, self.background.clone(), self.stopped.clone());
@@ -229,7 +230,8 @@ impl Server {
                     tokio::time::sleep(interval).await;
                     registry.sweep_idle_connections(Instant::now());
                     registry.tick(Instant::now());
-                    flows.sweep(Instant::now());
+                    network.flows.sweep(Instant::now());
+                    metrics.process().follow_early_resets(network.forgotten.displaced());
                 }
             };
             stopped.run_until_cancelled(sweeping).await;

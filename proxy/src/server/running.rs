@@ -23,7 +23,7 @@ use crate::{
     listener::{BindError, Listeners},
     metrics::Metrics,
     model::Model,
-    nlb::Flows,
+    nlb,
     target_groups::Registry,
 };
 
@@ -66,7 +66,7 @@ pub(super) struct Running {
     pub(super) registry: Arc<Registry>,
     pub(super) shared: Arc<Shared>,
     pub(super) listeners: Listeners,
-    pub(super) flows: Arc<Flows>,
+    pub(super) network: Arc<nlb::Shared>,
     pub(super) logs: Logs,
     /// Where the admin API listens since the start.
     pub(super) admin: Option<SocketAddr>,

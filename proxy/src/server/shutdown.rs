@@ -16,7 +16,7 @@ impl Server {
     /// Drains and ends: returns once everything has ended, or was cut at the end of the drain time or
     /// when `hurry` completed. Every record is written either way. Says whether there was time enough.
     pub async fn shutdown(self, hurry: impl Future<Output = ()>) -> bool {
-        let Running { options, shared, logs, .. } = &*self.running;
+        let Running { options, shared, network, logs, .. } = &*self.running;
         let drain = options.scale.apply(options.drain);
         tracing::info!(?drain, "draining");
         self.readiness.enter(Phase::Draining);
@@ -36,6 +36,7 @@ impl Server {
         };
         let farewell = if hurried { HURRIED_FAREWELL } else { FAREWELL };
         shared.terminated.cancel();
+        network.shutdown.fire(());
         drop(tokio::time::timeout(farewell, shared.tracker.wait()).await);
         self.stopped.cancel();
         self.background.close();

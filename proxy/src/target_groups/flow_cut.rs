@@ -6,15 +6,9 @@
 //! target groups". When a cut is due is decided by the group; what is done to
 //! the sockets of a flow is not here.
 
-use std::{
-    future::poll_fn,
-    pin::pin,
-    sync::{Arc, OnceLock},
-    task::{Poll, Waker},
-};
-
 use parking_lot::Mutex;
-use tokio::sync::Notify;
+
+use crate::cut::Cut;
 
 /// Why the flows on a target are reset.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -26,53 +20,8 @@ pub enum CutReason {
     Unhealthy,
 }
 
-/// Tells the flows that share it when they are to be reset. Cheap to clone.
-#[derive(Debug, Clone, Default)]
-pub struct FlowCut {
-    shared: Arc<Shared>,
-}
-
-#[derive(Debug, Default)]
-struct Shared {
-    /// Set before anybody is notified.
-    reason: OnceLock<CutReason>,
-    notify: Notify,
-}
-
-impl FlowCut {
-    /// Why the flows are to be reset, if they are.
-    #[must_use]
-    pub fn reason(&self) -> Option<CutReason> {
-        self.shared.reason.get().copied()
-    }
-
-    /// Waits until the flows are to be reset. Being polled again costs no lock, however often the flow moves
-    /// bytes, as long as the same task polls.
-    ///
-    /// # Cancel safety
-    /// Nothing is lost by dropping the future: asked again, it remembers the cut.
-    pub async fn cut(&self) -> CutReason {
-        let mut notified = pin!(self.shared.notify.notified());
-        let mut listening: Option<Waker> = None;
-        poll_fn(|cx| {
-            if !listening.as_ref().is_some_and(|waker| waker.will_wake(cx.waker()))
-                && notified.as_mut().poll(cx).is_pending()
-            {
-                listening = Some(cx.waker().clone());
-            }
-            // After listening has begun, so that a cut in between is not missed.
-            self.reason().map_or(Poll::Pending, Poll::Ready)
-        })
-        .await
-    }
-
-    fn fire(&self, reason: CutReason) {
-        // The first reason stands.
-        if self.shared.reason.set(reason).is_ok() {
-            self.shared.notify.notify_waiters();
-        }
-    }
-}
+/// Tells the flows on a target when they are to be reset.
+pub type FlowCut = Cut<CutReason>;
 
 /// The flows on one target.
 #[derive(Debug, Default)]
@@ -98,6 +47,8 @@ impl Flows {
 
 #[cfg(test)]
 mod tests {
+    use std::pin::pin;
+
     use futures_util::FutureExt as _;
     use tokio_util::task::TaskTracker;
 

@@ -16,13 +16,29 @@ use super::{
     negotiation::{self, Notes},
 };
 
+/// Bytes of `alpn_client_preference_list` in the access log.
+const MAX_PREFERENCE_LIST: usize = 256;
+
 /// What a client asked for.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ClientRequest {
     /// The name it wants to reach.
     pub server_name: Option<Box<str>>,
-    /// What it offers by ALPN, if the listener has an ALPN policy.
+    /// What it offers by ALPN, if the listener has an ALPN policy: the first names, as far as they are logged.
     pub alpn: Vec<Vec<u8>>,
+}
+
+/// As many names as the log can show: a client may offer thousands, and they are kept as long as the flow.
+fn loggable<'a>(offered: impl Iterator<Item = &'a [u8]>) -> Vec<Vec<u8>> {
+    // Each has two quotes and a comma in the log.
+    const AROUND: usize = 3;
+    let mut room = MAX_PREFERENCE_LIST;
+    let fits = |name: &&[u8]| {
+        let has_room = room > 0;
+        room = room.saturating_sub(name.len() + AROUND);
+        has_room
+    };
+    offered.take_while(fits).map(<[u8]>::to_vec).collect()
 }
 
 impl TlsListener {
@@ -47,8 +63,9 @@ impl TlsListener {
             request.server_name = hello.server_name().map(Box::from);
             let mut config = &self.config;
             if let Some(without_alpn) = &self.without_alpn {
-                request.alpn = hello.alpn().into_iter().flatten().map(<[u8]>::to_vec).collect();
-                if !request.alpn.iter().any(|offered| config.alpn_protocols.contains(offered)) {
+                let offered = || hello.alpn().into_iter().flatten();
+                request.alpn = loggable(offered());
+                if !offered().any(|name| config.alpn_protocols.iter().any(|known| known == name)) {
                     config = without_alpn;
                 }
             }
@@ -61,5 +78,20 @@ impl TlsListener {
         };
         let info = describe(stream.get_ref().1, &notes);
         Ok((Box::new(stream), info))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_a_list_without_end_no_more_is_kept_than_is_logged() {
+        let few: [&[u8]; 2] = [b"h2", b"http/1.1"];
+        assert_eq!(loggable(few.into_iter()), few.map(<[u8]>::to_vec));
+        let many = loggable(std::iter::repeat_n(b"x".as_slice(), 32_000));
+        assert_eq!(many.len(), 64, "four bytes each in 256");
+        let long = [b'x'; 255];
+        assert_eq!(loggable(std::iter::repeat_n(long.as_slice(), 250)).len(), 1);
     }
 }

@@ -53,6 +53,7 @@ const PROXY: Layers = Layers {
     modules: &[
         ("model", &[]),
         ("client_socket", &[]),
+        ("cut", &[]),
         ("error_chain", &[]),
         ("time_scale", &[]),
         ("flow", &[]),
@@ -81,6 +82,7 @@ const PROXY: Layers = Layers {
             &[
                 "model",
                 "client_socket",
+                "cut",
                 "flow",
                 "time_scale",
                 "balance",

@@ -1,4 +1,4 @@
-//! The client's side of a flow of a TLS listener.
+//! The two sides of a flow as the relay sees them: TLS or not.
 
 use std::{
     io::{self, IoSlice},
@@ -10,19 +10,42 @@ use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::TcpStream,
 };
-use tokio_rustls::server::TlsStream;
+use tokio_rustls::{client, server};
 
 use crate::{client_socket::ClientSocket, tunnel::Connection};
 
-/// A client's TLS connection, whose end without a `close_notify` is an end all the same: what the bytes mean
-/// is the target's business.
+/// A TLS connection, whose end without a `close_notify` is an end all the same: what the bytes mean is the
+/// business of client and target.
 #[derive(Debug)]
-pub(super) struct TlsClient(pub(super) Box<TlsStream<ClientSocket>>);
+pub(super) struct Tls<S>(pub(super) Box<S>);
 
-impl TlsClient {
-    /// The TCP connection alone.
-    pub(super) fn into_tcp(self) -> TcpStream {
+/// The client's side of a flow of a TLS listener.
+pub(super) type TlsClient = Tls<server::TlsStream<ClientSocket>>;
+
+/// A target's side, in a group with protocol TLS.
+pub(super) type TlsTarget = Tls<client::TlsStream<TcpStream>>;
+
+/// One side of a flow.
+pub(super) trait IntoTcp: Connection {
+    /// The TCP connection alone, to be ended.
+    fn into_tcp(self) -> TcpStream;
+}
+
+impl IntoTcp for TcpStream {
+    fn into_tcp(self) -> TcpStream {
+        self
+    }
+}
+
+impl IntoTcp for TlsClient {
+    fn into_tcp(self) -> TcpStream {
         self.0.into_inner().0.into_tcp()
+    }
+}
+
+impl IntoTcp for TlsTarget {
+    fn into_tcp(self) -> TcpStream {
+        self.0.into_inner().0
     }
 }
 
@@ -32,7 +55,13 @@ impl Connection for TlsClient {
     }
 }
 
-impl AsyncRead for TlsClient {
+impl Connection for TlsTarget {
+    fn tcp(&self) -> Option<&TcpStream> {
+        Some(self.0.get_ref().0)
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Tls<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -45,7 +74,7 @@ impl AsyncRead for TlsClient {
     }
 }
 
-impl AsyncWrite for TlsClient {
+impl<S: AsyncWrite + Unpin> AsyncWrite for Tls<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.0).poll_write(cx, buf)
     }
