@@ -1,8 +1,11 @@
 //! The balancer under test as a process.
 
 use std::{
+    ffi::OsString,
+    fs,
     net::{IpAddr, SocketAddr},
-    path::PathBuf,
+    os::unix::fs::MetadataExt as _,
+    path::{Path, PathBuf},
     process::ExitStatus,
     time::Duration,
 };
@@ -79,6 +82,30 @@ impl Albeit {
         let process = Process::spawn_with("albeit", &binary()?, args, config.dir(), &environment)?;
         let mut albeit = Self { process, config };
         albeit.wait_ready().await?;
+        Ok(albeit)
+    }
+
+    /// Starts the balancer without the capability `CAP_NET_ADMIN`, which few services have, and waits until
+    /// every target is healthy.
+    ///
+    /// # Errors
+    /// When it ends or is not there soon.
+    pub async fn start_without_net_admin(config: Config) -> Result<Self> {
+        const WITHOUT: [&str; 6] =
+            ["--bounding-set", "-net_admin", "--inh-caps", "-net_admin", "--ambient-caps", "-net_admin"];
+        let mut args: Vec<OsString> = WITHOUT.map(OsString::from).to_vec();
+        args.push(binary()?.into());
+        args.extend(arguments(&config)?.into_iter().map(OsString::from));
+        // Only root has it, and only root can be without it.
+        let is_root = fs::metadata("/proc/self")?.uid() == 0;
+        let (program, args) =
+            if is_root { (Path::new("setpriv").to_owned(), args) } else { (binary()?, args.split_off(7)) };
+        let process = Process::spawn("albeit", &program, args, config.dir())?;
+        let mut albeit = Self { process, config };
+        albeit.wait_ready().await?;
+        albeit
+            .wait_for_targets("all targets healthy", |all| all.iter().all(|t| t.state == "healthy"))
+            .await?;
         Ok(albeit)
     }
 

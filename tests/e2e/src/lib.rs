@@ -16,6 +16,7 @@ pub mod client;
 pub mod client_certificate;
 pub mod config;
 pub mod elb_error;
+pub mod flow;
 pub mod grpc;
 pub mod h2_target;
 pub mod http2;
@@ -31,6 +32,7 @@ pub mod target;
 pub mod tls_front;
 pub mod wait;
 pub mod websocket;
+pub mod wire;
 
 pub use self::{
     albeit::Albeit,

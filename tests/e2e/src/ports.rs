@@ -2,11 +2,19 @@
 //! for one test, so that no other process gets it before the server under
 //! test binds it (with `--reuse-port`).
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::{
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    time::Duration,
+};
 
 use anyhow::{Context as _, Result};
 use socket2::{Domain, Protocol, Socket, Type};
-use tokio::net::TcpListener;
+use tokio::{
+    net::{TcpListener, TcpStream},
+    time::timeout,
+};
+
+use crate::wait::{SOON, within};
 
 /// A port of a loopback address that belongs to the test until this is dropped.
 ///
@@ -68,6 +76,42 @@ impl HeldPort {
         let socket = bound(self.addr)?;
         socket.listen(0)?;
         Ok(socket)
+    }
+
+    /// The same, with its queue filled already.
+    ///
+    /// # Errors
+    /// When the system refuses to bind or listen.
+    pub async fn listen_full(&self) -> Result<FullQueue> {
+        let socket = self.listen_without_accepting()?;
+        socket.set_nonblocking(true)?;
+        let listener = TcpListener::from_std(socket.into())?;
+        let mut waiting = Vec::new();
+        // On loopback whoever gets in does so at once.
+        while let Ok(stream) = timeout(Duration::from_millis(300), TcpStream::connect(self.addr)).await {
+            waiting.push(stream?);
+        }
+        Ok(FullQueue { listener, waiting })
+    }
+}
+
+/// A listening socket whose queue is full: SYNs are dropped.
+#[derive(Debug)]
+pub struct FullQueue {
+    listener: TcpListener,
+    waiting: Vec<TcpStream>,
+}
+
+impl FullQueue {
+    /// Accepts what filled the queue and the connection that comes after it, once its SYN is repeated.
+    ///
+    /// # Errors
+    /// When none comes soon.
+    pub async fn accept_last(self) -> Result<TcpStream> {
+        for _ in &self.waiting {
+            within(SOON, "a waiting connection", self.listener.accept()).await??;
+        }
+        Ok(within(SOON, "the connection behind the full queue", self.listener.accept()).await??.0)
     }
 }
 
