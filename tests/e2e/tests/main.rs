@@ -37,6 +37,8 @@ mod errors;
 #[cfg(test)]
 mod flow_resumption;
 #[cfg(test)]
+mod flow_routing;
+#[cfg(test)]
 mod flows;
 #[cfg(test)]
 mod forwarded_headers;
@@ -90,6 +92,7 @@ mod statuses;
 mod stickiness;
 #[cfg(test)]
 mod target_health;
+#[cfg(test)]
 mod timeouts;
 #[cfg(test)]
 mod tls_headers;
