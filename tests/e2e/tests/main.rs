@@ -39,6 +39,8 @@ mod flow_resumption;
 #[cfg(test)]
 mod flow_routing;
 #[cfg(test)]
+mod flow_timers;
+#[cfg(test)]
 mod flows;
 #[cfg(test)]
 mod forwarded_headers;
