@@ -35,6 +35,8 @@ mod drain;
 #[cfg(test)]
 mod errors;
 #[cfg(test)]
+mod flow_resets;
+#[cfg(test)]
 mod flow_resumption;
 #[cfg(test)]
 mod flow_routing;
