@@ -35,6 +35,8 @@ mod drain;
 #[cfg(test)]
 mod errors;
 #[cfg(test)]
+mod flow_alpn;
+#[cfg(test)]
 mod flow_resets;
 #[cfg(test)]
 mod flow_resumption;
@@ -42,6 +44,8 @@ mod flow_resumption;
 mod flow_routing;
 #[cfg(test)]
 mod flow_timers;
+#[cfg(test)]
+mod flow_tls;
 #[cfg(test)]
 mod flows;
 #[cfg(test)]
