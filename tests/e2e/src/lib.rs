@@ -28,6 +28,7 @@ pub mod ports;
 pub mod process;
 pub mod proxy_protocol;
 pub mod raw_http2;
+pub mod redis;
 pub mod target;
 pub mod tls_front;
 pub mod wait;

@@ -37,6 +37,8 @@ mod errors;
 #[cfg(test)]
 mod flow_alpn;
 #[cfg(test)]
+mod flow_protocols;
+#[cfg(test)]
 mod flow_resets;
 #[cfg(test)]
 mod flow_resumption;
