@@ -45,6 +45,8 @@ mod flow_resumption;
 #[cfg(test)]
 mod flow_routing;
 #[cfg(test)]
+mod flow_shutdown;
+#[cfg(test)]
 mod flow_timers;
 #[cfg(test)]
 mod flow_tls;
