@@ -14,9 +14,9 @@ use super::{
     Planes,
     application::{self, Accepted},
     front::{Front, Plane},
-    proxy_protocol::{self, Received},
+    proxy_protocol::{self, Received, Refused},
 };
-use crate::{client_socket::ClientSocket, nlb, proxy_protocol::Addresses};
+use crate::{client::connection::last_moment, client_socket::ClientSocket, nlb, proxy_protocol::Addresses};
 
 /// Pause after the system could not hand a connection over, for example for want of descriptors.
 const BACK_OFF: Duration = Duration::from_millis(50);
@@ -105,6 +105,7 @@ impl Connection {
         }
     }
 
+    /// Once the listener goes, a client has only a moment left for its header.
     async fn receive_proxy_protocol(mut self, front: Arc<Front>, planes: Arc<Planes>) {
         let Some(proxy_protocol) = &front.proxy_protocol else {
             return self.serve(&front.plane, &planes);
@@ -112,6 +113,7 @@ impl Connection {
         let received = tokio::select! {
             biased;
             received = proxy_protocol.receive(&mut self.tcp, self.client) => received,
+            () = last_moment(&self.closing) => Err(Refused::TimedOut),
             () = planes.alb.terminated.cancelled() => return,
         };
         match received {

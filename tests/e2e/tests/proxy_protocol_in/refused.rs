@@ -11,6 +11,7 @@ use albeit_e2e::{
     wait::SOON,
 };
 use anyhow::{Result, ensure};
+use tokio::time::Instant;
 
 use super::{CLIENT, TRUSTED};
 
@@ -24,11 +25,13 @@ impl Site {
     async fn start(mode: &str, time_scale: u32) -> Result<Self> {
         let target = Target::saying("ok")?;
         let flows = Listener::tcp(forward("flows"))?.believing(mode, TRUSTED);
-        let config = Config::forwarding_to(&[target.addr()])?
+        let mut config = Config::forwarding_to(&[target.addr()])?
             .map_listeners(|listener| listener.believing(mode, TRUSTED))
             .with_group(Group::tcp("flows", &[target.addr()]))
             .with_load_balancer(LoadBalancer::new("network", "network", vec![flows]))
             .with_time_scale(time_scale);
+        // Longer than any header may take.
+        config.drain = "1m".to_owned();
         Ok(Self { albeit: Albeit::start(config).await?, target })
     }
 
@@ -160,6 +163,28 @@ async fn a_header_that_does_not_end_in_time_closes_the_connection() -> Result<()
         assert!(slow.closed().await?.is_empty());
     }
     site.counted("timeout", 1).await
+}
+
+#[tokio::test]
+async fn once_the_listener_goes_nobody_waits_for_headers() -> Result<()> {
+    let mut site = Site::start("required", 1).await?;
+    let mut silent = Vec::new();
+    for listener in site.listeners()? {
+        silent.push(Client::connect(listener).await?);
+        // Connections are taken in the order they come in.
+        let mut client = Client::connect(listener).await?;
+        client.send([good()?, REQUEST.into()].concat()).await?;
+        assert_eq!(client.response().await?.status, 200);
+    }
+    let began = Instant::now();
+    let status = site.albeit.stop().await?;
+    assert!(status.success(), "{status}");
+    // The ten seconds that they would have had otherwise were not waited for.
+    assert!(began.elapsed().as_secs() < 8, "{:?}", began.elapsed());
+    for client in &mut silent {
+        assert!(client.closed().await?.is_empty());
+    }
+    Ok(())
 }
 
 #[tokio::test]
