@@ -209,6 +209,27 @@ async fn health_checks_introduce_themselves_to_nginx_and_haproxy() -> Result<()>
 }
 
 #[tokio::test]
+async fn a_target_with_tls_is_told_before_the_handshake() -> Result<()> {
+    let (ca, nginx, haproxy) = (Ca::try_new()?, HeldPort::try_new()?, HeldPort::try_new()?);
+    let group = introduced("flows", &[nginx.addr(), haproxy.addr()]).with("protocol", "TLS");
+    let mut config = Config::network(&[])?.map_group(|_| group).with_tls(&ca)?;
+    config.listeners.remove(0);
+    let certificate = ca.issue(config.dir(), "target", &["target"])?;
+    let http = nginx_server(&nginx, &nginx_tls(&certificate));
+    let Some(_nginx) = Peer::nginx(config.dir(), &http, "").await? else { return Ok(()) };
+    let frontend = haproxy_frontend("target", &haproxy, &haproxy_tls(&config, &certificate)?);
+    let Some(_haproxy) = Peer::haproxy(config.dir(), &frontend).await? else { return Ok(()) };
+    let albeit = Albeit::start(config).await?;
+    let listener = albeit.listener(0)?;
+    for _ in 0..6 {
+        let client = Client::connect_from(CLIENT, listener).await?;
+        let mut client = client.start_tls("localhost", ca.client(&[], ALL_VERSIONS)?).await?;
+        assert_eq!(client.get("/").await?.text(), told(client.local_addr(), listener));
+    }
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_tcp_check_is_a_header_and_nothing_else() -> Result<()> {
     let catcher = Catcher::start()?;
     let config = Config::network(&[])?.map_group(|_| catcher.group("flows"));
