@@ -5,10 +5,10 @@ IMAGE ?= albeit
 TARGET = $(or $(CARGO_TARGET_DIR),target)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-rust test-browser lint fmt fuzz build-deps image
+.PHONY: help run demo-topologies test test-rust test-browser lint fmt fuzz build-deps image
 
 help: ## Show the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 22
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 26
 
 build-deps:
 	@scripts/install-build-deps
@@ -17,6 +17,10 @@ run: build-deps ## Build, make development certificates, run two backends and th
 	$(CARGO) build --release --locked --workspace --bins
 	$(TARGET)/release/albeit certs --dir certs
 	$(TARGET)/release/albeit dev
+
+demo-topologies: build-deps ## Four ways to a backend, looked at by one client, as a table
+	$(CARGO) build --release --locked --workspace --bins
+	$(TARGET)/release/demo-topologies $(DEMO_FLAGS)
 
 test: test-rust test-browser ## Run all tests, installing what they need where that is allowed
 

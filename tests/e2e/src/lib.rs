@@ -31,6 +31,7 @@ pub mod raw_http2;
 pub mod redis;
 pub mod target;
 pub mod tls_front;
+pub mod topology;
 pub mod wait;
 pub mod websocket;
 pub mod wire;

@@ -113,6 +113,8 @@ mod tls_policies;
 #[cfg(test)]
 mod tls_sni;
 #[cfg(test)]
+mod topologies;
+#[cfg(test)]
 mod transforms;
 #[cfg(test)]
 mod upgrade;
