@@ -23,6 +23,7 @@ pub mod http2;
 pub mod idp;
 pub mod log_tools;
 pub mod metrics;
+pub mod namespace;
 pub mod peers;
 pub mod ports;
 pub mod process;

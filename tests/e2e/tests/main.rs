@@ -5,6 +5,8 @@ mod access_log;
 #[cfg(test)]
 mod admin_act;
 #[cfg(test)]
+mod admin_network;
+#[cfg(test)]
 mod admin_read;
 #[cfg(test)]
 mod alb_targets;
@@ -21,6 +23,8 @@ mod bodies;
 #[cfg(test)]
 mod certificate_choice;
 #[cfg(test)]
+mod client_address;
+#[cfg(test)]
 mod conditions;
 #[cfg(test)]
 mod config_cli;
@@ -36,6 +40,8 @@ mod drain;
 mod errors;
 #[cfg(test)]
 mod flow_alpn;
+#[cfg(test)]
+mod flow_draining;
 #[cfg(test)]
 mod flow_protocols;
 #[cfg(test)]
