@@ -273,3 +273,44 @@ async fn the_end_of_a_client_without_close_notify_is_an_end() -> Result<()> {
     assert_eq!(records[1]["close_reason"], "client_tls_error");
     Ok(())
 }
+
+#[tokio::test]
+async fn the_end_of_a_tls_target_without_close_notify_costs_a_slow_client_nothing() -> Result<()> {
+    const LENGTH: usize = 3_000_000;
+    let (ca, target) = (Ca::try_new()?, FlowTarget::start()?);
+    let mut config = target.network()?.with_tls(&ca)?;
+    config = config.map_group(|group| group.with("protocol", "TLS"));
+    config.listeners.remove(0);
+    let albeit = Albeit::start(config).await?;
+    let tls = ca.client(&[], ALL_VERSIONS)?;
+    let (client, accepted) =
+        tokio::join!(connect_tls(albeit.listener(0)?, "localhost", tls), target.accept());
+    let (mut client, _) = client?;
+    let acceptor = tokio_rustls::TlsAcceptor::from(tls_front::untrustworthy(ALL_VERSIONS, &[])?);
+    let mut served = within(SOON, "a handshake", acceptor.accept(accepted?)).await??;
+    let sending = async {
+        served.write_all(&vec![b'x'; LENGTH]).await?;
+        served.flush().await?;
+        // The TCP connection ends, and nothing in TLS says so.
+        served.get_mut().0.shutdown().await?;
+        std::io::Result::Ok(())
+    };
+    let reading = async {
+        let mut read = Vec::new();
+        let mut piece = vec![0; 64 * 1024];
+        while let Ok(length) = client.read(&mut piece).await {
+            if length == 0 {
+                break;
+            }
+            read.extend_from_slice(&piece[..length]);
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        read.len()
+    };
+    let (sent, read) = within(SOON, "all bytes", async { tokio::join!(sending, reading) }).await?;
+    sent?;
+    assert_eq!(read, LENGTH);
+    drop(client);
+    assert_eq!(only_flow(&albeit).await?["close_reason"], "target_fin");
+    metric(&albeit, "TCP_Target_Reset_Count", 0.0).await
+}

@@ -69,7 +69,7 @@ const PROXY: Layers = Layers {
         ("health", &["model", "proxy_protocol", "time_scale", "tls"]),
         (
             "target_groups",
-            &["model", "access_log", "balance", "health", "metrics", "stickiness", "time_scale"],
+            &["cut", "model", "access_log", "balance", "health", "metrics", "stickiness", "time_scale"],
         ),
         // Development certificates come with a stickiness key.
         ("tls", &["model", "stickiness"]),
