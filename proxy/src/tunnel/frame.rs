@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use super::{
     CloseReason, Connection, Keepalive, Settings, Side,
     direction::{Bulk, Direction, Progress},
-    idle::{Silence, keep_alive, packets_received},
+    idle::{Silence, keep_alive, packets},
 };
 
 /// How often a connection is looked at that nobody reads from, because what was read is not taken
@@ -43,9 +43,9 @@ where
 {
     let Settings { idle_timeout, keepalive, .. } = relay.settings;
     let mut silence = Silence::new(relay.last_byte, idle_timeout, keepalive);
-    let mut timer = pin!(tokio::time::sleep_until(silence.first_look()));
+    let mut timer = pin!(tokio::time::sleep_until(silence.due()));
     let mut terminated = pin!(terminated);
-    let mut answering = false;
+    let mut woken = relay.last_byte;
     std::future::poll_fn(|cx| {
         if let Poll::Ready(reason) = relay.poll(cx, client, target) {
             return Poll::Ready(reason);
@@ -55,7 +55,7 @@ where
         }
         let unread = relay.has_unread::<C, T>();
         if unread {
-            let soon = relay.last_byte.max(silence.looked()) + UNREAD_LOOK;
+            let soon = relay.last_byte.max(woken) + UNREAD_LOOK;
             if soon < timer.deadline() {
                 timer.as_mut().reset(soon);
             }
@@ -65,21 +65,33 @@ where
             if let Some(reason) = unread.then(|| broken(client, target)).flatten() {
                 return Poll::Ready(reason);
             }
-            let now = Instant::now();
-            let packets = || packets_received(client.tcp(), target.tcp());
-            let Some(next) = silence.look(now, relay.last_byte, packets) else {
+            woken = Instant::now();
+            if woken >= silence.due() && !look(&mut silence, woken, relay.last_byte, client, target) {
                 return Poll::Ready(CloseReason::IdleTimeout);
-            };
-            if keepalive == Keepalive::Answered && !answering && silence.was_kept_alive() {
-                answering = true;
-                keep_alive(client.tcp());
-                keep_alive(target.tcp());
             }
-            timer.as_mut().reset(if unread { next.min(now + UNREAD_LOOK) } else { next });
+            let due = silence.due();
+            timer.as_mut().reset(if unread { due.min(woken + UNREAD_LOOK) } else { due });
         }
         Poll::Pending
     })
     .await
+}
+
+/// Looks whether the silence lasts, and has keepalives answered or no longer; `false`: it has lasted too long.
+fn look<C: Connection, T: Connection>(
+    silence: &mut Silence,
+    now: Instant,
+    last_byte: Instant,
+    client: &C,
+    target: &T,
+) -> bool {
+    let answered = silence.answers();
+    let lasts = silence.look(now, last_byte, || [packets(client.tcp()), packets(target.tcp())]).is_some();
+    if silence.answers() != answered {
+        keep_alive(client.tcp(), silence.answers());
+        keep_alive(target.tcp(), silence.answers());
+    }
+    lasts
 }
 
 /// The error that one of the connections has and that nobody has read from it.

@@ -113,9 +113,10 @@ pub struct Settings<'a> {
 pub enum Keepalive {
     /// As on a TCP listener of an NLB.
     Counts,
-    /// As on a TLS listener of an NLB: it counts, and from the first on both sides are sent keepalive packets
-    /// of our own, every 20 seconds without another packet. That timer is the kernel's and is not scaled.
-    /// Their answers count as well: such a tunnel ends with its sides, not for its silence.
+    /// As on a TLS listener of an NLB: it counts, and while a side sends such packets both sides are sent
+    /// keepalive packets of our own, every 20 seconds without another packet. That timer is the kernel's and
+    /// is not scaled. Answers to them do not count: a tunnel ends one to two idle timeouts after its sides
+    /// have ceased to send keepalives.
     Answered,
     /// As on an ALB: only bytes count.
     DoesNotCount,

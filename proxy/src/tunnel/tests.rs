@@ -2,16 +2,29 @@ mod idle;
 pub(super) mod tcp;
 mod tcp_ends;
 
-use std::time::Duration;
+use std::{cell::Cell, time::Duration};
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex},
+    net::TcpStream,
+};
 
 use super::{CloseReason, Connection, EarlyBytes, Keepalive, Settings, Side, relay};
 
 const SETTINGS: Settings<'_> =
     Settings { idle_timeout: Duration::from_secs(60), keepalive: Keepalive::DoesNotCount, traffic: None };
 
-impl Connection for DuplexStream {}
+thread_local! {
+    /// How often a tunnel of this thread wanted to ask for a TCP connection.
+    static ASKED: Cell<u32> = const { Cell::new(0) };
+}
+
+impl Connection for DuplexStream {
+    fn tcp(&self) -> Option<&TcpStream> {
+        ASKED.set(ASKED.get() + 1);
+        None
+    }
+}
 
 /// The two far ends of a tunnel, and the tunnel running.
 struct Tunnel {
@@ -95,6 +108,22 @@ async fn a_reader_that_never_reads_is_cut_by_the_idle_timer() {
     };
     let (reason, ()) = tokio::join!(closed, flood);
     assert!(matches!(reason.unwrap(), CloseReason::IdleTimeout));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_that_nobody_reads_from_is_asked_for_its_error_each_second_and_no_more() {
+    let (mut client, mut near_client) = duplex(64);
+    let (_target, mut near_target) = duplex(64);
+    client.write_all(&[0; 64]).await.unwrap();
+    let settings =
+        Settings { idle_timeout: Duration::from_secs(800), keepalive: Keepalive::Counts, traffic: None };
+    let ended = std::future::pending();
+    let tunnel = relay(&mut near_client, &mut near_target, EarlyBytes::default(), settings, ended);
+    // More than the target's side holds.
+    let (reason, _) = tokio::join!(tunnel, client.write_all(&[0; 64]));
+    assert!(matches!(reason, CloseReason::IdleTimeout));
+    // Both connections every second, and for their packets at eight looks.
+    assert!((2 * 790..2 * 820).contains(&ASKED.get()), "{}", ASKED.get());
 }
 
 #[tokio::test(start_paused = true)]

@@ -2,14 +2,19 @@
 
 use std::time::Duration;
 
-use socket2::{SockRef, TcpKeepalive};
+use socket2::{SockRef, Socket, TcpKeepalive};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
     time::{Instant, timeout},
 };
 
-use super::tcp::{Flow, SOON};
-use crate::tunnel::{CloseReason, EarlyBytes, Keepalive, Side, reset};
+use super::tcp::{Flow, SOON, connected};
+use crate::tunnel::{
+    CloseReason, EarlyBytes, Keepalive, Settings, Side,
+    idle::{Silence, keep_alive, packets},
+    relay_tcp, reset,
+};
 
 const IDLE: Duration = Duration::from_millis(1600);
 
@@ -61,8 +66,9 @@ async fn silence_ends_the_tunnel_and_a_byte_either_way_breaks_it() {
         flow.client.read_exact(&mut [0]).await.unwrap();
         let last = Instant::now();
         assert!(matches!(flow.reason().await, CloseReason::IdleTimeout));
+        // That it is not much later is for the timer's own tests: here it is for the machine.
         let silent = last.elapsed();
-        assert!(silent > IDLE.mul_f64(0.95) && silent < IDLE.mul_f64(1.6), "{keepalive:?}: {silent:?}");
+        assert!(silent > IDLE.mul_f64(0.95), "{keepalive:?}: {silent:?}");
     }
 }
 
@@ -80,7 +86,6 @@ async fn keepalive_packets_of_either_side_break_the_silence_where_they_count() {
 
     let begun = Instant::now();
     assert!(matches!(not_counted.reason().await, CloseReason::IdleTimeout));
-    assert!(begun.elapsed() < IDLE * 3 / 2);
     let longer = IDLE * 5 / 2;
     assert!(timeout(longer.saturating_sub(begun.elapsed()), &mut by_client.closed).await.is_err());
     assert!(!by_target.closed.is_finished());
@@ -92,24 +97,84 @@ async fn keepalive_packets_of_either_side_break_the_silence_where_they_count() {
 }
 
 #[tokio::test]
-async fn keepalive_packets_of_one_side_are_answered_with_our_own_to_both_where_that_is_so() {
+async fn bytes_that_are_acknowledged_after_a_look_leave_the_silence_as_it_is() {
+    let (_peer, mut near) = connected().await;
+    // The peer acknowledges at once at first, and then takes its time.
+    let written = Instant::now();
+    let at_look = loop {
+        near.write_all(b"x").await.unwrap();
+        let now = packets(Some(&near)).unwrap();
+        if now.unacked {
+            break now;
+        }
+        assert!(written.elapsed() < SOON);
+        tokio::task::yield_now().await;
+    };
+    let acknowledged = loop {
+        let now = packets(Some(&near)).unwrap();
+        if !now.unacked {
+            break now;
+        }
+        assert!(written.elapsed() < SOON * 2);
+        tokio::task::yield_now().await;
+    };
+    assert_ne!(acknowledged.received, at_look.received);
+
+    for keepalive in [Keepalive::Counts, Keepalive::Answered] {
+        let start = Instant::now();
+        let mut silence = Silence::new(start, IDLE, keepalive);
+        let mut now = silence.due();
+        assert_eq!(silence.look(now, start, || [None, Some(at_look)]), Some(silence.due()));
+        while let Some(due) = silence.look(now, start, || [None, Some(acknowledged)]) {
+            now = due;
+        }
+        assert_eq!(now - start, IDLE);
+    }
+}
+
+/// The tunnel's ends of a flow whose target sends keepalives every second, or never.
+#[expect(clippy::disallowed_methods, reason = "a test awaits the task itself")]
+async fn begin_watched(keepalive: Keepalive, by_target: bool) -> ([Socket; 2], [TcpStream; 2]) {
+    let (client, mut near_client) = connected().await;
+    let (target, mut near_target) = connected().await;
+    let watched = [&near_client, &near_target].map(|near| SockRef::from(near).try_clone().unwrap());
     let every_second =
         TcpKeepalive::new().with_time(Duration::from_secs(1)).with_interval(Duration::from_secs(1));
-    let mut answered = Flow::begin(EarlyBytes::default(), IDLE, Keepalive::Answered).await;
-    let mut counted = Flow::begin(EarlyBytes::default(), IDLE, Keepalive::Counts).await;
-    let mut silent = Flow::begin(EarlyBytes::default(), IDLE, Keepalive::Answered).await;
-    SockRef::from(&answered.target).set_tcp_keepalive(&every_second).unwrap();
-    SockRef::from(&counted.target).set_tcp_keepalive(&every_second).unwrap();
-    assert!(timeout(IDLE * 5 / 2, &mut answered.closed).await.is_err());
-    for (flow, expected) in [(&mut answered, true), (&mut counted, false), (&mut silent, false)] {
-        flow.client.shutdown().await.unwrap_or_default();
-        flow.target.shutdown().await.unwrap_or_default();
-        let (_, client, target) = timeout(SOON, &mut flow.closed).await.unwrap().unwrap();
-        for near in [client, target] {
-            let near = SockRef::from(&near);
-            assert_eq!(near.keepalive().unwrap(), expected);
-            assert_eq!(near.tcp_keepalive_time().unwrap() == Duration::from_secs(20), expected);
-            assert_eq!(near.tcp_keepalive_interval().unwrap() == Duration::from_secs(20), expected);
-        }
+    if by_target {
+        SockRef::from(&target).set_tcp_keepalive(&every_second).unwrap();
+    }
+    tokio::spawn(async move {
+        // A look every second.
+        let settings = Settings { idle_timeout: Duration::from_secs(8), keepalive, traffic: None };
+        let ended = std::future::pending();
+        relay_tcp(&mut near_client, &mut near_target, EarlyBytes::default(), settings, ended).await
+    });
+    (watched, [client, target])
+}
+
+#[tokio::test]
+async fn keepalive_packets_of_one_side_are_answered_with_our_own_to_both_where_that_is_so() {
+    let (answered, _answered) = begin_watched(Keepalive::Answered, true).await;
+    let (counted, _counted) = begin_watched(Keepalive::Counts, true).await;
+    let (silent, _silent) = begin_watched(Keepalive::Answered, false).await;
+    let on = |near: &[Socket; 2]| near.each_ref().map(|near| near.keepalive().unwrap());
+    let begun = Instant::now();
+    while on(&answered) != [true, true] {
+        assert!(begun.elapsed() < SOON);
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    for near in &answered {
+        assert_eq!(near.tcp_keepalive_time().unwrap(), Duration::from_secs(20));
+        assert_eq!(near.tcp_keepalive_interval().unwrap(), Duration::from_secs(20));
+    }
+    assert_eq!([on(&counted), on(&silent)], [[false; 2]; 2]);
+}
+
+#[tokio::test]
+async fn keepalive_packets_of_our_own_can_be_ended() {
+    let (_peer, near) = connected().await;
+    for send in [true, false] {
+        keep_alive(Some(&near), send);
+        assert_eq!(SockRef::from(&near).keepalive().unwrap(), send);
     }
 }
