@@ -5,7 +5,7 @@ use std::{
     net::Ipv4Addr,
     pin::pin,
     sync::{
-        Arc,
+        Arc, Barrier,
         atomic::{AtomicUsize, Ordering},
     },
     time::Duration,
@@ -17,7 +17,7 @@ use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     net::{TcpListener, TcpStream},
     task::JoinHandle,
-    time::timeout,
+    time::{Instant, timeout},
 };
 
 use crate::tunnel::{
@@ -219,15 +219,27 @@ async fn a_full_pipe_waits_without_spinning_and_the_other_direction_goes_on() {
     let sent = flood(&mut flow.client).await;
     assert_eq!(pipe::owned(), 1);
 
-    let before = flow.wakes.load(Ordering::Relaxed);
-    tokio::time::sleep(Duration::from_millis(300)).await;
-    assert!(flow.wakes.load(Ordering::Relaxed) - before <= 2);
+    // The kernel may still move bytes on and make room for more; a tunnel that spins never comes to rest.
+    let wakes = || flow.wakes.load(Ordering::Relaxed);
+    let rest = async {
+        loop {
+            let before = wakes();
+            tokio::time::sleep(Duration::from_millis(300)).await;
+            if wakes() - before <= 2 {
+                return wakes();
+            }
+        }
+    };
+    let before = timeout(SOON, rest).await.unwrap();
 
+    let begun = Instant::now();
     for _ in 0..100 {
         flow.target.write_all(b"down").await.unwrap();
         flow.client.read_exact(&mut [0; 4]).await.unwrap();
     }
-    assert!(flow.wakes.load(Ordering::Relaxed) - before <= 300);
+    // Each answer wakes it a few times, and each second its unread bytes do.
+    let wakes = flow.wakes.load(Ordering::Relaxed) - before;
+    assert!(wakes as u64 <= 300 + 2 * begun.elapsed().as_secs(), "{wakes}");
     let mut received = vec![0; sent];
     timeout(SOON, flow.target.read_exact(&mut received)).await.unwrap().unwrap();
 }
@@ -254,6 +266,25 @@ async fn without_a_free_pipe_bytes_are_copied() {
     assert_eq!(pipe::owned(), taken.len());
 }
 
+#[test]
+fn pipes_that_another_worker_keeps_are_none_in_use() {
+    let (kept, taken) = (Barrier::new(2), Barrier::new(2));
+    let most = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let pipes: Vec<_> = std::iter::from_fn(pipe::Pipe::take).take(3).collect();
+            pipes.into_iter().for_each(pipe::Pipe::give_back);
+            assert_eq!(pipe::kept(), 3);
+            kept.wait();
+            taken.wait();
+        });
+        kept.wait();
+        let pipes: Vec<_> = std::iter::from_fn(pipe::Pipe::take).collect();
+        taken.wait();
+        pipes.len()
+    });
+    assert_eq!(most, pipe::IN_USE_MAX);
+}
+
 #[tokio::test]
 async fn where_the_system_does_not_splice_bytes_are_copied() {
     pipe::keep_unusable();
@@ -264,6 +295,7 @@ async fn where_the_system_does_not_splice_bytes_are_copied() {
     assert_eq!(pipe::kept() + pipe::owned(), 0, "tried once");
 }
 
+/// Descriptors of this process; a test that counts them, or pipes, needs a process of its own, as nextest gives it.
 fn descriptors() -> usize {
     std::fs::read_dir("/proc/self/fd").unwrap().count()
 }
