@@ -4,7 +4,7 @@ use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::TcpStream,
 };
-use tokio_rustls::{client, server};
+use tokio_rustls::client;
 
 /// One end of a tunnel: a stream of bytes that may have a TCP connection below it.
 pub trait Connection: AsyncRead + AsyncWrite + Unpin {
@@ -22,12 +22,6 @@ impl Connection for TcpStream {
 }
 
 impl Connection for client::TlsStream<TcpStream> {
-    fn tcp(&self) -> Option<&TcpStream> {
-        Some(self.get_ref().0)
-    }
-}
-
-impl Connection for server::TlsStream<TcpStream> {
     fn tcp(&self) -> Option<&TcpStream> {
         Some(self.get_ref().0)
     }

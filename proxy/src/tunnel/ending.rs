@@ -82,16 +82,16 @@ impl Forgotten {
         }
     }
 
-    /// Connections that wait at present.
-    #[must_use]
-    pub fn waiting(&self) -> usize {
-        self.waiting.connections.lock().len()
-    }
-
-    /// Connections that were reset before their peer sent anything, to make room for others.
+    /// Connections that were reset before their peer sent anything, to make room for others, since the start.
     #[must_use]
     pub fn displaced(&self) -> u64 {
         self.waiting.displaced.load(Ordering::Relaxed)
+    }
+
+    /// Connections that wait at present.
+    #[cfg(test)]
+    fn waiting(&self) -> usize {
+        self.waiting.connections.lock().len()
     }
 
     /// Does without the capability: keeps the connection until its peer sends something.
