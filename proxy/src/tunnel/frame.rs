@@ -29,12 +29,14 @@ pub(super) struct Relay<'a, U, D> {
 }
 
 /// Runs a tunnel to its end.
-pub(super) async fn run<C, T, U, D>(
+///
+/// No `async fn`, which would keep a second copy of its arguments: there is one such future per flow.
+pub(super) fn run<C, T, U, D>(
     mut relay: Relay<'_, U, D>,
     client: &mut C,
     target: &mut T,
     terminated: impl Future<Output = ()>,
-) -> CloseReason
+) -> impl Future<Output = CloseReason>
 where
     C: Connection,
     T: Connection,
@@ -43,38 +45,40 @@ where
 {
     let Settings { idle_timeout, keepalive, .. } = relay.settings;
     let mut silence = Silence::new(relay.last_byte, idle_timeout, keepalive);
-    let mut timer = pin!(tokio::time::sleep_until(silence.due()));
-    let mut terminated = pin!(terminated);
-    let mut woken = relay.last_byte;
-    std::future::poll_fn(|cx| {
-        if let Poll::Ready(reason) = relay.poll(cx, client, target) {
-            return Poll::Ready(reason);
-        }
-        if terminated.as_mut().poll(cx).is_ready() {
-            return Poll::Ready(CloseReason::Terminated);
-        }
-        let unread = relay.has_unread::<C, T>();
-        if unread {
-            let soon = relay.last_byte.max(woken) + UNREAD_LOOK;
-            if soon < timer.deadline() {
-                timer.as_mut().reset(soon);
-            }
-        }
-        // The timer is moved only when it fires: activity just leaves its mark.
-        while timer.as_mut().poll(cx).is_ready() {
-            if let Some(reason) = unread.then(|| broken(client, target)).flatten() {
+    async move {
+        let mut timer = pin!(tokio::time::sleep_until(silence.due()));
+        let mut terminated = pin!(terminated);
+        let mut woken = relay.last_byte;
+        std::future::poll_fn(|cx| {
+            if let Poll::Ready(reason) = relay.poll(cx, client, target) {
                 return Poll::Ready(reason);
             }
-            woken = Instant::now();
-            if woken >= silence.due() && !look(&mut silence, woken, relay.last_byte, client, target) {
-                return Poll::Ready(CloseReason::IdleTimeout);
+            if terminated.as_mut().poll(cx).is_ready() {
+                return Poll::Ready(CloseReason::Terminated);
             }
-            let due = silence.due();
-            timer.as_mut().reset(if unread { due.min(woken + UNREAD_LOOK) } else { due });
-        }
-        Poll::Pending
-    })
-    .await
+            let unread = relay.has_unread::<C, T>();
+            if unread {
+                let soon = relay.last_byte.max(woken) + UNREAD_LOOK;
+                if soon < timer.deadline() {
+                    timer.as_mut().reset(soon);
+                }
+            }
+            // The timer is moved only when it fires: activity just leaves its mark.
+            while timer.as_mut().poll(cx).is_ready() {
+                if let Some(reason) = unread.then(|| broken(client, target)).flatten() {
+                    return Poll::Ready(reason);
+                }
+                woken = Instant::now();
+                if woken >= silence.due() && !look(&mut silence, woken, relay.last_byte, client, target) {
+                    return Poll::Ready(CloseReason::IdleTimeout);
+                }
+                let due = silence.due();
+                timer.as_mut().reset(if unread { due.min(woken + UNREAD_LOOK) } else { due });
+            }
+            Poll::Pending
+        })
+        .await
+    }
 }
 
 /// Looks whether the silence lasts, and has keepalives answered or no longer; `false`: it has lasted too long.

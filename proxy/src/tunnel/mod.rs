@@ -141,20 +141,20 @@ pub struct EarlyBytes {
 ///
 /// Dropping the future loses at most the bytes that were read and not yet
 /// written; the streams belong to the caller.
-pub async fn relay<C, T>(
+pub fn relay<C, T>(
     client: &mut C,
     target: &mut T,
     early: EarlyBytes,
     settings: Settings<'_>,
     terminated: impl Future<Output = ()>,
-) -> CloseReason
+) -> impl Future<Output = CloseReason>
 where
     C: Connection,
     T: Connection,
 {
     let upward = Direction::new(early.from_client, Copying);
     let downward = Direction::new(early.from_target, Copying);
-    frame::run(Relay::new(upward, downward, settings), client, target, terminated).await
+    frame::run(Relay::new(upward, downward, settings), client, target, terminated)
 }
 
 /// Like [`relay`], between two plain TCP connections: much at a time is moved inside the kernel.
@@ -162,14 +162,14 @@ where
 /// # Cancel safety
 ///
 /// As [`relay`].
-pub async fn relay_tcp(
+pub fn relay_tcp(
     client: &mut TcpStream,
     target: &mut TcpStream,
     early: EarlyBytes,
     settings: Settings<'_>,
     terminated: impl Future<Output = ()>,
-) -> CloseReason {
+) -> impl Future<Output = CloseReason> {
     let upward = Direction::new(early.from_client, Splicing::default());
     let downward = Direction::new(early.from_target, Splicing::default());
-    frame::run(Relay::new(upward, downward, settings), client, target, terminated).await
+    frame::run(Relay::new(upward, downward, settings), client, target, terminated)
 }

@@ -401,3 +401,14 @@ async fn the_copying_tunnel_counts_the_same() {
     assert_eq!(timeout(SOON, async { tokio::join!(tunnel, ends) }).await.unwrap().1, (1000, 50_000));
     assert_eq!((traffic.from_client(), traffic.from_target()), (1000, 50_000));
 }
+
+#[tokio::test]
+async fn the_future_of_a_flow_is_small() {
+    let (_client, mut near_client) = connected().await;
+    let (_target, mut near_target) = connected().await;
+    let settings = Settings { idle_timeout: SOON, keepalive: Keepalive::Counts, traffic: None };
+    let token = tokio_util::sync::CancellationToken::new();
+    let ended = token.cancelled();
+    let tunnel = relay_tcp(&mut near_client, &mut near_target, EarlyBytes::default(), settings, ended);
+    assert!(size_of_val(&tunnel) <= 800, "{}", size_of_val(&tunnel));
+}
