@@ -6,8 +6,9 @@
 use std::{io::Write as _, process::ExitCode};
 
 use albeit_e2e::topology::{Way, facts_of, ports::Ports, stage::Directory, table};
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Error, Result, anyhow, bail};
 use serde_json::Value;
+use tokio::signal::unix::{SignalKind, signal};
 
 const USAGE: &str = "usage: demo-topologies [--json]\n\n\
     Starts each way from a client to a target, looks at it and prints a table.\n\
@@ -19,11 +20,28 @@ async fn main() -> ExitCode {
         Ok(is_json) => is_json,
         Err(error) => return complain(&format!("{error}\n\n{USAGE}")),
     };
-    match demo(is_json).await {
+    // Whoever ends this early ends what it started, too.
+    let result = tokio::select! {
+        result = demo(is_json) => result,
+        error = ended() => Err(error),
+    };
+    match result {
         Ok(surprises) if surprises.is_empty() => ExitCode::SUCCESS,
         Ok(surprises) => complain(&format!("not as documented:\n  {}", surprises.join("\n  "))),
         Err(error) => complain(&format!("{error:#}")),
     }
+}
+
+/// Waits for SIGINT or SIGTERM.
+async fn ended() -> Error {
+    let Ok(mut terminate) = signal(SignalKind::terminate()) else {
+        return anyhow!("no signals can be received");
+    };
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = tokio::signal::ctrl_c() => {}
+    }
+    anyhow!("ended by a signal")
 }
 
 fn arguments() -> Result<bool> {
