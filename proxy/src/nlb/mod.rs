@@ -36,6 +36,8 @@ use crate::{client_socket::ClientSocket, cut::Cut, tunnel::Forgotten};
 pub struct Shared {
     /// Awaited at shutdown: every flow runs in it.
     pub tracker: TaskTracker,
+    /// What waits behind flows, and for which no drain waits.
+    pub background: TaskTracker,
     /// Cancelled when the drain time is over: what has no flow yet ends.
     pub terminated: CancellationToken,
     /// Fired then, too: flows that still run are reset.
@@ -47,11 +49,11 @@ pub struct Shared {
 }
 
 impl Shared {
-    /// Flows run in `tracker`, and until `terminated` at the latest.
+    /// Flows run in `tracker`, and what waits behind them in `background`, until `terminated` at the latest.
     #[must_use]
-    pub fn new(tracker: TaskTracker, terminated: CancellationToken) -> Self {
-        let forgotten = Forgotten::new(tracker.clone(), terminated.clone());
-        Self { tracker, terminated, shutdown: Cut::default(), forgotten, flows: Arc::default() }
+    pub fn new(tracker: TaskTracker, background: TaskTracker, terminated: CancellationToken) -> Self {
+        let forgotten = Forgotten::new(background.clone(), terminated.clone());
+        Self { tracker, background, terminated, shutdown: Cut::default(), forgotten, flows: Arc::default() }
     }
 }
 

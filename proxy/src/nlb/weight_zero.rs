@@ -40,7 +40,7 @@ impl GroupEnd {
         }
         let called_off = under_way.insert(CancellationToken::new()).clone();
         let (state, terminated) = (Arc::clone(&self.state), shared.terminated.clone());
-        shared.tracker.spawn(async move {
+        shared.background.spawn(async move {
             tokio::select! {
                 () = tokio::time::sleep(delay) => state.close_unless(&called_off),
                 () = called_off.cancelled() => {}
@@ -78,7 +78,7 @@ mod tests {
     const DELAY: Duration = Duration::from_secs(60);
 
     fn shared() -> Shared {
-        Shared::new(TaskTracker::new(), CancellationToken::new())
+        Shared::new(TaskTracker::new(), TaskTracker::new(), CancellationToken::new())
     }
 
     #[tokio::test(start_paused = true)]
@@ -116,12 +116,13 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn nothing_waits_for_the_delay_once_all_flows_are_terminated() {
+    async fn no_drain_waits_for_the_delay_and_nothing_once_all_flows_are_terminated() {
         let (end, shared) = (GroupEnd::default(), shared());
         end.begin(DELAY, &shared);
+        assert!(shared.tracker.is_empty());
         shared.terminated.cancel();
-        shared.tracker.close();
-        let waited = tokio::time::timeout(Duration::from_secs(1), shared.tracker.wait());
+        shared.background.close();
+        let waited = tokio::time::timeout(Duration::from_secs(1), shared.background.wait());
         advance(Duration::from_millis(1)).await;
         assert!(waited.await.is_ok());
         assert!(end.closed().reason().is_none());

@@ -128,7 +128,8 @@ impl Server {
             connections: Arc::default(),
             stickiness_keys: ArcSwap::from_pointee(keys),
         });
-        let network = Arc::new(nlb::Shared::new(shared.tracker.clone(), shared.terminated.clone()));
+        let (tracker, terminated) = (shared.tracker.clone(), shared.terminated.clone());
+        let network = Arc::new(nlb::Shared::new(tracker, background.clone(), terminated));
         let admin = bind_admin(&prepared.model).await?;
         let in_force = in_force(&prepared, Overrides::default());
         let running = Arc::new(Running {
