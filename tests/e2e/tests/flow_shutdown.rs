@@ -1,17 +1,21 @@
-//! What open flows live to see: SIGTERM, a reload, the end of their listener.
+//! What open flows live to see: SIGTERM, a reload, the end of their listener or of their group's weight.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{io::ErrorKind, net::SocketAddr, time::Duration};
 
 use albeit_e2e::{
-    Albeit, Listener,
+    Albeit, Ca, Listener,
     access_log::Log,
+    ca::ALL_VERSIONS,
+    client::connect_tls,
+    config::forward_weighted,
     eventually,
-    flow::{FlowTarget, expect_reset, pass, records, reset, to_end},
+    flow::{FlowTarget, connect, expect_reset, metric, only_flow, pass, records, reset, to_end},
     forward,
-    wait::SOON,
+    wait::{SOON, within},
 };
 use anyhow::{Context as _, Result, bail, ensure};
-use tokio::{net::TcpStream, time::Instant};
+use serde_json::json;
+use tokio::{io::AsyncReadExt as _, net::TcpStream, time::Instant};
 
 /// Waits until nobody listens at `listener` any more.
 async fn refused(listener: SocketAddr) -> Result<()> {
@@ -71,6 +75,70 @@ async fn without_open_flows_the_drain_time_is_not_waited_for() -> Result<()> {
 }
 
 #[tokio::test]
+async fn a_flow_whose_target_is_slow_in_its_handshake_ends_with_the_drain_time() -> Result<()> {
+    let (ca, target) = (Ca::try_new()?, FlowTarget::start()?);
+    let mut config = target.network()?.with_tls(&ca)?.map_group(|group| group.with("protocol", "TLS"));
+    config.listeners.remove(0);
+    config.drain = "1s".to_owned();
+    let mut albeit = Albeit::start(config).await?;
+    let tls = ca.client(&[], ALL_VERSIONS)?;
+    let (mut client, _) = connect_tls(albeit.listener(0)?, "localhost", tls).await?;
+    let _silent = target.accept().await?;
+    // And one whose client is.
+    let _mute = connect(albeit.listener(0)?).await?;
+    metric(&albeit, "NewFlowCount_TLS", 2.0).await?;
+    albeit.process.signal("TERM").await?;
+    let ended = within(SOON, "a reset", client.read(&mut [0])).await?;
+    assert_eq!(ended.map_err(|error| error.kind()), Err(ErrorKind::ConnectionReset));
+    ensure!(albeit.process.exited(SOON).await?.success());
+    let records = albeit.log(Log::Flow)?;
+    let reasons: Vec<&str> = records.iter().map(|record| record["close_reason"].as_str()).collect();
+    assert_eq!(reasons, ["shutdown", "shutdown"]);
+    Ok(())
+}
+
+#[tokio::test]
+async fn flows_that_were_forgotten_do_not_hold_up_the_end() -> Result<()> {
+    let target = FlowTarget::start()?;
+    let mut config = target.network()?.with_time_scale(60);
+    let listener = Listener::tcp(forward("flows"))?.with_attribute("tcp.idle_timeout.seconds", 60);
+    config.listeners = vec![listener];
+    // A minute, as scaled.
+    config.drain = "3600s".to_owned();
+    let mut albeit = Albeit::start_without_net_admin(config).await?;
+    let (mut client, mut upstream) = target.flow(&albeit).await?;
+    assert_eq!(only_flow(&albeit).await?["close_reason"], "idle_timeout");
+    albeit.process.signal("TERM").await?;
+    ensure!(albeit.process.exited(SOON).await?.success());
+    expect_reset(&mut client).await?;
+    expect_reset(&mut upstream).await
+}
+
+#[tokio::test]
+async fn a_group_that_loses_its_weight_loses_its_flows_after_a_while() -> Result<()> {
+    let (old, new) = (FlowTarget::start()?, FlowTarget::start()?);
+    let mut config = old.network()?.with_group(new.group("others")).with_time_scale(60);
+    let listener = config.listeners.remove(0);
+    let weighing = |flows, others| {
+        let action = forward_weighted(&[("flows", flows), ("others", others)], None);
+        listener.clone().with("default_actions", json!([action]))
+    };
+    config.listeners = vec![weighing(1, 0)];
+    config.drain = "3600s".to_owned();
+    let mut albeit = Albeit::start(config.clone()).await?;
+    let (mut client, mut upstream) = old.flow(&albeit).await?;
+    config.listeners = vec![weighing(0, 1)];
+    albeit.reload(config).await?;
+    expect_reset(&mut client).await?;
+    expect_reset(&mut upstream).await?;
+    let record = only_flow(&albeit).await?;
+    assert_eq!(record["close_reason"], "removed");
+    ensure!(record.number("connection_time")? >= 1000.0, "{record:?}");
+    drop(new.flow(&albeit).await?);
+    metric(&albeit, "TCP_ELB_Reset_Count", 2.0).await
+}
+
+#[tokio::test]
 async fn a_reload_does_not_touch_open_flows() -> Result<()> {
     let (target, other) = (FlowTarget::start()?, FlowTarget::start()?);
     let mut albeit = Albeit::start(target.network()?).await?;
@@ -85,7 +153,7 @@ async fn a_reload_does_not_touch_open_flows() -> Result<()> {
     config.listeners.insert(
         0,
         listener
-            .with("default_actions", serde_json::json!([forward("others")]))
+            .with("default_actions", json!([forward("others")]))
             .with_attribute("tcp.idle_timeout.seconds", 6000),
     );
     albeit.reload(config).await?;
