@@ -28,6 +28,7 @@ pub mod peers;
 pub mod ports;
 pub mod process;
 pub mod proxy_protocol;
+pub mod random_flows;
 pub mod raw_http2;
 pub mod redis;
 pub mod target;

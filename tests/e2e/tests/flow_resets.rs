@@ -1,26 +1,19 @@
 //! Resets: one end's shows at the other, is counted as its own, and leaves nothing behind.
 
-use std::{
-    fs,
-    io::ErrorKind,
-    sync::Arc,
-    time::{Duration, SystemTime},
-};
+use std::{fs, sync::Arc, time::SystemTime};
 
 use albeit_e2e::{
-    Albeit,
+    Albeit, Ca,
     access_log::{Log, Record},
+    ca::ALL_VERSIONS,
+    client::connect_tls,
     eventually,
     flow::{FlowTarget, connect, expect_reset, metric, only_flow, pass, records, reset},
+    random_flows::{ClientEnd, End, Plan, plans, play},
     wait::{SOON, within},
 };
 use anyhow::{Context as _, Result, ensure};
-use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::TcpStream,
-    sync::Semaphore,
-    task::JoinSet,
-};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 /// Who resets, and what is counted of it.
 async fn passes_on_a_reset(by_client: bool) -> Result<()> {
@@ -81,145 +74,6 @@ async fn a_reset_after_the_own_end_of_stream_is_passed_on_too() -> Result<()> {
     Ok(())
 }
 
-/// How a flow ends.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum End {
-    ClientFin,
-    TargetFin,
-    ClientReset,
-    TargetReset,
-}
-
-impl End {
-    const ALL: [Self; 4] = [Self::ClientFin, Self::TargetFin, Self::ClientReset, Self::TargetReset];
-
-    const fn close_reason(self) -> &'static str {
-        match self {
-            Self::ClientFin => "client_fin",
-            Self::TargetFin => "target_fin",
-            Self::ClientReset => "client_reset",
-            Self::TargetReset => "target_reset",
-        }
-    }
-}
-
-/// What the two ends of a flow do.
-#[derive(Debug, Clone, Copy)]
-struct Plan {
-    up: usize,
-    down: usize,
-    end: End,
-    /// When whoever ends it does so.
-    after: Duration,
-}
-
-/// Bytes in front of what a client sends, by which the target knows its plan.
-const NUMBER: usize = 4;
-
-/// Draws plans: the same for the same seed.
-fn plans(seed: u64, count: usize) -> Vec<Plan> {
-    let mut state = seed;
-    let mut draw = |below: usize| {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        usize::try_from(state >> 33).unwrap_or_default() % below
-    };
-    let plan = |_| {
-        let size = 1 << draw(18);
-        let after = Duration::from_micros(u64::try_from(draw(3000)).unwrap_or_default());
-        Plan { up: NUMBER + draw(size), down: draw(size), end: End::ALL[draw(4)], after }
-    };
-    (0..count).map(plan).collect()
-}
-
-/// Plays one end of a flow: sends `bytes`, reads `expected` bytes to the end, and ends first if it `leads`.
-async fn finish(stream: TcpStream, bytes: Vec<u8>, expected: usize, lead: Option<Duration>) -> Result<()> {
-    let (mut reader, mut writer) = stream.into_split();
-    let mut got = Vec::new();
-    if let Some(after) = lead {
-        let writing = async {
-            writer.write_all(&bytes).await?;
-            tokio::time::sleep(after).await;
-            writer.shutdown().await
-        };
-        tokio::try_join!(writing, reader.read_to_end(&mut got))?;
-    } else {
-        tokio::try_join!(writer.write_all(&bytes), reader.read_to_end(&mut got))?;
-        writer.shutdown().await?;
-    }
-    ensure!(got.len() == expected, "{} bytes came, not {expected}", got.len());
-    Ok(())
-}
-
-/// Plays the end that is reset: it must notice, in reading or in writing.
-async fn suffer(stream: TcpStream, bytes: Vec<u8>) -> Result<()> {
-    let (mut reader, mut writer) = stream.into_split();
-    let mut got = Vec::new();
-    let (written, read) = tokio::join!(writer.write_all(&bytes), reader.read_to_end(&mut got));
-    let is_reset = |error: std::io::Error| error.kind() == ErrorKind::ConnectionReset;
-    let (written, read) = (written.err().map(is_reset), read.err().map(is_reset));
-    ensure!(written == Some(true) || read == Some(true), "no reset: {written:?} {read:?}");
-    Ok(())
-}
-
-/// Plays the end that resets.
-async fn break_off(mut stream: TcpStream, bytes: &[u8], after: Duration) -> Result<()> {
-    // What the peer does not take in time is not sent.
-    drop(tokio::time::timeout(after, stream.write_all(bytes)).await);
-    tokio::time::sleep(after).await;
-    reset(stream)
-}
-
-async fn play_client(albeit: std::net::SocketAddr, number: usize, plan: Plan) -> Result<()> {
-    let stream = connect(albeit).await?;
-    let mut bytes = u32::try_from(number)?.to_be_bytes().to_vec();
-    bytes.resize(plan.up, b'u');
-    match plan.end {
-        End::ClientFin => finish(stream, bytes, plan.down, Some(plan.after)).await,
-        End::TargetFin => finish(stream, bytes, plan.down, None).await,
-        End::ClientReset => break_off(stream, &bytes, plan.after).await,
-        End::TargetReset => suffer(stream, bytes).await,
-    }
-}
-
-async fn play_target(mut stream: TcpStream, plans: Arc<Vec<Plan>>) -> Result<()> {
-    let mut number = [0; NUMBER];
-    match stream.read_exact(&mut number).await {
-        Ok(_) => {}
-        // The client was quicker with its reset.
-        Err(error) if error.kind() == ErrorKind::ConnectionReset => return Ok(()),
-        Err(error) => return Err(error.into()),
-    }
-    let plan = *plans.get(usize::try_from(u32::from_be_bytes(number))?).context("no such plan")?;
-    let bytes = vec![b'd'; plan.down];
-    match plan.end {
-        End::ClientFin => finish(stream, bytes, plan.up - NUMBER, None).await,
-        End::TargetFin => finish(stream, bytes, plan.up - NUMBER, Some(plan.after)).await,
-        End::ClientReset => suffer(stream, bytes).await,
-        End::TargetReset => break_off(stream, &bytes, plan.after).await,
-    }
-}
-
-/// Runs one flow for each plan, many at a time; fails when one end of any does not see what it should.
-async fn play(albeit: &Albeit, target: &FlowTarget, plans: &Arc<Vec<Plan>>) -> Result<()> {
-    const AT_A_TIME: usize = 64;
-    let (permits, listener) = (Arc::new(Semaphore::new(AT_A_TIME)), albeit.listener(0)?);
-    let (mut clients, mut upstreams) = (JoinSet::new(), JoinSet::new());
-    for (number, &plan) in plans.iter().enumerate() {
-        let permits = Arc::clone(&permits);
-        clients.spawn(async move {
-            let _permit = permits.acquire().await?;
-            let played = within(2 * SOON, "client's end", play_client(listener, number, plan)).await?;
-            played.with_context(|| format!("client's end of flow {number}: {plan:?}"))
-        });
-    }
-    for _ in plans.iter() {
-        let stream = target.accept().await?;
-        let plans = Arc::clone(plans);
-        upstreams.spawn(async move { within(2 * SOON, "target's end", play_target(stream, plans)).await? });
-    }
-    clients.join_all().await.into_iter().chain(upstreams.join_all().await).collect()
-}
-
 /// Checks that the log tells of every flow how it ended and, where it ended by itself, every byte.
 fn agrees(records: &[Record], plans: &[Plan]) -> Result<()> {
     let line = |reason: &str, up: usize, down: usize| {
@@ -249,40 +103,63 @@ fn sockets_and_threads(albeit: &Albeit) -> Result<(usize, usize)> {
     Ok((sockets.count(), fs::read_dir(format!("{process}/task"))?.count()))
 }
 
-#[tokio::test]
-async fn two_thousand_flows_with_random_ends_under_load_leave_nothing_behind() -> Result<()> {
-    const FLOWS: usize = 2000;
+/// Runs `count` flows and some before them, and checks what is left and known of them.
+async fn random_ends<C, F>(
+    albeit: &Albeit,
+    target: &FlowTarget,
+    connect: impl Fn() -> F + Clone + Send + Sync + 'static,
+    count: usize,
+) -> Result<()>
+where
+    C: ClientEnd + 'static,
+    F: Future<Output = Result<C>> + Send,
+{
     let seed = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH)?.subsec_nanos();
     println!("seed {seed}");
-    let target = FlowTarget::start()?;
-    let albeit = Albeit::start(target.network()?).await?;
     let mut played = plans(!u64::from(seed), 100);
-    play(&albeit, &target, &Arc::new(played.clone())).await?;
-    metric(&albeit, "ActiveFlowCount", 0.0).await?;
-    let before = sockets_and_threads(&albeit)?;
-    let plans = Arc::new(plans(seed.into(), FLOWS));
-    play(&albeit, &target, &plans).await.with_context(|| format!("seed {seed}"))?;
+    play(connect.clone(), target, &Arc::new(played.clone())).await.with_context(|| format!("seed {seed}"))?;
+    metric(albeit, "ActiveFlowCount", 0.0).await?;
+    let before = sockets_and_threads(albeit)?;
+    let plans = Arc::new(plans(seed.into(), count));
+    play(connect, target, &plans).await.with_context(|| format!("seed {seed}"))?;
     played.extend(plans.iter());
-    let records = records(&albeit, Log::Flow, played.len()).await?;
+    let records = records(albeit, Log::Flow, played.len()).await?;
     agrees(&records, &played).with_context(|| format!("seed {seed}"))?;
 
-    metric(&albeit, "ActiveFlowCount", 0.0).await?;
-    let bytes: f64 = records
-        .iter()
-        .map(|r| Ok(r.number("received_bytes")? + r.number("sent_bytes")?))
-        .sum::<Result<f64>>()?;
-    metric(&albeit, "ProcessedBytes", bytes).await?;
+    metric(albeit, "ActiveFlowCount", 0.0).await?;
+    let bytes = |record: &Record| Ok(record.number("received_bytes")? + record.number("sent_bytes")?);
+    metric(albeit, "ProcessedBytes", records.iter().map(bytes).sum::<Result<f64>>()?).await?;
     for (end, name) in
         [(End::ClientReset, "TCP_Client_Reset_Count"), (End::TargetReset, "TCP_Target_Reset_Count")]
     {
         let count = u32::try_from(played.iter().filter(|plan| plan.end == end).count())?;
-        metric(&albeit, name, count.into()).await?;
+        metric(albeit, name, count.into()).await?;
     }
-    metric(&albeit, "TCP_ELB_Reset_Count", 0.0).await?;
+    metric(albeit, "TCP_ELB_Reset_Count", 0.0).await?;
     eventually(SOON, "sockets and threads as before", || async {
-        let now = sockets_and_threads(&albeit)?;
+        let now = sockets_and_threads(albeit)?;
         ensure!(now.0 <= before.0 && now.1 <= before.1, "{now:?}, before {before:?}");
         Ok(())
     })
     .await
+}
+
+#[tokio::test]
+async fn two_thousand_flows_with_random_ends_under_load_leave_nothing_behind() -> Result<()> {
+    let target = FlowTarget::start()?;
+    let albeit = Albeit::start(target.network()?).await?;
+    let listener = albeit.listener(0)?;
+    random_ends(&albeit, &target, move || connect(listener), 2000).await
+}
+
+#[tokio::test]
+async fn hundreds_of_flows_through_tls_with_random_ends_under_load_leave_nothing_behind() -> Result<()> {
+    let (ca, target) = (Ca::try_new()?, FlowTarget::start()?);
+    let albeit = Albeit::start(target.network()?.with_tls(&ca)?).await?;
+    let (listener, tls) = (albeit.listener(1)?, ca.client(&[], ALL_VERSIONS)?);
+    let connect = move || {
+        let connecting = connect_tls(listener, "localhost", tls.clone());
+        async move { Ok(connecting.await?.0) }
+    };
+    random_ends(&albeit, &target, connect, 500).await
 }
