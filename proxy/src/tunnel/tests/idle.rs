@@ -50,7 +50,7 @@ fn end(keepalive: Keepalive, last_byte: u64, keepalives: &[u64]) -> (u64, u32) {
         let second = sim.second();
         // What came along with bytes is packets too.
         let with_bytes = if last_byte <= second { 10 } else { 0 };
-        let alone = keepalives.iter().filter(|&&at| at <= second).count() as u32;
+        let alone: u32 = keepalives.iter().filter(|&&at| at <= second).map(|_| 1).sum();
         let client = Packets { received: with_bytes + alone + answers, unacked: false };
         let target = Packets { received: answers, unacked: false };
         if !sim.look(last_byte, [client, target]) {
