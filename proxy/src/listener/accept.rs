@@ -28,7 +28,8 @@ pub(super) async fn run(
     planes: Arc<Planes>,
     stopped: CancellationToken,
 ) {
-    let spawn = |tcp, peer| Connection::enter(tcp, peer, &front.load(), &planes, &stopped);
+    let spawn = |tcp, peer| Connection::enter(tcp, peer, &front.load(), &planes);
+    let mut failing = false;
     loop {
         let accepted = tokio::select! {
             biased;
@@ -36,13 +37,20 @@ pub(super) async fn run(
             accepted = listener.accept() => accepted,
         };
         match accepted {
-            Ok((tcp, peer)) => spawn(tcp, peer),
+            Ok((tcp, peer)) => {
+                failing = false;
+                spawn(tcp, peer);
+            }
             Err(error) if is_about_one_connection(&error) => {
                 tracing::debug!(%error, "a connection was gone before it was accepted");
             }
             Err(error) => {
-                front.load().count_rejected();
-                tracing::error!(%error, "accepting connections failed");
+                // Told once, not at every try: whether anybody waits is not known.
+                if !failing {
+                    front.load().count_rejected();
+                    tracing::error!(%error, "accepting connections failed");
+                }
+                failing = true;
                 tokio::time::sleep(BACK_OFF).await;
             }
         }
@@ -66,78 +74,64 @@ struct Connection {
     tcp: TcpStream,
     ahead: Vec<u8>,
     client: SocketAddr,
-    destination: SocketAddr,
-    local: SocketAddr,
+    /// The address the client reached, if a PROXY protocol header names it.
+    destination: Option<SocketAddr>,
     at: Instant,
-    closing: CancellationToken,
 }
 
 impl Connection {
     /// Takes a connection in. What serves it is a task of its own kind, which has no room for the others.
-    fn enter(
-        tcp: TcpStream,
-        peer: SocketAddr,
-        front: &Arc<Front>,
-        planes: &Arc<Planes>,
-        closing: &CancellationToken,
-    ) {
+    fn enter(tcp: TcpStream, peer: SocketAddr, front: &Arc<Front>, planes: &Arc<Planes>) {
         let at = Instant::now();
-        // Without it small frames wait for acknowledgements; a refusal costs only latency.
-        drop(tcp.set_nodelay(true));
-        let Ok(local) = tcp.local_addr() else {
-            return;
-        };
-        let connection = Self {
-            tcp,
-            ahead: Vec::new(),
-            client: peer,
-            destination: local,
-            local,
-            at,
-            closing: closing.clone(),
-        };
+        let connection = Self { tcp, ahead: Vec::new(), client: peer, destination: None, at };
         if front.proxy_protocol.is_some() {
             let (front, planes) = (Arc::clone(front), Arc::clone(planes));
-            let tracker = planes.alb.tracker.clone();
+            let tracker = planes.tracker.clone();
             tracker.spawn(connection.receive_proxy_protocol(front, planes));
         } else {
-            connection.serve(&front.plane, planes);
+            connection.serve(front, planes);
         }
     }
 
     /// Once the listener goes, a client has only a moment left for its header.
     async fn receive_proxy_protocol(mut self, front: Arc<Front>, planes: Arc<Planes>) {
         let Some(proxy_protocol) = &front.proxy_protocol else {
-            return self.serve(&front.plane, &planes);
+            return self.serve(&front, &planes);
         };
         let received = tokio::select! {
             biased;
             received = proxy_protocol.receive(&mut self.tcp, self.client) => received,
-            () = last_moment(&self.closing) => Err(Refused::TimedOut),
-            () = planes.alb.terminated.cancelled() => return,
+            () = last_moment(&front.closing) => Err(Refused::TimedOut),
+            () = planes.terminated.cancelled() => return,
         };
         match received {
             Ok(Received { addresses, ahead }) => {
                 self.ahead = ahead;
                 if let Some(Addresses { source, destination }) = addresses {
-                    (self.client, self.destination) = (source, destination);
+                    (self.client, self.destination) = (source, Some(destination));
                 }
-                self.serve(&front.plane, &planes);
+                self.serve(&front, &planes);
             }
-            Err(refused) => proxy_protocol::refuse(&front, &refused, (self.client, self.local)),
+            Err(refused) => {
+                proxy_protocol::refuse(&front, &refused, (self.client, self.tcp.local_addr().ok()));
+            }
         }
     }
 
-    fn serve(self, plane: &Plane, planes: &Arc<Planes>) {
-        let Self { tcp, ahead, client, destination, local, at, closing } = self;
-        let tracker = &planes.alb.tracker;
-        match plane {
+    fn serve(self, front: &Front, planes: &Arc<Planes>) {
+        let Self { tcp, ahead, client, destination, at } = self;
+        match &front.plane {
             Plane::Application(listener) => {
-                let socket = ClientSocket::new(tcp, ahead);
-                let accepted = Accepted { socket, client, local, at, closing };
-                tracker.spawn(application::serve(accepted, Arc::clone(listener), Arc::clone(&planes.alb)));
+                let (socket, closing) = (ClientSocket::new(tcp, ahead), front.closing.clone());
+                let accepted = Accepted { socket, client, local: None, at, closing };
+                let serving = application::serve(accepted, Arc::clone(listener), Arc::clone(&planes.alb));
+                planes.tracker.spawn(serving);
             }
             Plane::Network(listener) => {
+                let Ok(local) = tcp.local_addr() else {
+                    return;
+                };
+                let destination = destination.unwrap_or(local);
                 let accepted = nlb::Accepted { tcp, ahead, client, destination, local, at };
                 let handover: Arc<dyn nlb::Handover> = Arc::clone(planes) as _;
                 let shared = Arc::clone(&planes.nlb);

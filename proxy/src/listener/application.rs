@@ -31,16 +31,19 @@ pub(super) struct Accepted {
     pub(super) socket: ClientSocket,
     /// The client, as a PROXY protocol header names it, else the TCP peer.
     pub(super) client: SocketAddr,
-    /// The address the connection was accepted on.
-    pub(super) local: SocketAddr,
+    /// The listener's address, if it is another than the one the connection was accepted on.
+    pub(super) local: Option<SocketAddr>,
     pub(super) at: Instant,
-    /// Cancelled when the listener goes.
+    /// Cancelled when the listener goes, or goes over to the other plane.
     pub(super) closing: CancellationToken,
 }
 
 /// Serves a connection to its end, or until it is a WebSocket.
 pub(super) async fn serve(accepted: Accepted, listener: Arc<ArcSwap<ListenerState>>, shared: Arc<Shared>) {
     let Accepted { socket, client, local, at, closing } = accepted;
+    let Some(local) = local.or_else(|| socket.tcp().local_addr().ok()) else {
+        return;
+    };
     let meter = Arc::new(Meter::new(at, SystemTime::now()));
     let state = listener.load_full();
     let open = state.load_balancer.metrics.connection_established();

@@ -3,6 +3,7 @@
 use std::{net::SocketAddr, sync::Arc};
 
 use arc_swap::ArcSwap;
+use tokio_util::sync::CancellationToken;
 
 use super::proxy_protocol::ProxyProtocolIn;
 use crate::{alb, flow::Protocol, model::ListenerProtocol, nlb};
@@ -32,6 +33,8 @@ pub enum PlaneSettings {
 pub(super) struct Front {
     pub(super) proxy_protocol: Option<ProxyProtocolIn>,
     pub(super) plane: Plane,
+    /// Cancelled when the listener goes, or goes over to the other plane: its connections end soon.
+    pub(super) closing: CancellationToken,
 }
 
 /// The data plane of a listener in service.
@@ -44,24 +47,36 @@ pub(super) enum Plane {
 }
 
 impl Front {
-    /// The listener as it is from now on; `before` is what it was.
-    pub(super) fn new(settings: ListenerSettings, before: Option<&Self>, flows: &nlb::Shared) -> Self {
-        let plane = match (settings.plane, before.map(|before| &before.plane)) {
-            (PlaneSettings::Application(state), Some(Plane::Application(served))) => {
+    /// The listener as it is from now on; `before` is what it was, and `stopped` is cancelled when it goes.
+    pub(super) fn new(
+        settings: ListenerSettings,
+        before: Option<&Self>,
+        stopped: &CancellationToken,
+        flows: &nlb::Shared,
+    ) -> Self {
+        let (plane, closing) = match (settings.plane, before.map(|before| (&before.plane, &before.closing))) {
+            (PlaneSettings::Application(state), Some((Plane::Application(served), closing))) => {
                 served.store(Arc::from(state));
-                Plane::Application(Arc::clone(served))
+                (Plane::Application(Arc::clone(served)), closing.clone())
+            }
+            (PlaneSettings::Network(mut state), Some((Plane::Network(before), closing))) => {
+                state.replace(before, flows);
+                (Plane::Network(Arc::from(state)), closing.clone())
             }
             (PlaneSettings::Application(state), _) => {
-                Plane::Application(Arc::new(ArcSwap::new(Arc::from(state))))
+                (Plane::Application(Arc::new(ArcSwap::new(Arc::from(state)))), stopped.child_token())
             }
-            (PlaneSettings::Network(mut state), before) => {
-                if let Some(Plane::Network(before)) = before {
-                    state.replace(before, flows);
-                }
-                Plane::Network(Arc::from(state))
-            }
+            (PlaneSettings::Network(state), _) => (Plane::Network(Arc::from(state)), stopped.child_token()),
         };
-        Self { proxy_protocol: settings.proxy_protocol, plane }
+        Self { proxy_protocol: settings.proxy_protocol, plane, closing }
+    }
+
+    /// Whether the connections of `before` are served as those from now on are: by the same plane.
+    pub(super) const fn goes_on_from(&self, before: &Self) -> bool {
+        matches!(
+            (&self.plane, &before.plane),
+            (Plane::Application(_), Plane::Application(_)) | (Plane::Network(_), Plane::Network(_))
+        )
     }
 
     /// Protocol and load balancer, for the log.

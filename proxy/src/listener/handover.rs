@@ -27,11 +27,12 @@ impl nlb::Handover for Planes {
                     || (bind.ip().is_unspecified() && bind.is_ipv4() == address.is_ipv4()))
         };
         let (_, listener) = running.iter().find(|(bind, _)| serves(bind))?;
-        let Plane::Application(state) = &listener.front.load().plane else {
+        let front = listener.front.load();
+        let Plane::Application(state) = &front.plane else {
             return None;
         };
-        let closing = listener.stopped.clone();
-        let accepted = Accepted { socket, client, local: address, at: Instant::now(), closing };
+        let closing = front.closing.clone();
+        let accepted = Accepted { socket, client, local: Some(address), at: Instant::now(), closing };
         Some(Box::pin(application::serve(accepted, Arc::clone(state), Arc::clone(&self.alb))))
     }
 }

@@ -2,8 +2,10 @@
 //! says, and the way of a connection from accept to its data plane.
 //!
 //! A listener that a reload does not touch keeps its socket; its new settings
-//! are swapped in under it. All sockets of a new configuration are bound before
-//! anything of it takes effect.
+//! are swapped in under it. One that goes over to the other data plane keeps its
+//! socket too, but not its connections of HTTP: they end with the request they are
+//! at. All sockets of a new configuration are bound before anything of it takes
+//! effect.
 
 mod accept;
 mod application;
@@ -18,7 +20,7 @@ use std::{collections::HashMap, io, net::SocketAddr, sync::Arc};
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 use tokio::net::TcpListener;
-use tokio_util::sync::CancellationToken;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use self::front::Front;
 pub use self::{
@@ -38,6 +40,12 @@ pub struct Listeners {
 /// The two data planes, and who is served by which.
 #[derive(Debug)]
 struct Planes {
+    /// Awaited at shutdown: accepting runs in it, and whatever a connection has to go through first.
+    tracker: TaskTracker,
+    /// Cancelled when the process is to go: parent of each listener's token.
+    draining: CancellationToken,
+    /// Cancelled when the drain time is over.
+    terminated: CancellationToken,
     alb: Arc<alb::state::Shared>,
     nlb: Arc<nlb::Shared>,
     running: Mutex<HashMap<SocketAddr, Running>>,
@@ -67,7 +75,16 @@ impl Listeners {
     /// No listeners yet.
     #[must_use]
     pub fn new(alb: Arc<alb::state::Shared>, nlb: Arc<nlb::Shared>, port_sharing: PortSharing) -> Self {
-        Self { planes: Arc::new(Planes { alb, nlb, running: Mutex::new(HashMap::new()) }), port_sharing }
+        let planes = Planes {
+            // Those of the process, which both planes share.
+            tracker: alb.tracker.clone(),
+            draining: alb.draining.clone(),
+            terminated: alb.terminated.clone(),
+            alb,
+            nlb,
+            running: Mutex::new(HashMap::new()),
+        };
+        Self { planes: Arc::new(planes), port_sharing }
     }
 
     /// Opens the sockets of `addresses` that are not open yet. Nothing else changes.
@@ -96,16 +113,15 @@ impl Listeners {
         for settings in listeners {
             let address = settings.bind;
             if let Some(running) = running.get(&address) {
-                let front = Front::new(settings, Some(&running.front.load()), &self.planes.nlb);
-                running.front.store(Arc::new(front));
+                running.replace(settings, &self.planes.nlb);
             } else if let Some(socket) = bound.0.remove(&address) {
-                let front = Front::new(settings, None, &self.planes.nlb);
+                let stopped = self.planes.draining.child_token();
+                let front = Front::new(settings, None, &stopped, &self.planes.nlb);
                 let (protocol, load_balancer) = front.names();
                 let front = Arc::new(ArcSwap::from_pointee(front));
-                let stopped = self.planes.alb.draining.child_token();
                 let accepting =
                     accept::run(socket, Arc::clone(&front), Arc::clone(&self.planes), stopped.clone());
-                self.planes.alb.tracker.spawn(accepting);
+                self.planes.tracker.spawn(accepting);
                 tracing::info!(%address, protocol, load_balancer, "listening");
                 running.insert(address, Running { front, stopped });
             }
@@ -118,5 +134,19 @@ impl Listeners {
             }
             keep
         });
+    }
+}
+
+impl Running {
+    /// Serves as `settings` say from now on.
+    fn replace(&self, settings: ListenerSettings, flows: &nlb::Shared) {
+        let before = self.front.load_full();
+        let front = Front::new(settings, Some(&before), &self.stopped, flows);
+        let goes_on = front.goes_on_from(&before);
+        self.front.store(Arc::new(front));
+        if !goes_on {
+            // Reloads do not reach its connections any more.
+            before.closing.cancel();
+        }
     }
 }

@@ -138,9 +138,10 @@ impl ProxyProtocolIn {
 /// Counts and logs a connection of `peer`, accepted on `local`, that is closed for want of a good header.
 ///
 /// One that closed by itself and never said anything is not counted: nothing of it was refused.
-pub(super) fn refuse(front: &Front, refused: &Refused, (peer, local): (SocketAddr, SocketAddr)) {
+pub(super) fn refuse(front: &Front, refused: &Refused, (peer, local): (SocketAddr, Option<SocketAddr>)) {
+    let local = local.map(tracing::field::display);
     if matches!(refused, Refused::Silent) {
-        tracing::debug!(%peer, %local, "a connection closed without a byte");
+        tracing::debug!(%peer, local, "a connection closed without a byte");
         return;
     }
     if let Some(proxy_protocol) = &front.proxy_protocol {
@@ -150,5 +151,5 @@ pub(super) fn refuse(front: &Front, refused: &Refused, (peer, local): (SocketAdd
         listener.load_balancer.metrics.reject_flow(listener.protocol);
     }
     let error: &dyn std::error::Error = refused;
-    tracing::info!(%peer, %local, error, "connection closed");
+    tracing::info!(%peer, local, error, "connection closed");
 }

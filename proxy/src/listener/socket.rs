@@ -29,6 +29,9 @@ pub(super) fn listen(address: SocketAddr, sharing: PortSharing) -> io::Result<Tc
     socket.set_reuse_address(true)?;
     socket.set_reuse_port(sharing == PortSharing::Shared)?;
     socket.set_nonblocking(true)?;
+    // What is accepted inherits it. Without it small frames wait for acknowledgements; a refusal costs only
+    // latency.
+    drop(socket.set_tcp_nodelay(true));
     socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;
     TcpListener::from_std(socket.into())
@@ -47,5 +50,13 @@ mod tests {
 
         let first = listen(any, PortSharing::Shared).unwrap();
         listen(first.local_addr().unwrap(), PortSharing::Shared).unwrap();
+    }
+
+    #[tokio::test]
+    async fn what_is_accepted_does_not_wait_for_acknowledgements() {
+        let listener = listen(SocketAddr::from(([127, 0, 0, 1], 0)), PortSharing::Exclusive).unwrap();
+        let _client = tokio::net::TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (accepted, _) = listener.accept().await.unwrap();
+        assert!(accepted.nodelay().unwrap());
     }
 }
