@@ -6,6 +6,7 @@
 //! targets, and no byte passes through a second socket. What the network load
 //! balancer does to a flow it still does: it counts it, and forgets it when it
 //! idles too long; then whatever comes from either side is answered with a RST.
+//! When the group's weight has become 0, it resets the flow.
 
 use std::sync::Arc;
 
@@ -16,7 +17,7 @@ use super::{
     flow::{Flow, Route},
 };
 use crate::{
-    client_socket::{ClientSocket, FlowWatch},
+    client_socket::{ClientSocket, FirstEnd, FlowWatch},
     flow::CloseReason,
 };
 
@@ -33,19 +34,29 @@ pub(super) async fn serve(
     // Set here only.
     drop(flow.open.watch.set(Arc::clone(&watch)));
     let socket = socket.watched(Arc::clone(&watch));
-    let Some(serving) = handover.hand_over(address, socket, flow.open.client) else {
-        // The socket went with the attempt; without a listener there is no connection either way.
-        return flow.finish(CloseReason::ConnectFailed);
+    let serving = match handover.hand_over(address, socket, flow.open.client) {
+        Ok(serving) => serving,
+        Err(socket) => return flow.refuse(socket.into_tcp(), CloseReason::ConnectFailed),
     };
     shared.tracker.spawn(serving);
+    let counts = &flow.open.listener.load_balancer.metrics.counts;
     let reason = tokio::select! {
         biased;
-        () = watch.ended() => {
-            if watch.is_client_reset() { CloseReason::ClientReset } else { CloseReason::ClientFin }
+        () = watch.ended() => match watch.first_end() {
+            Some(FirstEnd::ClientFin) => CloseReason::ClientFin,
+            Some(FirstEnd::ClientReset) => CloseReason::ClientReset,
+            Some(FirstEnd::ClientError) => CloseReason::ClientError,
+            Some(FirstEnd::ServerFin) | None if shared.terminated.is_cancelled() => CloseReason::Shutdown,
+            Some(FirstEnd::ServerFin) | None => CloseReason::TargetFin,
+        },
+        () = route.chosen.closed.cut() => {
+            watch.cut();
+            counts.tcp_elb_reset_count.inc();
+            CloseReason::Removed
         }
         () = watch.idle(flow.open.listener.idle_timeout) => {
             watch.expire();
-            flow.open.listener.load_balancer.metrics.counts.silently_dropped_flows.inc();
+            counts.silently_dropped_flows.inc();
             CloseReason::IdleTimeout
         }
     };

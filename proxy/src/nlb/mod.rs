@@ -74,14 +74,21 @@ pub struct Accepted {
     pub at: Instant,
 }
 
+/// A connection that is served elsewhere: completes when that is over.
+pub type Serving = Pin<Box<dyn Future<Output = ()> + Send>>;
+
 /// Serves a connection on a listener of this process as if it had been made to it.
 pub trait Handover: Send + Sync {
     /// Serves `socket`, whose client is `client`, on the application load balancer's listener that is reached
-    /// at `address`. `None` if there is none any more.
+    /// at `address`.
+    ///
+    /// # Errors
+    ///
+    /// The socket itself, if there is no such listener any more.
     fn hand_over(
         &self,
         address: SocketAddr,
         socket: ClientSocket,
         client: SocketAddr,
-    ) -> Option<Pin<Box<dyn Future<Output = ()> + Send>>>;
+    ) -> Result<Serving, ClientSocket>;
 }

@@ -63,6 +63,8 @@ mod forwarded_headers;
 #[cfg(test)]
 mod grpc;
 #[cfg(test)]
+mod handover;
+#[cfg(test)]
 mod health;
 #[cfg(test)]
 mod health_check_log;
