@@ -27,27 +27,6 @@ struct Layers {
     libraries: &'static [(&'static str, &'static [&'static str])],
 }
 
-/// Everything that `alb` may use; `listener` may use `alb` as well.
-const BELOW_ALB: &[&str] = &[
-    "model",
-    "time_scale",
-    "rules",
-    "balance",
-    "stickiness",
-    "headers",
-    "desync",
-    "health",
-    "target_groups",
-    "tls",
-    "tunnel",
-    "proxy_protocol",
-    "access_log",
-    "metrics",
-    "client",
-    "client_socket",
-    "authenticate",
-];
-
 const PROXY: Layers = Layers {
     source: "proxy/src",
     modules: &[
@@ -58,15 +37,15 @@ const PROXY: Layers = Layers {
         ("time_scale", &[]),
         ("flow", &[]),
         ("metrics", &["flow"]),
-        ("tunnel", &["time_scale"]),
+        ("tunnel", &[]),
         ("proxy_protocol", &[]),
         ("rules", &["model"]),
-        ("balance", &["model"]),
+        ("balance", &[]),
         ("stickiness", &["model", "balance"]),
         ("headers", &["model"]),
         ("desync", &["model"]),
         // HTTPS checks, and those that begin with a PROXY protocol header.
-        ("health", &["model", "proxy_protocol", "time_scale", "tls"]),
+        ("health", &["model", "proxy_protocol", "tls"]),
         (
             "target_groups",
             &["cut", "model", "access_log", "balance", "health", "metrics", "stickiness", "time_scale"],
@@ -76,7 +55,25 @@ const PROXY: Layers = Layers {
         ("access_log", &["model", "flow", "metrics"]),
         ("client", &["client_socket", "tls", "access_log", "metrics"]),
         ("authenticate", &["error_chain", "model", "headers", "stickiness", "time_scale"]),
-        ("alb", BELOW_ALB),
+        (
+            "alb",
+            &[
+                "model",
+                "time_scale",
+                "rules",
+                "balance",
+                "stickiness",
+                "headers",
+                "desync",
+                "target_groups",
+                "tls",
+                "tunnel",
+                "access_log",
+                "metrics",
+                "client",
+                "authenticate",
+            ],
+        ),
         (
             "nlb",
             &[
@@ -87,7 +84,6 @@ const PROXY: Layers = Layers {
                 "time_scale",
                 "balance",
                 "stickiness",
-                "health",
                 "target_groups",
                 "tls",
                 "tunnel",
@@ -103,9 +99,7 @@ const PROXY: Layers = Layers {
                 "client_socket",
                 "flow",
                 "time_scale",
-                "target_groups",
                 "tls",
-                "tunnel",
                 "proxy_protocol",
                 "access_log",
                 "metrics",
@@ -116,7 +110,6 @@ const PROXY: Layers = Layers {
         ),
         // What is compiled at load is tried when it is read.
         ("config", &["model", "rules"]),
-        ("doctor", &["model", "config"]),
         (
             "admin",
             &[
@@ -331,6 +324,26 @@ fn modules_use_only_what_lies_below_them() -> Result<()> {
     let mut found = breaches(&root, &PROXY)?;
     found.extend(breaches(&root, &BACKEND)?);
     assert!(found.is_empty(), "layers point down:\n{}", found.join("\n"));
+    Ok(())
+}
+
+#[test]
+fn the_layer_table_grants_nothing_that_nobody_uses() -> Result<()> {
+    let source = root()?.join(PROXY.source);
+    let mut used = BTreeSet::new();
+    for file in files(&source, "rs")? {
+        let module = module_path(&source, &file)?;
+        let top = identifier(&module);
+        let code = production(&fs::read_to_string(&file)?);
+        used.extend(own_modules(&code, &module).into_iter().map(|other| (top.clone(), other)));
+    }
+    let mut unused = Vec::new();
+    for (module, allowed) in PROXY.modules {
+        let idle =
+            allowed.iter().filter(|other| !used.contains(&((*module).to_owned(), (**other).to_owned())));
+        unused.extend(idle.map(|other| format!("{module} may use {other}")));
+    }
+    assert!(unused.is_empty(), "and does not:\n{}", unused.join("\n"));
     Ok(())
 }
 
