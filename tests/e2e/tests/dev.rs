@@ -197,12 +197,14 @@ async fn a_taken_backend_port_is_named_with_the_variable_to_change() -> Result<(
 
 #[tokio::test]
 async fn the_network_load_balancer_leads_to_the_same_backends_without_forwarded_headers() -> Result<()> {
-    let dev = Dev::start(&[]).await?;
+    let mut dev = Dev::start(&[]).await?;
     let answer = dev.network_client().await?.get("/whoami").await?;
     assert_eq!(answer.status, 200);
     let who = answer.text();
     ensure!(who.contains("backend-1") || who.contains("backend-2"), "{who}");
     ensure!(!who.to_ascii_lowercase().contains("x-forwarded-for"), "{who}");
     assert!(answer.headers("set-cookie").is_empty());
+    dev.process.signal("TERM").await?;
+    assert!(dev.process.exited(SOON).await?.success());
     Ok(())
 }
