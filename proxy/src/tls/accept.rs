@@ -133,7 +133,7 @@ impl HandshakeError {
         }
     }
 
-    pub(super) fn failed(source: io::Error, notes: &Notes) -> Self {
+    fn failed(source: io::Error, notes: &Notes) -> Self {
         let status = notes.refused.take().unwrap_or_else(|| status_of(&source));
         let chosen = notes.certificate.take();
         Self::Failed {
@@ -218,18 +218,26 @@ impl TlsListener {
         client: C,
         limit: Duration,
     ) -> Result<(Box<TlsStream<C>>, TlsInfo), HandshakeError> {
-        let handshake = negotiation::noting(self.acceptor.accept(client));
-        let (stream, notes) = match tokio::time::timeout(limit, handshake).await {
-            Err(_) => return Err(HandshakeError::TimedOut),
-            Ok((Err(error), notes)) => return Err(HandshakeError::failed(error, &notes)),
-            Ok((Ok(stream), notes)) => (stream, notes),
-        };
-        let info = describe(stream.get_ref().1, &notes);
-        Ok((Box::new(stream), info))
+        within(limit, self.acceptor.accept(client)).await
     }
 }
 
-pub(super) fn describe(connection: &rustls::ServerConnection, notes: &Notes) -> TlsInfo {
+/// The outcome of a handshake that may take `limit`, in the words of logs and headers.
+pub(super) async fn within<C>(
+    limit: Duration,
+    handshake: impl Future<Output = io::Result<TlsStream<C>>>,
+) -> Result<(Box<TlsStream<C>>, TlsInfo), HandshakeError> {
+    match tokio::time::timeout(limit, negotiation::noting(handshake)).await {
+        Err(_) => Err(HandshakeError::TimedOut),
+        Ok((Err(error), notes)) => Err(HandshakeError::failed(error, &notes)),
+        Ok((Ok(stream), notes)) => {
+            let info = describe(stream.get_ref().1, &notes);
+            Ok((Box::new(stream), info))
+        }
+    }
+}
+
+fn describe(connection: &rustls::ServerConnection, notes: &Notes) -> TlsInfo {
     let resumed = connection.handshake_kind() == Some(HandshakeKind::Resumed);
     let shown = notes.certificate.take().filter(|_| !resumed);
     TlsInfo {
@@ -274,7 +282,10 @@ impl Alpn {
     }
 }
 
+/// Every protocol that is agreed on by ALPN.
+pub(super) const PROTOCOLS: [&str; 3] = ["h2", "http/1.1", "http/1.0"];
+
 /// The name of a protocol that we offer.
 fn known_protocol(protocol: &[u8]) -> Option<&'static str> {
-    ["h2", "http/1.1", "http/1.0"].into_iter().find(|known| known.as_bytes() == protocol)
+    PROTOCOLS.into_iter().find(|known| known.as_bytes() == protocol)
 }

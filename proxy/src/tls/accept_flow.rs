@@ -11,10 +11,7 @@ use rustls::server::Acceptor;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::{LazyConfigAcceptor, server::TlsStream};
 
-use super::{
-    accept::{HandshakeError, TlsInfo, TlsListener, describe},
-    negotiation::{self, Notes},
-};
+use super::accept::{HandshakeError, TlsInfo, TlsListener, within};
 
 /// Bytes of `alpn_client_preference_list` in the access log.
 const MAX_PREFERENCE_LIST: usize = 256;
@@ -57,7 +54,7 @@ impl TlsListener {
         limit: Duration,
         request: &mut ClientRequest,
     ) -> Result<(Box<TlsStream<C>>, TlsInfo), HandshakeError> {
-        let handshake = negotiation::noting(async {
+        let handshake = async {
             let start = LazyConfigAcceptor::new(Acceptor::default(), client).await?;
             let hello = start.client_hello();
             request.server_name = hello.server_name().map(Box::from);
@@ -70,14 +67,8 @@ impl TlsListener {
                 }
             }
             start.into_stream(Arc::clone(config)).await
-        });
-        let (stream, notes): (_, Notes) = match tokio::time::timeout(limit, handshake).await {
-            Err(_) => return Err(HandshakeError::TimedOut),
-            Ok((Err(error), notes)) => return Err(HandshakeError::failed(error, &notes)),
-            Ok((Ok(stream), notes)) => (stream, notes),
         };
-        let info = describe(stream.get_ref().1, &notes);
-        Ok((Box::new(stream), info))
+        within(limit, handshake).await
     }
 }
 

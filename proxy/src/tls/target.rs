@@ -16,7 +16,7 @@ use rustls::{
 use tokio::net::TcpStream;
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
-use super::policy;
+use super::{accept::PROTOCOLS, policy};
 use crate::model::{SecurityPolicy, target_group::ProtocolVersion};
 
 /// How long a handshake with a target may take, before time scaling.
@@ -27,7 +27,7 @@ pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 pub struct TargetTls {
     connector: TlsConnector,
     /// The same with a protocol that is offered by ALPN; of groups with protocol TLS only.
-    offering: Vec<(&'static [u8], TlsConnector)>,
+    offering: Vec<(&'static str, TlsConnector)>,
 }
 
 impl std::fmt::Debug for TargetTls {
@@ -83,10 +83,9 @@ impl TargetTls {
     /// As [`Self::try_new`].
     pub fn for_flows(policy: &SecurityPolicy) -> Result<Self, rustls::Error> {
         let plain = Self::config(policy)?;
-        let protocols: [&'static [u8]; 3] = [b"h2", b"http/1.1", b"http/1.0"];
-        let offering = protocols.map(|protocol| {
+        let offering = PROTOCOLS.map(|protocol| {
             let mut config = plain.clone();
-            config.alpn_protocols = vec![protocol.to_vec()];
+            config.alpn_protocols = vec![protocol.as_bytes().to_vec()];
             (protocol, TlsConnector::from(Arc::new(config)))
         });
         Ok(Self { connector: TlsConnector::from(Arc::new(plain)), offering: offering.into() })
@@ -108,8 +107,7 @@ impl TargetTls {
         tcp: TcpStream,
         limit: Duration,
     ) -> Result<Box<TlsStream<TcpStream>>, HandshakeError> {
-        let is_wanted = |protocol: &[u8]| alpn.is_some_and(|alpn| alpn.as_bytes() == protocol);
-        let offering = self.offering.iter().find(|(protocol, _)| is_wanted(protocol));
+        let offering = self.offering.iter().find(|(protocol, _)| alpn == Some(protocol));
         let connector = offering.map_or(&self.connector, |(_, connector)| connector);
         handshake(connector, ip, tcp, limit).await
     }

@@ -200,6 +200,11 @@ async fn health_checks_introduce_themselves_to_nginx_and_haproxy() -> Result<()>
 
     // What a client of a TCP listener says in TLS comes after the header, and only the target can read it.
     let listener = albeit.listener(2)?;
+    tls_clients_are_told(listener, &ca).await
+}
+
+/// Whoever comes to `listener` with TLS is the client that its target was told of.
+async fn tls_clients_are_told(listener: SocketAddr, ca: &Ca) -> Result<()> {
     for _ in 0..6 {
         let client = Client::connect_from(CLIENT, listener).await?;
         let mut client = client.start_tls("localhost", ca.client(&[], ALL_VERSIONS)?).await?;
@@ -221,12 +226,7 @@ async fn a_target_with_tls_is_told_before_the_handshake() -> Result<()> {
     let Some(_haproxy) = Peer::haproxy(config.dir(), &frontend).await? else { return Ok(()) };
     let albeit = Albeit::start(config).await?;
     let listener = albeit.listener(0)?;
-    for _ in 0..6 {
-        let client = Client::connect_from(CLIENT, listener).await?;
-        let mut client = client.start_tls("localhost", ca.client(&[], ALL_VERSIONS)?).await?;
-        assert_eq!(client.get("/").await?.text(), told(client.local_addr(), listener));
-    }
-    Ok(())
+    tls_clients_are_told(listener, &ca).await
 }
 
 #[tokio::test]
