@@ -19,9 +19,9 @@
 //! ```
 //!
 //! Layers, each using only those before it: [`config`], [`metrics`], [`health`],
-//! [`auth`], [`transport`], [`tls`] and [`proxy_protocol`]; [`ws`], [`stomp`],
-//! [`broker`] and [`app`], which do not know each other; [`endpoint`], which
-//! joins them; [`server`].
+//! [`auth`], [`transport`], [`tls`] and [`proxy_protocol`]; [`ws`], [`link`],
+//! [`stomp`], [`broker`], [`relay`], [`store`] and [`app`], which do not know each
+//! other; [`endpoint`], which joins them; [`server`].
 
 pub mod app;
 pub mod auth;
@@ -29,10 +29,13 @@ pub mod broker;
 pub mod config;
 pub mod endpoint;
 pub mod health;
+pub mod link;
 pub mod metrics;
 pub mod proxy_protocol;
+pub mod relay;
 pub mod server;
 pub mod stomp;
+pub mod store;
 pub mod tls;
 pub mod transport;
 pub mod ws;

@@ -8,7 +8,7 @@ use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, ready};
 use serde::{Deserialize, Serialize};
 
-use super::{Application, Broadcast, Incoming, Rejection};
+use super::{Application, Incoming, Outgoing, Receivers, Rejection};
 
 /// Longest id of a room or an auction, in bytes.
 const ID_LIMIT: usize = 64;
@@ -64,7 +64,7 @@ impl Demo {
         Self { instance: instance.into() }
     }
 
-    fn respond(&self, message: &Incoming) -> Result<Broadcast, Rejection> {
+    fn respond(&self, message: &Incoming) -> Result<Outgoing, Rejection> {
         if let Some(room) = message.destination.strip_prefix("room.") {
             return self.room(checked_id(room)?, message);
         }
@@ -75,7 +75,7 @@ impl Demo {
         Err(Rejection::new("unknown destination", known))
     }
 
-    fn room(&self, room: &str, message: &Incoming) -> Result<Broadcast, Rejection> {
+    fn room(&self, room: &str, message: &Incoming) -> Result<Outgoing, Rejection> {
         let sent = room_message(&message.body)?;
         broadcast(
             format!("/topic/room.{room}"),
@@ -89,7 +89,7 @@ impl Demo {
         )
     }
 
-    fn bid(&self, auction: &str, message: &Incoming) -> Result<Broadcast, Rejection> {
+    fn bid(&self, auction: &str, message: &Incoming) -> Result<Outgoing, Rejection> {
         let bid: Bid = serde_json::from_slice(&message.body).map_err(|e| malformed(&e))?;
         if bid.amount.as_f64().is_none_or(|amount| !amount.is_finite() || amount <= 0.0) {
             return Err(Rejection::new("invalid bid", "amount must be above zero"));
@@ -108,7 +108,7 @@ impl Demo {
 }
 
 impl Application for Demo {
-    fn handle(&self, message: Incoming) -> BoxFuture<'_, Result<Vec<Broadcast>, Rejection>> {
+    fn handle(&self, message: Incoming) -> BoxFuture<'_, Result<Vec<Outgoing>, Rejection>> {
         ready(self.respond(&message).map(|broadcast| vec![broadcast])).boxed()
     }
 }
@@ -139,10 +139,15 @@ fn malformed(error: &serde_json::Error) -> Rejection {
     Rejection::new("invalid message", error.to_string())
 }
 
-fn broadcast(destination: String, message: &impl Serialize) -> Result<Broadcast, Rejection> {
+fn broadcast(destination: String, message: &impl Serialize) -> Result<Outgoing, Rejection> {
     let body = serde_json::to_vec(message)
         .map_err(|error| Rejection::new("message cannot be written", error.to_string()))?;
-    Ok(Broadcast { destination, content_type: "application/json", body: Bytes::from(body) })
+    Ok(Outgoing {
+        to: Receivers::Destination(destination),
+        content_type: "application/json",
+        body: Bytes::from(body),
+        kept: true,
+    })
 }
 
 #[cfg(test)]
@@ -155,10 +160,12 @@ mod tests {
             headers: Vec::new(),
             body: Bytes::copy_from_slice(body.as_bytes()),
             session: "s1".to_owned(),
+            principal: None,
             timestamp: 1_700_000_000_000,
         };
         let sent = Demo::new("b1").respond(&message).map_err(|error| error.to_string())?;
-        Ok((sent.destination, String::from_utf8(sent.body.to_vec()).unwrap()))
+        let Receivers::Destination(to) = sent.to else { panic!("{:?}", sent.to) };
+        Ok((to, String::from_utf8(sent.body.to_vec()).unwrap()))
     }
 
     #[track_caller]

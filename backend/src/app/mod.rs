@@ -7,31 +7,72 @@ mod demo;
 pub mod page;
 pub mod whoami;
 
+use std::sync::Arc;
+
 use bytes::Bytes;
-use futures_util::future::BoxFuture;
+use futures_util::FutureExt;
+use futures_util::future::{BoxFuture, ready};
+
+use crate::auth::Principal;
 
 pub use demo::Demo;
 
-/// A message that a client sent to `/app/…`.
+/// A message that a client sent to `/app/…`, or its subscription to one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Incoming {
     /// The destination without `/app/`.
     pub destination: String,
-    /// All headers of the SEND frame, in order.
+    /// All headers of the frame, in order, without those that carry secrets.
     pub headers: Vec<(String, String)>,
-    /// The body.
+    /// The body; empty for a subscription.
     pub body: Bytes,
     /// The session it came from.
     pub session: String,
+    /// Who sent it, when the session is authenticated.
+    pub principal: Option<Arc<Principal>>,
     /// When it was received, in milliseconds since 1970.
     pub timestamp: u64,
 }
 
-/// A message for all subscribers of a destination.
+/// A message that the application sends.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Broadcast {
-    /// A broker destination, `/topic/…`.
-    pub destination: String,
+pub struct Outgoing {
+    /// Who gets it.
+    pub to: Receivers,
+    /// The `content-type` header.
+    pub content_type: &'static str,
+    /// The body.
+    pub body: Bytes,
+    /// Whether the message store keeps it, for `history`. Only messages to a
+    /// destination are kept.
+    pub kept: bool,
+}
+
+/// Who gets a message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Receivers {
+    /// All subscribers of a broker destination, `/topic/…` or `/queue/…`, on
+    /// every instance.
+    Destination(String),
+    /// The sessions of a user, on every instance, that subscribed to
+    /// `/user{queue}`.
+    User {
+        /// The user's name.
+        name: String,
+        /// As `/queue/private`.
+        queue: String,
+    },
+    /// The sender's session alone, if it subscribed to `/user{queue}`: Spring's
+    /// `@SendToUser(broadcast = false)`.
+    Sender {
+        /// As `/queue/private`.
+        queue: String,
+    },
+}
+
+/// The one answer to a subscription to `/app/…`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reply {
     /// The `content-type` header.
     pub content_type: &'static str,
     /// The body.
@@ -56,11 +97,21 @@ impl Rejection {
     }
 }
 
-/// Handles the messages that clients send to `/app/…`.
+/// Handles what clients send to `/app/…`.
 pub trait Application: Send + Sync + 'static {
-    /// Processes one message and tells what to publish. Messages of one client
+    /// Processes one message and tells what to send. Messages of one client
     /// come one after the other; its later frames wait for this one.
     ///
     /// A [`Rejection`] ends the client's session with an ERROR frame.
-    fn handle(&self, message: Incoming) -> BoxFuture<'_, Result<Vec<Broadcast>, Rejection>>;
+    fn handle(&self, message: Incoming) -> BoxFuture<'_, Result<Vec<Outgoing>, Rejection>>;
+
+    /// Answers a subscription to `/app/…`: the reply is delivered once to that
+    /// subscription, and nothing is registered (Spring's `@SubscribeMapping`).
+    ///
+    /// A [`Rejection`], which is the default, ends the client's session with an
+    /// ERROR frame.
+    fn subscribe(&self, subscription: Incoming) -> BoxFuture<'_, Result<Reply, Rejection>> {
+        let text = format!("nothing answers a subscription to /app/{}", subscription.destination);
+        ready(Err(Rejection::new("unknown destination", text))).boxed()
+    }
 }

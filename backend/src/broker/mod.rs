@@ -7,6 +7,7 @@
 
 mod outbox;
 mod registry;
+mod users;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -16,6 +17,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 pub use outbox::{Item, Kind, Outbox, OutboxState};
 pub use registry::SubscriptionId;
 use registry::{Registry, Subscriber};
+pub use users::{UserSession, Users};
 
 /// A wire format whose bytes subscribers can share, numbered by its user from 0
 /// to [`Dialect::COUNT`].
@@ -24,7 +26,7 @@ pub struct Dialect(pub u8);
 
 impl Dialect {
     /// How many there can be.
-    pub const COUNT: usize = 4;
+    pub const COUNT: usize = 8;
 }
 
 /// A message that can be written in a dialect.

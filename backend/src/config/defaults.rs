@@ -4,8 +4,9 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 use super::{
-    ClientPublish, Config, HeartBeatConfig, ProxyProtocolConfig, RemoteIpConfig, ServerConfig, SslConfig,
-    StompConfig, TomcatConfig, WebSocketConfig,
+    ClientPublish, Config, HeartBeatConfig, LimitsConfig, ManagementConfig, ProxyProtocolConfig, RelayConfig,
+    RemoteIpConfig, SecurityConfig, ServerConfig, SockJsConfig, SocketIoConfig, SslConfig, StompConfig,
+    StoreConfig, TomcatConfig, WebSocketConfig,
 };
 
 impl Default for Config {
@@ -15,6 +16,13 @@ impl Default for Config {
             server: ServerConfig::default(),
             stomp: StompConfig::default(),
             websocket: WebSocketConfig::default(),
+            sockjs: SockJsConfig::default(),
+            socket_io: SocketIoConfig::default(),
+            security: SecurityConfig::default(),
+            limits: LimitsConfig::default(),
+            relay: RelayConfig::default(),
+            store: StoreConfig::default(),
+            management: ManagementConfig::default(),
             drain: Duration::from_secs(30),
         }
     }

@@ -8,8 +8,15 @@
 
 mod arguments;
 mod defaults;
+mod limits;
+mod management;
 mod proxy_protocol;
+mod relay;
+mod security;
+mod sock_js;
+mod socket_io;
 mod ssl;
+mod store;
 mod units;
 
 use std::net::IpAddr;
@@ -20,8 +27,15 @@ use ipnet::IpNet;
 use serde::Deserialize;
 
 pub use arguments::Arguments;
+pub use limits::LimitsConfig;
+pub use management::ManagementConfig;
 pub use proxy_protocol::{ProxyProtocolConfig, ProxyProtocolMode};
+pub use relay::RelayConfig;
+pub use security::SecurityConfig;
+pub use sock_js::SockJsConfig;
+pub use socket_io::SocketIoConfig;
 pub use ssl::SslConfig;
+pub use store::StoreConfig;
 pub use units::{UnitError, parse_duration, parse_size};
 
 /// Largest configuration file that is read, in bytes: a guard against a wrong
@@ -42,6 +56,20 @@ pub struct Config {
     pub stomp: StompConfig,
     /// WebSocket connections of every kind.
     pub websocket: WebSocketConfig,
+    /// SockJS sessions and their HTTP transports.
+    pub sockjs: SockJsConfig,
+    /// The Socket.IO gateway.
+    pub socket_io: SocketIoConfig,
+    /// Who may connect, and as whom.
+    pub security: SecurityConfig,
+    /// Rates and numbers that one client may have.
+    pub limits: LimitsConfig,
+    /// The way to other instances.
+    pub relay: RelayConfig,
+    /// The message store.
+    pub store: StoreConfig,
+    /// Health, and what it shows.
+    pub management: ManagementConfig,
     /// Longest time from SIGTERM to exit, in which connections are told to
     /// leave. Default `30s`, the deregistration delay the balancer is meant to
     /// be given.
@@ -311,6 +339,13 @@ impl Config {
         }
         problems.extend(self.server.ssl.problems());
         problems.extend(self.server.proxy_protocol.problems());
+        problems.extend(self.sockjs.problems());
+        problems.extend(self.socket_io.problems());
+        problems.extend(self.security.problems());
+        problems.extend(self.limits.problems());
+        problems.extend(self.relay.problems());
+        problems.extend(self.store.problems());
+        problems.extend(self.management.problems());
         if problems.is_empty() { Ok(()) } else { Err(ConfigError::Invalid(problems)) }
     }
 
@@ -320,7 +355,7 @@ impl Config {
     pub fn scaled(mut self, scale: u32) -> Self {
         let scale = scale.max(1);
         let tomcat = &mut self.server.tomcat;
-        for timer in [
+        let own = [
             &mut self.drain,
             &mut tomcat.connection_timeout,
             &mut tomcat.keep_alive_timeout,
@@ -330,7 +365,17 @@ impl Config {
             &mut self.stomp.heart_beat.receive,
             &mut self.websocket.ping_interval,
             &mut self.websocket.close_timeout,
-        ] {
+        ];
+        let sections = [
+            self.sockjs.timers(),
+            self.socket_io.timers(),
+            self.security.timers(),
+            self.limits.timers(),
+            self.relay.timers(),
+            self.store.timers(),
+            self.management.timers(),
+        ];
+        for timer in own.into_iter().chain(sections.into_iter().flatten()) {
             if !timer.is_zero() {
                 *timer = (*timer / scale).max(Duration::from_millis(1));
             }

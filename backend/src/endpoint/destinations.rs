@@ -2,9 +2,11 @@
 //! Prefixes end at a path boundary (Spring's broker compares characters, so
 //! that `/topicfoo` is a topic there).
 
+use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::app::{Incoming, Rejection};
+use crate::auth::Principal;
 use crate::config::ClientPublish;
 use crate::stomp::Frame;
 
@@ -59,22 +61,28 @@ pub(super) fn check_subscribe(destination: &str) -> Result<(), Rejection> {
 
 /// Routes a SEND frame of a client. When this returns, the message is in the
 /// outboxes of its receivers.
-pub(super) async fn send(services: &Services, frame: Frame, session: &str) -> Result<(), Rejection> {
+pub(super) async fn send(
+    services: &Services,
+    frame: Frame,
+    session: &str,
+    principal: Option<Arc<Principal>>,
+) -> Result<(), Rejection> {
     let destination = frame.headers.value("destination").unwrap_or_default();
     services.metrics.websocket_messages_received.inc();
     let _timer = services.metrics.websocket_message_processing_time.start_timer();
     match route(destination) {
         Route::Application(name) => {
+            let now = timestamp();
             let message = Incoming {
                 destination: name.to_owned(),
                 headers: frame.headers.iter().map(|(n, v)| (n.to_owned(), v.to_owned())).collect(),
                 body: frame.body,
                 session: session.to_owned(),
-                timestamp: timestamp(),
+                principal,
+                timestamp: now,
             };
-            for broadcast in services.application.handle(message).await? {
-                let headers = vec![("content-type".to_owned(), broadcast.content_type.to_owned())];
-                services.publish(&Content::new(broadcast.destination, headers, broadcast.body)).await;
+            for outgoing in services.application.handle(message).await? {
+                services.send(outgoing, session, now).await;
             }
             Ok(())
         }

@@ -65,6 +65,26 @@ impl Content {
     pub fn destination(&self) -> &str {
         &self.destination
     }
+
+    /// The same message under another destination, for the client to see.
+    #[must_use]
+    pub fn shown_as(mut self, destination: String) -> Self {
+        self.destination = destination;
+        self
+    }
+
+    /// The `content-type` header, if it has one.
+    #[must_use]
+    pub fn content_type(&self) -> Option<&str> {
+        let is_it = |name: &str| name.eq_ignore_ascii_case("content-type");
+        self.headers.iter().find(|(name, _)| is_it(name)).map(|(_, value)| value.as_str())
+    }
+
+    /// The body.
+    #[must_use]
+    pub fn body(&self) -> &Bytes {
+        &self.body
+    }
 }
 
 impl Encode for Content {

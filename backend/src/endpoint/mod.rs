@@ -1,23 +1,28 @@
 //! Joins sockets, sessions and the broker: one task per WebSocket, which reads,
 //! writes and keeps the timers of its connection.
 
+mod carrier;
 mod destinations;
 mod echo;
 mod message;
+mod publish;
 mod stomp;
 
 use std::sync::Arc;
 
 use crate::app::Application;
-use crate::broker::Broker;
+use crate::broker::{Broker, Users};
 use crate::config::Config;
 use crate::health::Lifecycle;
 use crate::metrics::Metrics;
+use crate::relay::Relay;
 use crate::stomp::Settings;
+use crate::store::Store;
 
+pub use carrier::{Carrier, Encoding};
 pub use echo::serve as serve_echo;
 pub use message::Content;
-pub use stomp::serve as serve_stomp;
+pub use stomp::{Opened, serve as serve_stomp};
 
 /// The subprotocols of the STOMP endpoint, best first.
 pub const STOMP_PROTOCOLS: [&str; 3] = ["v12.stomp", "v11.stomp", "v10.stomp"];
@@ -33,6 +38,12 @@ pub struct Services {
     pub config: Config,
     /// Destinations and their subscribers.
     pub broker: Arc<Broker>,
+    /// The sessions of users.
+    pub users: Arc<Users>,
+    /// The other instances.
+    pub relay: Relay,
+    /// What was published before.
+    pub store: Store,
     /// Counters and gauges.
     pub metrics: Metrics,
     /// Handles `/app/…`.
@@ -50,17 +61,6 @@ impl std::fmt::Debug for Services {
 }
 
 impl Services {
-    /// Publishes a message to the subscribers of its destination, and counts.
-    ///
-    /// # Cancel safety
-    ///
-    /// Dropped half way, some subscribers have the message and some have not.
-    pub async fn publish(&self, content: &Content) {
-        let published = self.broker.publish(content.destination(), content).await;
-        self.metrics.websocket_messages_sent.inc_by(published.delivered);
-        self.metrics.outbox_dropped.inc_by(published.dropped);
-    }
-
     /// The largest WebSocket message that a STOMP endpoint reads, in bytes.
     #[must_use]
     pub fn stomp_message_limit(&self) -> usize {

@@ -13,12 +13,14 @@ use futures_util::future::BoxFuture;
 use tokio::time::{Duration, Instant};
 
 use crate::app::Rejection;
-use crate::broker::{Item, Kind, Outbox, OutboxState, Subscription};
+use crate::auth::Client;
+use crate::broker::{Item, Outbox, OutboxState, Subscription};
 use crate::metrics::Active;
 use crate::stomp::session::Ending;
 use crate::stomp::{Output, Session};
-use crate::ws::{CloseCode, Event, Reading, Socket};
+use crate::ws::{CloseCode, Event, Reading};
 
+use super::carrier::Carrier;
 use super::{Services, destinations, echo, message};
 
 /// Frames written by one system call: each is a WebSocket head and a payload,
@@ -36,22 +38,31 @@ type Closing = (CloseCode, &'static str);
 
 type Processing = BoxFuture<'static, Result<(), Rejection>>;
 
-/// Serves one STOMP WebSocket until it closes. `session` names it among all
-/// sessions; `jitter` from 0 to 1 says when in the window it leaves while the
-/// server drains.
-pub async fn serve(socket: Socket, services: Arc<Services>, session: String, jitter: f64) {
+/// A session that begins.
+#[derive(Debug, Clone)]
+pub struct Opened {
+    /// Names it among all sessions.
+    pub session: Arc<str>,
+    /// Who opened it.
+    pub client: Arc<Client>,
+    /// From 0 to 1: when in the window it leaves while the server drains.
+    pub jitter: f64,
+}
+
+/// Serves one STOMP session until its carrier closes.
+pub async fn serve<C: Carrier>(carrier: C, services: Arc<Services>, opened: Opened) {
     let _active = Active::new(&services.metrics.websocket_connections_active);
     let aborting = services.lifecycle.aborting().clone();
     let close_timeout = services.config.websocket.close_timeout;
-    let mut connection = Connection::new(socket, services, session, jitter);
+    let mut connection = Connection::new(carrier, services, opened);
     tokio::select! {
         closing = connection.run() => {
             // Deliveries end here, before the closing handshake.
-            let Connection { socket, outbox, subscriptions, processing, .. } = connection;
+            let Connection { carrier, outbox, subscriptions, processing, .. } = connection;
             drop((subscriptions, outbox));
             let close = async {
                 if let Some((code, reason)) = closing {
-                    socket.close(code, reason, Instant::now() + close_timeout).await;
+                    carrier.close(code, reason, Instant::now() + close_timeout).await;
                 }
             };
             tokio::select! {
@@ -95,10 +106,12 @@ impl Drop for OpenOutbox {
     }
 }
 
-struct Connection {
-    socket: Socket,
+struct Connection<C> {
+    carrier: C,
     session: Session,
     session_id: Arc<str>,
+    /// Who opened it, and since CONNECT who it is.
+    client: Arc<Client>,
     outbox: OpenOutbox,
     /// By the key that the session gives.
     subscriptions: HashMap<String, Subscription>,
@@ -114,18 +127,20 @@ struct Connection {
     closing: Option<Closing>,
 }
 
-impl Connection {
-    fn new(socket: Socket, services: Arc<Services>, session: String, jitter: f64) -> Self {
+impl<C: Carrier> Connection<C> {
+    fn new(carrier: C, services: Arc<Services>, opened: Opened) -> Self {
+        let Opened { session: session_id, client, jitter } = opened;
         Self {
-            session: Session::new(Arc::clone(&services.stomp), &session, Instant::now()),
-            session_id: session.into(),
+            session: Session::new(Arc::clone(&services.stomp), &session_id, Instant::now()),
+            session_id,
+            client,
             outbox: OpenOutbox::new(&services),
             subscriptions: HashMap::new(),
             processing: None,
             write_deadline: None,
             leave_at: None,
             closing: None,
-            socket,
+            carrier,
             services,
             jitter,
         }
@@ -154,9 +169,9 @@ impl Connection {
             }
             let busy = self.processing.is_some() || self.closing.is_some();
             let reading = if busy { Reading::Paused } else { Reading::On };
-            let writing = self.socket.is_unflushed();
+            let writing = self.carrier.is_unflushed();
             tokio::select! {
-                event = self.socket.event(reading) => {
+                event = self.carrier.event(reading) => {
                     if let Some(end) = self.handle_event(event) {
                         return end;
                     }
@@ -217,7 +232,7 @@ impl Connection {
                         self.services.metrics.outbox_dropped.inc();
                     }
                 }
-                Output::Ping => self.socket.queue_ping(),
+                Output::Ping => self.carrier.queue_ping(),
                 Output::Subscribe { id, destination } => self.subscribe(now, id, &destination),
                 Output::Unsubscribe(key) => {
                     self.subscriptions.remove(&key);
@@ -226,7 +241,9 @@ impl Connection {
                 Output::Send(frame) => {
                     let services = Arc::clone(&self.services);
                     let session = Arc::clone(&self.session_id);
-                    let sending = async move { destinations::send(&services, frame, &session).await };
+                    let principal = self.client.principal.clone();
+                    let sending =
+                        async move { destinations::send(&services, frame, &session, principal).await };
                     self.processing = Some(sending.boxed());
                 }
                 Output::Close(ending) => self.close(self.end(ending)),
@@ -295,17 +312,12 @@ impl Connection {
             if !batch.is_empty() {
                 self.session.handle_written(now);
             }
-            for item in batch {
-                match item.kind {
-                    Kind::Text => self.socket.queue_text(item.join()),
-                    Kind::Binary => self.socket.queue_binary(item.join()),
-                }
-            }
-            if self.socket.is_unflushed() {
+            self.carrier.queue(&mut batch);
+            if self.carrier.is_unflushed() {
                 self.write_deadline = Some(now + self.services.config.stomp.send_time_limit);
             }
         }
-        if self.socket.is_unflushed() { None } else { self.closing }
+        if self.carrier.is_unflushed() { None } else { self.closing }
     }
 }
 

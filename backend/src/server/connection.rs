@@ -10,7 +10,6 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use http::header::{CONNECTION, HeaderValue};
 use http::{Request, Response, StatusCode};
-use http_body_util::Full;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -26,6 +25,7 @@ use crate::metrics::Active;
 use crate::tls::Tls;
 use crate::transport::Transport;
 
+use super::body::Reply;
 use super::opening::{self, Opening};
 use super::routes::{self, Exchange};
 use super::timed_io::{Clock, TimedIo};
@@ -174,7 +174,7 @@ async fn respond(request: Request<Incoming>, started: Started, clock: Arc<Clock>
 /// A response body that starts the idle time of its connection when it ends.
 #[derive(Debug)]
 pub(super) struct Tracked {
-    body: Full<Bytes>,
+    body: Reply,
     clock: Arc<Clock>,
 }
 

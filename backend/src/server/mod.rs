@@ -3,6 +3,7 @@
 //! [`Server::bind`] opens the socket, [`Server::run`] serves until told to
 //! leave. Every task is tracked and has ended when `run` returns.
 
+mod body;
 mod connection;
 mod drain;
 mod head;
@@ -26,12 +27,14 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::app::Application;
-use crate::broker::Broker;
+use crate::broker::{Broker, Users};
 use crate::config::Config;
 use crate::endpoint::Services;
 use crate::health::Lifecycle;
 use crate::metrics::{Active, Metrics, MetricsError};
+use crate::relay::Relay;
 use crate::stomp::Settings;
+use crate::store::Store;
 use crate::tls::{Files, Tls, TlsError};
 
 use connection::Accepted;
@@ -116,6 +119,9 @@ impl Server {
             tls,
             services: Arc::new(Services {
                 broker: Arc::new(Broker::default()),
+                users: Arc::new(Users::default()),
+                relay: Relay::default(),
+                store: Store::default(),
                 stomp: Arc::new(stomp),
                 lifecycle: Lifecycle::default(),
                 application,

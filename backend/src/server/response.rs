@@ -1,18 +1,20 @@
-//! Responses with a body in one piece.
+//! Responses.
 
 use bytes::Bytes;
 use http::header::{ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderValue};
 use http::{Response, StatusCode};
 use http_body_util::Full;
 
+use super::body::Reply;
+
 /// A response of ours.
-pub(super) type Answer = Response<Full<Bytes>>;
+pub(super) type Answer = Response<Reply>;
 
 pub(super) const JSON: &str = "application/json";
 
 /// A response with a body.
 pub(super) fn content(status: StatusCode, content_type: &'static str, body: impl Into<Bytes>) -> Answer {
-    let mut response = Response::new(Full::new(body.into()));
+    let mut response = Response::new(Reply::Whole(Full::new(body.into())));
     *response.status_mut() = status;
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));

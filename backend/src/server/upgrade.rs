@@ -1,23 +1,16 @@
 //! The hand-over of a connection from HTTP to a WebSocket.
 
+use std::future::Future;
 use std::sync::Arc;
 
 use http::Request;
 use hyper_util::rt::TokioIo;
 use tokio_util::task::TaskTracker;
 
-use crate::endpoint::{self, Services};
-use crate::ws::{Socket, Stream};
+use crate::ws::Stream;
 
 use super::connection::Connection;
 use super::timed_io::TimedIo;
-
-/// What is spoken on a WebSocket.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Carrier {
-    Stomp,
-    Echo,
-}
 
 /// Starts the task of a WebSocket.
 pub(super) struct Upgrade {
@@ -26,8 +19,13 @@ pub(super) struct Upgrade {
 }
 
 impl Upgrade {
-    /// Takes the connection over once the 101 response is written.
-    pub(super) fn start(self, mut request: Request<()>, services: Arc<Services>, to: Carrier) {
+    /// Takes the connection over once the 101 response is written, and serves
+    /// it in a task of its own.
+    pub(super) fn start<F, S>(self, mut request: Request<()>, serve: F)
+    where
+        F: FnOnce(Stream) -> S + Send + 'static,
+        S: Future<Output = ()> + Send,
+    {
         let upgraded = hyper::upgrade::on(&mut request);
         let Self { connection, tasks } = self;
         tasks.spawn(async move {
@@ -43,19 +41,7 @@ impl Upgrade {
                 tracing::error!("an upgraded connection is not one of ours");
                 return;
             };
-            let stream = Stream::new(parts.io.into_inner().into_inner(), parts.read_buf);
-            let jitter = rand::random::<f64>();
-            match to {
-                Carrier::Echo => {
-                    let limit = services.config.websocket.echo_message_size_limit;
-                    endpoint::serve_echo(Socket::new(stream, limit), &services, jitter).await;
-                }
-                Carrier::Stomp => {
-                    let socket = Socket::new(stream, services.stomp_message_limit());
-                    let session = format!("{:016x}", rand::random::<u64>());
-                    endpoint::serve_stomp(socket, services, session, jitter).await;
-                }
-            }
+            serve(Stream::new(parts.io.into_inner().into_inner(), parts.read_buf)).await;
             drop(connection);
         });
     }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use albeit_backend::app::{Application, Broadcast, Incoming, Rejection};
+use albeit_backend::app::{Application, Incoming, Outgoing, Receivers, Rejection};
 use albeit_backend::endpoint::Content;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
@@ -29,12 +29,12 @@ impl Held {
 }
 
 impl Application for Held {
-    fn handle(&self, message: Incoming) -> BoxFuture<'_, Result<Vec<Broadcast>, Rejection>> {
+    fn handle(&self, message: Incoming) -> BoxFuture<'_, Result<Vec<Outgoing>, Rejection>> {
         async move {
             self.entered.add_permits(1);
             self.allowed.acquire().await.unwrap().forget();
-            let destination = "/topic/a".to_owned();
-            Ok(vec![Broadcast { destination, content_type: "text/plain", body: message.body }])
+            let to = Receivers::Destination("/topic/a".to_owned());
+            Ok(vec![Outgoing { to, content_type: "text/plain", body: message.body, kept: false }])
         }
         .boxed()
     }

@@ -4,10 +4,24 @@
 //! stands in for (`websocket.connections.active`), in Prometheus' spelling. No
 //! label is ever a user or a destination.
 
+mod auth;
+mod relay;
+mod sock_js;
+mod socket_io;
+mod stomp;
+mod store;
+
 use prometheus::core::Collector;
 use prometheus::{
     Encoder, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Opts, Registry, TextEncoder,
 };
+
+pub use auth::AuthMetrics;
+pub use relay::RelayMetrics;
+pub use sock_js::SockJsMetrics;
+pub use socket_io::SocketIoMetrics;
+pub use stomp::StompMetrics;
+pub use store::StoreMetrics;
 
 /// Seconds: from 10 µs to 2.5 s.
 const PROCESSING_BUCKETS: [f64; 12] =
@@ -44,6 +58,18 @@ pub struct Metrics {
     pub tls: TlsMetrics,
     /// PROXY protocol headers.
     pub proxy_protocol: ProxyProtocolMetrics,
+    /// STOMP frames and acknowledgements.
+    pub stomp: StompMetrics,
+    /// SockJS sessions.
+    pub sock_js: SockJsMetrics,
+    /// Socket.IO sessions.
+    pub socket_io: SocketIoMetrics,
+    /// Authentication and limits.
+    pub auth: AuthMetrics,
+    /// The relay to other instances.
+    pub relay: RelayMetrics,
+    /// The message store.
+    pub store: StoreMetrics,
 }
 
 /// TLS that ends here.
@@ -142,6 +168,12 @@ impl Metrics {
             )?,
             tls: TlsMetrics::try_new(&registry)?,
             proxy_protocol: ProxyProtocolMetrics::try_new(&registry)?,
+            stomp: StompMetrics::try_new(&registry)?,
+            sock_js: SockJsMetrics::try_new(&registry)?,
+            socket_io: SocketIoMetrics::try_new(&registry)?,
+            auth: AuthMetrics::try_new(&registry)?,
+            relay: RelayMetrics::try_new(&registry)?,
+            store: StoreMetrics::try_new(&registry)?,
             registry,
         })
     }

@@ -3,23 +3,23 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use http::header::{HOST, ORIGIN};
+use http::header::HOST;
 use http::{HeaderMap, Method, Request, StatusCode, Version};
-use http_body_util::BodyExt;
-use hyper::body::{Body, Incoming};
-use tokio::time::{Duration, timeout};
+use hyper::body::Incoming;
+
+mod web_socket;
 
 use crate::app::{page, whoami};
 use crate::auth::{self, Forwarded};
-use crate::endpoint::{STOMP_PROTOCOLS, Services};
+use crate::endpoint::Services;
 use crate::health::{self, Check};
 use crate::proxy_protocol::Header;
-use crate::ws::handshake::{self, HandshakeError};
 
+use super::body;
 use super::connection::Connection;
 use super::response::{self, Answer, JSON};
 use super::tls::Agreed;
-use super::upgrade::{Carrier, Upgrade};
+use super::upgrade::Upgrade;
 
 /// Media type of Spring Boot's actuator.
 const ACTUATOR: &str = "application/vnd.spring-boot.actuator.v3+json";
@@ -55,38 +55,18 @@ pub(super) async fn respond(
         return response::fatal(StatusCode::BAD_REQUEST, problem);
     }
     let (parts, body) = request.into_parts();
-    let body_bytes = match swallow(body, services.config.server.tomcat.connection_timeout).await {
+    let patience = services.config.server.tomcat.connection_timeout;
+    let body_bytes = match body::swallow(body, BODY_LIMIT, patience).await {
         Ok(bytes) => bytes,
         Err(answer) => return answer,
     };
     let request = Request::from_parts(parts, ());
     match request.uri().path() {
         "/whoami" => who_am_i(request, body_bytes, &exchange, services),
-        "/ws" | "/ws/websocket" => web_socket(request, exchange, services, Carrier::Stomp, &STOMP_PROTOCOLS),
-        "/echo" => web_socket(request, exchange, services, Carrier::Echo, &[]),
+        "/ws" | "/ws/websocket" => web_socket::stomp(request, exchange, services),
+        "/echo" => web_socket::echo(request, exchange, services),
         path => resource(path, request.method(), services),
     }
-}
-
-/// Reads a body and counts its bytes. Each part may take as long as
-/// `patience`.
-async fn swallow(mut body: Incoming, patience: Duration) -> Result<u64, Answer> {
-    let mut bytes: u64 = 0;
-    while !body.is_end_stream() {
-        match timeout(patience, body.frame()).await {
-            Ok(None) => break,
-            Ok(Some(Ok(frame))) => {
-                let length = frame.data_ref().map_or(0, bytes::Bytes::len);
-                bytes += u64::try_from(length).unwrap_or(u64::MAX);
-            }
-            Ok(Some(Err(_))) => return Err(response::fatal(StatusCode::BAD_REQUEST, "malformed body")),
-            Err(_) => return Err(response::fatal(StatusCode::REQUEST_TIMEOUT, "body came too slowly")),
-        }
-        if bytes > BODY_LIMIT {
-            return Err(response::fatal(StatusCode::PAYLOAD_TOO_LARGE, "body too large"));
-        }
-    }
-    Ok(bytes)
 }
 
 /// HTTP/1.1 requires one Host (RFC 9112, section 3.2); the library does not.
@@ -165,47 +145,6 @@ fn proxy_protocol(header: Header) -> whoami::ProxyProtocol {
 /// An IPv4 peer of an IPv6 socket shown as IPv4.
 fn canonical(address: SocketAddr) -> SocketAddr {
     SocketAddr::new(address.ip().to_canonical(), address.port())
-}
-
-fn web_socket(
-    request: Request<()>,
-    exchange: Exchange<'_>,
-    services: &Arc<Services>,
-    carrier: Carrier,
-    protocols: &[&'static str],
-) -> Answer {
-    let errors = &services.metrics.websocket_connection_errors;
-    let accepted = match handshake::accept(&request, protocols) {
-        Ok(accepted) => accepted,
-        Err(error) => {
-            errors.with_label_values(&["handshake"]).inc();
-            return refused_handshake(error);
-        }
-    };
-    let forwarded = forwarded(request.headers(), exchange.connection, services);
-    let header = |name| request.headers().get(name).map(|value| value.to_str().unwrap_or_default());
-    let host = forwarded.host.as_deref().or_else(|| header(HOST));
-    if !auth::is_allowed(header(ORIGIN), host, &services.config.websocket.allowed_origins) {
-        errors.with_label_values(&["handshake"]).inc();
-        tracing::warn!(origin = header(ORIGIN), host, "WebSocket of a foreign origin refused");
-        return response::error(StatusCode::FORBIDDEN, "origin not allowed");
-    }
-    if services.lifecycle.closing().is_cancelled() {
-        return response::error(StatusCode::SERVICE_UNAVAILABLE, "server is going away");
-    }
-    exchange.upgrade.start(request, Arc::clone(services), carrier);
-    let mut switching = Answer::default();
-    *switching.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
-    *switching.headers_mut() = accepted.0;
-    switching
-}
-
-fn refused_handshake(error: HandshakeError) -> Answer {
-    let mut answer = response::error(error.status(), &error.to_string());
-    if let Some((name, value)) = error.header() {
-        answer.headers_mut().insert(name, value);
-    }
-    answer
 }
 
 fn internal(error: &(dyn std::error::Error + 'static)) -> Answer {

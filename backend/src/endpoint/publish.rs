@@ -1,0 +1,109 @@
+//! From a message to its receivers: the clients of this instance first, then
+//! the store and the other instances.
+
+use crate::app::{Outgoing, Receivers};
+use crate::relay::{Address, Received};
+use crate::store::Stored;
+
+use super::{Content, Services};
+
+impl Services {
+    /// Sends what the application wants sent on behalf of a session. `now` is in
+    /// milliseconds since 1970.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped half way, some receivers have the message and some have not.
+    pub async fn send(&self, outgoing: Outgoing, session: &str, now: u64) {
+        let Outgoing { to, content_type, body, kept } = outgoing;
+        let headers = vec![("content-type".to_owned(), content_type.to_owned())];
+        match to {
+            Receivers::Destination(destination) => {
+                if kept {
+                    self.store.record(Stored {
+                        destination: destination.clone(),
+                        content_type: content_type.to_owned(),
+                        body: body.clone(),
+                        timestamp: now,
+                    });
+                }
+                self.publish(&Content::new(destination, headers, body)).await;
+            }
+            Receivers::User { name, queue } => {
+                self.publish_to_user(&name, &Content::new(queue, headers, body)).await;
+            }
+            Receivers::Sender { queue } => {
+                self.publish_to_session(session, &Content::new(queue, headers, body)).await;
+            }
+        }
+    }
+
+    /// Publishes a message to the subscribers of its destination, here and on
+    /// the other instances.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped half way, some subscribers have the message and some have not.
+    pub async fn publish(&self, content: &Content) {
+        self.publish_here(content).await;
+        let address = Address::Destination(content.destination().to_owned());
+        self.relay.publish(&address, content.content_type(), content.body());
+    }
+
+    /// Publishes a message to the subscribers of this instance, and counts.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped half way, some subscribers have the message and some have not.
+    pub async fn publish_here(&self, content: &Content) {
+        let published = self.broker.publish(content.destination(), content).await;
+        self.metrics.websocket_messages_sent.inc_by(published.delivered);
+        self.metrics.outbox_dropped.inc_by(published.dropped);
+    }
+
+    /// Publishes a message, whose destination is a queue as `/queue/private`, to
+    /// the sessions of a user, here and on the other instances.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped half way, some sessions have the message and some have not.
+    pub async fn publish_to_user(&self, name: &str, content: &Content) {
+        self.publish_to_user_here(name, content).await;
+        let address = Address::User { name: name.to_owned(), queue: content.destination().to_owned() };
+        self.relay.publish(&address, content.content_type(), content.body());
+    }
+
+    /// Delivers what another instance has published.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped half way, some receivers have the message and some have not.
+    pub async fn receive(&self, received: Received) {
+        let Received { address, content_type, body } = received;
+        let headers = content_type.map(|value| ("content-type".to_owned(), value)).into_iter().collect();
+        match address {
+            Address::Destination(destination) => {
+                self.publish_here(&Content::new(destination, headers, body)).await;
+            }
+            Address::User { name, queue } => {
+                self.publish_to_user_here(&name, &Content::new(queue, headers, body)).await;
+            }
+        }
+    }
+
+    async fn publish_to_user_here(&self, name: &str, content: &Content) {
+        for session in self.users.sessions(name) {
+            self.publish_to_session(&session, content).await;
+        }
+    }
+
+    /// To one session, under the destination that Spring's broker would use
+    /// inside; the client sees the one it subscribed to.
+    async fn publish_to_session(&self, session: &str, content: &Content) {
+        let inner = format!("{}-user{session}", content.destination());
+        let shown = content.clone().shown_as(format!("/user{}", content.destination()));
+        let published = self.broker.publish(&inner, &shown).await;
+        self.metrics.websocket_messages_sent.inc_by(published.delivered);
+        self.metrics.outbox_dropped.inc_by(published.dropped);
+    }
+}
