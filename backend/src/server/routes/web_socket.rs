@@ -18,7 +18,7 @@ use super::{Exchange, forwarded};
 pub(super) fn stomp(request: Request<()>, exchange: Exchange<'_>, services: &Arc<Services>) -> Answer {
     let accepted = match accept(&request, exchange.connection, services, &STOMP_PROTOCOLS) {
         Ok(accepted) => accepted,
-        Err(answer) => return answer,
+        Err(answer) => return *answer,
     };
     let opened = opened(&request, exchange.connection, services);
     let services = Arc::clone(services);
@@ -33,7 +33,7 @@ pub(super) fn stomp(request: Request<()>, exchange: Exchange<'_>, services: &Arc
 pub(super) fn echo(request: Request<()>, exchange: Exchange<'_>, services: &Arc<Services>) -> Answer {
     let accepted = match accept(&request, exchange.connection, services, &[]) {
         Ok(accepted) => accepted,
-        Err(answer) => return answer,
+        Err(answer) => return *answer,
     };
     let services = Arc::clone(services);
     exchange.upgrade.start(request, move |stream| async move {
@@ -60,17 +60,17 @@ pub(super) fn accept(
     connection: &Connection,
     services: &Services,
     protocols: &[&'static str],
-) -> Result<Accepted, Answer> {
+) -> Result<Accepted, Box<Answer>> {
     let errors = &services.metrics.websocket_connection_errors;
     let accepted = handshake::accept(request, protocols).map_err(|error| {
         errors.with_label_values(&["handshake"]).inc();
-        refused(error)
+        Box::new(refused(error))
     })?;
     check_origin(request, connection, services).inspect_err(|_| {
         errors.with_label_values(&["handshake"]).inc();
     })?;
     if services.lifecycle.closing().is_cancelled() {
-        return Err(response::error(StatusCode::SERVICE_UNAVAILABLE, "server is going away"));
+        return Err(Box::new(response::error(StatusCode::SERVICE_UNAVAILABLE, "server is going away")));
     }
     Ok(accepted)
 }
@@ -80,7 +80,7 @@ pub(super) fn check_origin(
     request: &Request<()>,
     connection: &Connection,
     services: &Services,
-) -> Result<(), Answer> {
+) -> Result<(), Box<Answer>> {
     let forwarded = forwarded(request.headers(), connection, services);
     let header = |name| request.headers().get(name).map(|value| value.to_str().unwrap_or_default());
     let host = forwarded.host.as_deref().or_else(|| header(HOST));
@@ -88,7 +88,7 @@ pub(super) fn check_origin(
         return Ok(());
     }
     tracing::warn!(origin = header(ORIGIN), host, "session of a foreign origin refused");
-    Err(response::error(StatusCode::FORBIDDEN, "origin not allowed"))
+    Err(Box::new(response::error(StatusCode::FORBIDDEN, "origin not allowed")))
 }
 
 /// The 101 response.
