@@ -4,9 +4,9 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 use super::{
-    ClientPublish, Config, HeartBeatConfig, LimitsConfig, ManagementConfig, ProxyProtocolConfig, RelayConfig,
-    RemoteIpConfig, SecurityConfig, ServerConfig, SockJsConfig, SocketIoConfig, SslConfig, StompConfig,
-    StoreConfig, TomcatConfig, WebSocketConfig,
+    Config, LimitsConfig, ManagementConfig, ProxyProtocolConfig, RelayConfig, RemoteIpConfig, SecurityConfig,
+    ServerConfig, SockJsConfig, SocketIoConfig, SslConfig, StompConfig, StoreConfig, TomcatConfig,
+    WebSocketConfig,
 };
 
 impl Default for Config {
@@ -68,19 +68,6 @@ impl Default for RemoteIpConfig {
             "fc00::/7",
         ];
         Self { internal_proxies: networks.iter().filter_map(|text| text.parse().ok()).collect() }
-    }
-}
-
-impl Default for StompConfig {
-    fn default() -> Self {
-        Self {
-            message_size_limit: 64 * 1024,
-            send_buffer_size_limit: 512 * 1024,
-            send_time_limit: Duration::from_secs(10),
-            time_to_first_message: Duration::from_secs(60),
-            heart_beat: HeartBeatConfig { send: Duration::from_secs(10), receive: Duration::from_secs(10) },
-            client_publish_to_topic: ClientPublish::Deny,
-        }
     }
 }
 

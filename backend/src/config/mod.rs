@@ -16,6 +16,7 @@ mod security;
 mod sock_js;
 mod socket_io;
 mod ssl;
+mod stomp;
 mod store;
 mod units;
 
@@ -35,6 +36,7 @@ pub use security::SecurityConfig;
 pub use sock_js::SockJsConfig;
 pub use socket_io::SocketIoConfig;
 pub use ssl::SslConfig;
+pub use stomp::{ClientPublish, HeartBeatConfig, StompConfig};
 pub use store::StoreConfig;
 pub use units::{UnitError, parse_duration, parse_size};
 
@@ -139,53 +141,6 @@ pub struct RemoteIpConfig {
     /// link-local and unique local addresses.
     #[serde(deserialize_with = "units::networks")]
     pub internal_proxies: Vec<IpNet>,
-}
-
-/// STOMP limits, under the names of Spring's WebSocket transport.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
-pub struct StompConfig {
-    /// Largest STOMP frame in bytes, also when it comes in several WebSocket
-    /// messages. Default `64KiB`.
-    #[serde(deserialize_with = "units::size")]
-    pub message_size_limit: usize,
-    /// Bytes that may wait for a slow client before it is closed with 4500.
-    /// Default `512KiB`.
-    #[serde(deserialize_with = "units::size")]
-    pub send_buffer_size_limit: usize,
-    /// Longest time that a write may block before the client is closed with
-    /// 4500. Default `10s`.
-    #[serde(deserialize_with = "units::duration")]
-    pub send_time_limit: Duration,
-    /// Longest time from the handshake to the CONNECT frame. Default `60s`.
-    #[serde(deserialize_with = "units::duration")]
-    pub time_to_first_message: Duration,
-    /// What the server offers to send and wants to receive: `[send, receive]`,
-    /// `0s` for none. Default `[10s, 10s]`.
-    #[serde(deserialize_with = "units::heart_beat")]
-    pub heart_beat: HeartBeatConfig,
-    /// Whether a client may SEND to a broker destination. Default `deny`
-    /// (Spring allows it).
-    pub client_publish_to_topic: ClientPublish,
-}
-
-/// The two heart-beat intervals of the server.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct HeartBeatConfig {
-    /// At least this often something is sent; zero for never.
-    pub send: Duration,
-    /// At least this often something is expected; zero for never.
-    pub receive: Duration,
-}
-
-/// Policy for a SEND to `/topic/…`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum ClientPublish {
-    /// Answer ERROR.
-    Deny,
-    /// Publish the message as it is.
-    Allow,
 }
 
 /// WebSocket limits.
@@ -297,8 +252,6 @@ impl Config {
         for (key, timer) in [
             ("server.tomcat.connection-timeout", tomcat.connection_timeout),
             ("server.tomcat.keep-alive-timeout", tomcat.keep_alive_timeout),
-            ("stomp.send-time-limit", self.stomp.send_time_limit),
-            ("stomp.time-to-first-message", self.stomp.time_to_first_message),
             ("websocket.ping-interval", self.websocket.ping_interval),
             ("websocket.close-timeout", self.websocket.close_timeout),
         ] {
@@ -317,14 +270,6 @@ impl Config {
             "server.tomcat.accept-count: must be from 1 to 65535",
         );
         require(
-            (1024..=64 << 20).contains(&self.stomp.message_size_limit),
-            "stomp.message-size-limit: must be from 1KiB to 64MiB",
-        );
-        require(
-            self.stomp.send_buffer_size_limit >= self.stomp.message_size_limit,
-            "stomp.send-buffer-size-limit: must not be below stomp.message-size-limit",
-        );
-        require(
             (1..=1 << 30).contains(&self.websocket.echo_message_size_limit),
             "websocket.echo-message-size-limit: must be from 1 byte to 1GiB",
         );
@@ -339,6 +284,7 @@ impl Config {
         }
         problems.extend(self.server.ssl.problems());
         problems.extend(self.server.proxy_protocol.problems());
+        problems.extend(self.stomp.problems());
         problems.extend(self.sockjs.problems());
         problems.extend(self.socket_io.problems());
         problems.extend(self.security.problems());
@@ -359,14 +305,11 @@ impl Config {
             &mut self.drain,
             &mut tomcat.connection_timeout,
             &mut tomcat.keep_alive_timeout,
-            &mut self.stomp.send_time_limit,
-            &mut self.stomp.time_to_first_message,
-            &mut self.stomp.heart_beat.send,
-            &mut self.stomp.heart_beat.receive,
             &mut self.websocket.ping_interval,
             &mut self.websocket.close_timeout,
         ];
         let sections = [
+            self.stomp.timers(),
             self.sockjs.timers(),
             self.socket_io.timers(),
             self.security.timers(),

@@ -76,9 +76,9 @@ fn a_timer_of_zero_is_no_way_to_switch_it_off() {
     fails_with(
         "stomp: { time-to-first-message: 0s }\n\
          websocket: { ping-interval: 0s, close-timeout: 0s }\n",
-        "stomp.time-to-first-message: must be above zero\n\
-         websocket.ping-interval: must be above zero\n\
-         websocket.close-timeout: must be above zero",
+        "websocket.ping-interval: must be above zero\n\
+         websocket.close-timeout: must be above zero\n\
+         stomp.time-to-first-message: must be above zero",
     );
 }
 
