@@ -1,5 +1,7 @@
 //! Links: bounds, order, and who is attached.
 
+use tokio::task::JoinSet;
+
 use super::*;
 
 fn link(messages: usize, inbound: usize) -> Arc<Link> {
@@ -50,12 +52,12 @@ async fn a_client_that_does_not_fetch_overflows() {
 async fn a_request_waits_while_the_task_is_behind() {
     let link = link(2, 1);
     let delivering = Arc::clone(&link);
-    let requests =
-        tokio::spawn(async move { delivering.deliver(vec!["1".into(), "2".into(), "3".into()]).await });
+    let mut requests = JoinSet::new();
+    requests.spawn(async move { delivering.deliver(vec!["1".into(), "2".into(), "3".into()]).await });
     for expected in ["1", "2", "3"] {
         assert_eq!(link.event(true).await, LinkEvent::Message(expected.into()));
     }
-    requests.await.unwrap().unwrap();
+    requests.join_next().await.unwrap().unwrap().unwrap();
     link.close(1000, "");
     assert_eq!(link.deliver(vec!["4".into()]).await, Err(Over));
 }

@@ -38,20 +38,34 @@ impl Drain {
     /// this returns.
     pub(super) async fn run(self, shutdown: &CancellationToken) {
         shutdown.cancelled().await;
-        let lifecycle = &self.services.lifecycle;
-        let drain = self.services.config.drain;
         let start = Instant::now();
+        self.log_start();
+        self.tell().await;
+        self.close(start).await;
+    }
+
+    fn log_start(&self) {
         tracing::info!(
-            drain_ms = drain.as_millis(),
+            drain_ms = self.services.config.drain.as_millis(),
             websockets = self.services.metrics.websocket_connections_active.get(),
             connections = self.services.metrics.http_connections_active.get(),
             "draining"
         );
-        lifecycle.draining().cancel();
+    }
+
+    /// Turns readiness off and lets the notice reach those who hear it.
+    async fn tell(&self) {
+        self.services.lifecycle.draining().cancel();
         if self.services.broker.has_subscribers(EVENTS) {
             self.notify().await;
-            tokio::time::sleep((drain / MARGIN).min(NOTICE_TIME)).await;
+            tokio::time::sleep((self.services.config.drain / MARGIN).min(NOTICE_TIME)).await;
         }
+    }
+
+    /// Closes what is open, in the order in which it minds least.
+    async fn close(&self, start: Instant) {
+        let lifecycle = &self.services.lifecycle;
+        let drain = self.services.config.drain;
         lifecycle.closing().cancel();
         self.tasks.close();
         // WebSockets leave within the jitter window. An HTTP connection that
@@ -64,12 +78,16 @@ impl Drain {
         if timeout_at(start + drain - drain / MARGIN, self.tasks.wait()).await.is_ok() {
             return;
         }
+        self.log_leftovers();
+        lifecycle.aborting().cancel();
+        self.tasks.wait().await;
+    }
+
+    fn log_leftovers(&self) {
         tracing::warn!(
             connections = self.services.metrics.http_connections_active.get(),
             "drain time is over, dropping what is left"
         );
-        lifecycle.aborting().cancel();
-        self.tasks.wait().await;
     }
 
     async fn notify(&self) {
