@@ -63,7 +63,7 @@ pub(super) async fn respond(
     let request = Request::from_parts(parts, ());
     match request.uri().path() {
         "/whoami" => who_am_i(request, body_bytes, &exchange, services),
-        "/ws" | "/ws/websocket" => web_socket::stomp(request, exchange, services),
+        "/ws" | "/ws/websocket" => web_socket::stomp(request, exchange, services).await,
         "/echo" => web_socket::echo(request, exchange, services),
         path => resource(path, request.method(), services),
     }

@@ -15,12 +15,15 @@ use crate::ws::handshake::{self, Accepted, HandshakeError};
 use super::{Exchange, forwarded};
 
 /// STOMP on a WebSocket of its own.
-pub(super) fn stomp(request: Request<()>, exchange: Exchange<'_>, services: &Arc<Services>) -> Answer {
+pub(super) async fn stomp(request: Request<()>, exchange: Exchange<'_>, services: &Arc<Services>) -> Answer {
     let accepted = match accept(&request, exchange.connection, services, &STOMP_PROTOCOLS) {
         Ok(accepted) => accepted,
         Err(answer) => return *answer,
     };
-    let opened = opened(&request, exchange.connection, services);
+    let opened = match opened(&request, exchange.connection, services).await {
+        Ok(opened) => opened,
+        Err(answer) => return *answer,
+    };
     let services = Arc::clone(services);
     exchange.upgrade.start(request, move |stream| {
         let socket = Socket::new(stream, services.stomp_message_limit());
@@ -43,15 +46,21 @@ pub(super) fn echo(request: Request<()>, exchange: Exchange<'_>, services: &Arc<
     switching(accepted)
 }
 
-/// A session of the request's client, with a name of its own.
-pub(super) fn opened(request: &Request<()>, connection: &Connection, services: &Services) -> Opened {
+/// A session of the request's client, with a name of its own; or the answer to
+/// a client that may not have one.
+#[expect(clippy::unused_async, reason = "whom a token names may be asked elsewhere")]
+pub(super) async fn opened(
+    request: &Request<()>,
+    connection: &Connection,
+    services: &Services,
+) -> Result<Opened, Box<Answer>> {
     let client =
         Client { address: forwarded(request.headers(), connection, services).client, principal: None };
-    Opened {
+    Ok(Opened {
         session: format!("{:016x}", rand::random::<u64>()).into(),
         client: Arc::new(client),
         jitter: rand::random(),
-    }
+    })
 }
 
 /// Checks a handshake: its form, its origin, and that the server stays.
