@@ -5,7 +5,7 @@ IMAGE ?= albeit
 TARGET = $(or $(CARGO_TARGET_DIR),target)
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo-topologies test test-rust test-browser lint fmt fuzz build-deps image
+.PHONY: help run demo-topologies bench-backend test test-rust test-browser lint fmt fuzz build-deps image
 
 help: ## Show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 26
@@ -21,6 +21,11 @@ run: build-deps ## Build, make development certificates, run two backends and th
 demo-topologies: build-deps ## Four ways to a backend, looked at by one client, as a table
 	$(CARGO) build --release --locked --workspace --bins
 	$(TARGET)/release/demo-topologies $(DEMO_FLAGS)
+
+bench-backend: build-deps ## The backend beside RabbitMQ and NestJS: processor time and memory, as a table
+	$(CARGO) build --release --locked -p albeit-backend -p albeit-load
+	@scripts/install-bench-peers
+	node tests/load/peers/compare.js $(BENCH_FLAGS)
 
 test: test-rust test-browser ## Run all tests, installing what they need where that is allowed
 
