@@ -113,8 +113,11 @@ async function rabbit(name) {
   });
   const stop = async () => {
     await server.stop();
-    // The port mapper stays behind as a daemon of its own.
-    spawnSync("epmd", ["-port", String(epmd), "-kill"]);
+    // The port mapper stays behind as a daemon, and ends only after its nodes.
+    for (let attempt = 0; attempt < 50; attempt++) {
+      if (spawnSync("epmd", ["-port", String(epmd), "-kill"], { encoding: "utf8" }).stdout.includes("Killed")) return;
+      await pause(200);
+    }
   };
   return { pid: server.pid, stop, port };
 }
