@@ -2,6 +2,7 @@
 //! writes and keeps the timers of its connection.
 
 mod carrier;
+mod connect;
 mod destinations;
 mod echo;
 mod message;

@@ -17,11 +17,11 @@ use crate::auth::Client;
 use crate::broker::{Item, Outbox, OutboxState, Subscription};
 use crate::metrics::Active;
 use crate::stomp::session::Ending;
-use crate::stomp::{Output, Session};
+use crate::stomp::{Headers, Output, Session};
 use crate::ws::{CloseCode, Event, Reading};
 
 use super::carrier::Carrier;
-use super::{Services, destinations, echo, message};
+use super::{Services, connect, destinations, echo, message};
 
 /// Frames written by one system call: each is a WebSocket head and a payload,
 /// and writev takes 64 pieces at most in the WebSocket library.
@@ -198,7 +198,7 @@ impl<C: Carrier> Connection<C> {
     fn handle_event(&mut self, event: Event) -> Option<Option<Closing>> {
         let now = Instant::now();
         match event {
-            Event::Text(bytes) | Event::Binary(bytes) => self.session.handle_bytes(now, &bytes),
+            Event::Text(bytes) | Event::Binary(bytes) => self.receive(now, &bytes),
             Event::Alive => self.session.handle_bytes(now, b""),
             Event::Flushed => self.write_deadline = None,
             Event::Closed(code) => {
@@ -208,6 +208,35 @@ impl<C: Carrier> Connection<C> {
             Event::Failed(failure) => return Some(echo::ended_by(&self.services, failure)),
         }
         None
+    }
+
+    /// Takes bytes of the client. All of them pass here, before they are decoded:
+    /// the place for rates in messages and bytes. `self.session.reject(…)` ends
+    /// the session with an ERROR.
+    fn receive(&mut self, now: Instant, bytes: &[u8]) {
+        self.session.handle_bytes(now, bytes);
+    }
+
+    /// Admits the frame that was received. All frames of the client pass here,
+    /// before anything is done for them: the place for permissions and expiry.
+    fn admit(&mut self) {
+        let Some(frame) = self.session.received() else { return };
+        match connect::admit(&self.services, &self.client, frame) {
+            Ok(()) => self.session.admit(),
+            Err(rejection) => self.session.reject(&rejection.message, &rejection.explanation),
+        }
+    }
+
+    /// Answers CONNECT.
+    fn connect(&mut self, now: Instant, headers: &Headers) {
+        match connect::authenticate(&self.services, &self.client, headers) {
+            Ok(client) => {
+                self.client = client;
+                let principal = self.client.principal.as_deref();
+                self.session.accept_connect(now, principal.map(|principal| principal.name.as_str()));
+            }
+            Err(rejection) => self.session.reject(&rejection.message, &rejection.explanation),
+        }
     }
 
     fn next_timer(&self) -> Option<Instant> {
@@ -220,7 +249,7 @@ impl<C: Carrier> Connection<C> {
     /// server that leaves does so after the frames that have been read.
     fn process(&mut self, now: Instant) {
         while self.closing.is_none() {
-            let Some(output) = self.session.poll_output(now) else {
+            let Some(output) = self.session.poll_output() else {
                 if self.processing.is_none() && self.leave_at.is_some_and(|at| now >= at) {
                     self.close((CloseCode::GoingAway, "server is going away"));
                 }
@@ -233,6 +262,8 @@ impl<C: Carrier> Connection<C> {
                     }
                 }
                 Output::Ping => self.carrier.queue_ping(),
+                Output::Received => self.admit(),
+                Output::Connect(headers) => self.connect(now, &headers),
                 Output::Subscribe { id, destination } => self.subscribe(now, id, &destination),
                 Output::Unsubscribe(key) => {
                     self.subscriptions.remove(&key);

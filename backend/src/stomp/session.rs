@@ -1,12 +1,15 @@
 //! A STOMP session: frames in, actions out, no I/O.
 //!
 //! The owner feeds bytes with [`Session::handle_bytes`] and takes what is to be
-//! done from [`Session::poll_output`] until it returns `None`. A
-//! [`Output::Subscribe`], [`Output::Unsubscribe`] or [`Output::Send`] must be
-//! answered by [`Session::accept`] or [`Session::reject`] before the next
-//! frame is looked at, so that a receipt always follows the processing of its
-//! frame, and frames of one client are processed in order. Meanwhile the owner
-//! reads nothing, but keeps the timers: heart-beats flow on.
+//! done from [`Session::poll_output`] until it returns `None`. Each frame is
+//! first shown as [`Output::Received`], for the owner to [admit](Session::admit)
+//! it; whoever the client is, the owner decides as well, on
+//! [`Output::Connect`]. A [`Output::Subscribe`], [`Output::Unsubscribe`] or
+//! [`Output::Send`] must be answered by [`Session::accept`] or
+//! [`Session::reject`] before the next frame is looked at, so that a receipt
+//! always follows the processing of its frame, and frames of one client are
+//! processed in order. Meanwhile the owner reads nothing, but keeps the timers:
+//! heart-beats flow on.
 
 use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
@@ -65,6 +68,12 @@ pub enum Output {
     Write(Bytes),
     /// Ping on the carrier, where it can.
     Ping,
+    /// A frame came, [`Session::received`]: admit it or reject it. Every frame
+    /// of the client passes here, before anything is done for it.
+    Received,
+    /// Find out who the client is, then accept it by
+    /// [`Session::accept_connect`], or reject it.
+    Connect(Headers),
     /// Register a subscription, then accept or reject.
     Subscribe {
         /// The client's name for it, none only in STOMP 1.0.
@@ -85,6 +94,11 @@ pub enum Output {
 enum Phase {
     /// Waiting for CONNECT until the instant.
     Opening(Instant),
+    /// The owner decides on CONNECT, which asked for these heart-beats.
+    Connecting {
+        /// What the client sends and wants.
+        heart_beat: (Duration, Duration),
+    },
     /// Frames flow.
     Open,
     /// An ending was emitted; nothing more is read.
@@ -105,6 +119,8 @@ pub struct Session {
     /// Ids, or destinations in 1.0.
     subscriptions: HashSet<Box<str>>,
     outputs: VecDeque<Output>,
+    /// A frame that is not admitted yet.
+    received: Option<Frame>,
     /// The frame being processed by the owner, with its receipt.
     processing: Option<Option<String>>,
 }
@@ -124,6 +140,7 @@ impl Session {
             last_ping: now,
             subscriptions: HashSet::new(),
             outputs: VecDeque::new(),
+            received: None,
             processing: None,
             settings,
         }
@@ -156,7 +173,7 @@ impl Session {
                 self.fail(Ending::Unreliable, "no CONNECT frame in time", "", None);
             }
             // Nothing is read while a frame is processed: the silence is ours.
-            _ if self.processing.is_some() && self.heart_beat.is_missed(now) => {
+            _ if self.is_waiting() && self.heart_beat.is_missed(now) => {
                 self.heart_beat.received(now);
             }
             _ if self.heart_beat.is_missed(now) => {
@@ -179,7 +196,7 @@ impl Session {
     pub fn poll_timeout(&self) -> Option<Instant> {
         let opening = match self.phase {
             Phase::Opening(deadline) => Some(deadline),
-            Phase::Open => None,
+            Phase::Connecting { .. } | Phase::Open => None,
             Phase::Over => return None,
         };
         let ping = self.is_pinged().then(|| self.last_ping + self.settings.ping_interval);
@@ -191,17 +208,25 @@ impl Session {
         !self.heart_beat.sends_within(self.settings.ping_interval)
     }
 
+    /// Whether the owner has not answered yet.
+    fn is_waiting(&self) -> bool {
+        self.received.is_some() || self.processing.is_some()
+    }
+
     /// The next thing to do, or `None` until something is handled.
-    pub fn poll_output(&mut self, now: Instant) -> Option<Output> {
+    pub fn poll_output(&mut self) -> Option<Output> {
         loop {
             if let Some(output) = self.outputs.pop_front() {
                 return Some(output);
             }
-            if self.processing.is_some() || self.phase == Phase::Over {
+            if self.is_waiting() || self.phase == Phase::Over {
                 return None;
             }
             match self.decoder.next_frame() {
-                Ok(Some(frame)) => self.handle_frame(now, frame),
+                Ok(Some(frame)) => {
+                    self.received = Some(frame);
+                    return Some(Output::Received);
+                }
                 Ok(None) => return None,
                 Err(error) => {
                     let ending = match error {
@@ -212,6 +237,44 @@ impl Session {
                 }
             }
         }
+    }
+
+    /// The frame that waits to be admitted.
+    #[must_use]
+    pub fn received(&self) -> Option<&Frame> {
+        self.received.as_ref()
+    }
+
+    /// The frame that was received may be handled.
+    pub fn admit(&mut self) {
+        if let Some(frame) = self.received.take() {
+            self.handle_frame(frame);
+        }
+    }
+
+    /// The client may connect, as this user if its name is known: CONNECTED is
+    /// written, with the headers in Spring's order and then ours.
+    pub fn accept_connect(&mut self, now: Instant, user_name: Option<&str>) {
+        let Phase::Connecting { heart_beat: client } = self.phase else {
+            return;
+        };
+        self.processing = None;
+        self.phase = Phase::Open;
+        let server = match self.version {
+            // Clients send the header all the same, and then no beats.
+            Version::V1_0 => (Duration::ZERO, Duration::ZERO),
+            _ => self.settings.heart_beat,
+        };
+        self.heart_beat = HeartBeat::negotiate(server, client, now);
+        let beats = format!("{},{}", server.0.as_millis(), server.1.as_millis());
+        let mut connected =
+            Frame::new(Command::Connected, [("version", self.version.as_str()), ("heart-beat", &beats)]);
+        if let Some(user_name) = user_name {
+            connected.headers.push("user-name", user_name);
+        }
+        connected.headers.push("session", &*self.id);
+        connected.headers.push("server", &*self.settings.server);
+        self.write(&connected);
     }
 
     /// The frame handed out last has been processed. The client is expected to
@@ -226,17 +289,21 @@ impl Session {
         }
     }
 
-    /// The frame handed out last cannot be processed: ERROR and close.
+    /// The frame handed out last, or received last, cannot be processed: ERROR
+    /// and close.
     pub fn reject(&mut self, message: &str, explanation: &str) {
-        let receipt = self.processing.take().flatten();
+        let receipt = match self.received.take() {
+            Some(frame) => frame.headers.value("receipt").map(str::to_owned),
+            None => self.processing.take().flatten(),
+        };
         self.fail(Ending::Refused, message, explanation, receipt.as_deref());
     }
 
-    fn handle_frame(&mut self, now: Instant, frame: Frame) {
+    fn handle_frame(&mut self, frame: Frame) {
         let opening = matches!(self.phase, Phase::Opening(_));
         let receipt = frame.headers.value("receipt").map(str::to_owned);
         match frame.command {
-            Command::Connect | Command::Stomp if opening => self.connect(now, &frame.headers),
+            Command::Connect | Command::Stomp if opening => self.connect(frame.headers),
             Command::Connect | Command::Stomp => {
                 self.refuse_frame("already connected", receipt.as_deref());
             }
@@ -262,7 +329,7 @@ impl Session {
         }
     }
 
-    fn connect(&mut self, now: Instant, headers: &Headers) {
+    fn connect(&mut self, headers: Headers) {
         let Some(version) = Version::negotiate(headers.value("accept-version")) else {
             let explanation = format!("Supported protocol versions are {}", Version::SUPPORTED);
             let mut error = Frame::new(
@@ -279,22 +346,10 @@ impl Session {
             Some(Some(intervals)) => intervals,
             Some(None) => return self.refuse_frame("malformed heart-beat header", None),
         };
-        let server = self.settings.heart_beat;
         self.version = version;
         self.decoder.set_version(version);
-        self.phase = Phase::Open;
-        self.heart_beat = HeartBeat::negotiate(server, client, now);
-        let beats = format!("{},{}", server.0.as_millis(), server.1.as_millis());
-        let connected = Frame::new(
-            Command::Connected,
-            [
-                ("version", version.as_str()),
-                ("heart-beat", &beats),
-                ("session", &self.id),
-                ("server", &self.settings.server),
-            ],
-        );
-        self.write(&connected);
+        self.phase = Phase::Connecting { heart_beat: client };
+        self.process(Output::Connect(headers), None);
     }
 
     fn send(&mut self, frame: Frame, receipt: Option<String>) {

@@ -40,9 +40,28 @@ impl Client {
         self.outputs()
     }
 
+    /// The next thing to do for a frame that was admitted.
+    fn poll(&mut self) -> Option<Output> {
+        match self.session.poll_output() {
+            Some(Output::Received) => {
+                self.session.admit();
+                self.session.poll_output()
+            }
+            output => output,
+        }
+    }
+
     fn outputs(&mut self) -> Vec<String> {
         let mut shown = Vec::new();
-        while let Some(output) = self.session.poll_output(self.now) {
+        while let Some(output) = self.session.poll_output() {
+            if output == Output::Received {
+                self.session.admit();
+                continue;
+            }
+            if let Output::Connect(_) = output {
+                self.session.accept_connect(self.now, None);
+                continue;
+            }
             shown.push(match output {
                 Output::Write(bytes) => String::from_utf8(bytes.to_vec()).unwrap().replace('\0', "^@"),
                 Output::Ping => "ping".to_owned(),
@@ -58,6 +77,7 @@ impl Client {
                     self.session.accept(self.now);
                     format!("send {} bytes", frame.body.len())
                 }
+                Output::Received | Output::Connect(_) => unreachable!("answered above"),
                 Output::Close(ending) => format!("close {ending:?}"),
             });
         }
@@ -85,6 +105,61 @@ fn connected_names_version_heart_beat_session_and_server() {
         &["CONNECTED\nversion:1.2\nheart-beat:10000,10000\nsession:s1\n\
            server:albeit-backend/0.1.0 b1\n\n^@"],
     );
+}
+
+#[test]
+fn the_owner_decides_who_connects_and_as_whom() {
+    let connect = "CONNECT\naccept-version:1.2\nheart-beat:0,1000\npasscode:se:cret\n\n\0SEND\n\n\0";
+    let mut client = Client::new();
+    client.session.handle_bytes(client.now, connect.as_bytes());
+    let Some(Output::Connect(headers)) = client.poll() else { panic!("CONNECT is handed out") };
+    assert_eq!(headers.value("passcode"), Some("se:cret"));
+    assert_eq!(client.poll(), None, "frames wait for the answer");
+    // However long the owner takes, the client was in time.
+    client.now += Duration::from_secs(61);
+    client.session.handle_timeout(client.now);
+    assert_eq!(client.poll(), Some(Output::Ping));
+    client.session.accept_connect(client.now, Some("a\nn:n"));
+    let Some(Output::Write(connected)) = client.poll() else { panic!("CONNECTED is written") };
+    assert_eq!(
+        connected,
+        "CONNECTED\nversion:1.2\nheart-beat:10000,10000\nuser-name:a\nsession:s1\n\
+         server:albeit-backend/0.1.0 b1\n\n\0"
+    );
+    assert_eq!(client.session.poll_timeout(), Some(client.now + Duration::from_secs(9)));
+
+    let mut client = Client::new();
+    client.session.handle_bytes(client.now, connect.as_bytes());
+    assert!(matches!(client.poll(), Some(Output::Connect(_))));
+    client.session.reject("not authenticated", "");
+    assert_eq!(
+        client.outputs(),
+        ["ERROR\nmessage:not authenticated\ncontent-length:0\n\n^@", "close Refused"]
+    );
+}
+
+#[test]
+fn every_frame_is_admitted_first() {
+    let mut client = Client::connected("1.2", "0,0");
+    client.session.handle_bytes(client.now, b"\nBEGIN\ntransaction:t\nreceipt:5\n\n\0");
+    assert_eq!(client.session.poll_output(), Some(Output::Received));
+    assert_eq!(client.session.received().map(|frame| frame.command), Some(Command::Begin));
+    assert_eq!(client.session.poll_output(), None);
+    client.session.reject("too fast", "");
+    assert_eq!(
+        client.outputs(),
+        ["ERROR\nmessage:too fast\nreceipt-id:5\ncontent-length:0\n\n^@", "close Refused"]
+    );
+}
+
+#[test]
+fn version_1_0_has_no_heart_beats() {
+    let mut client = Client::new();
+    let answer = client.send("CONNECT\naccept-version:1.0\nheart-beat:1000,1000\n\n\0");
+    assert!(answer[0].contains("\nheart-beat:0,0\n"), "{answer:?}");
+    // Its client sends none either.
+    assert_eq!(client.wait(25), ["ping"]);
+    assert_eq!(client.wait(25), ["ping"]);
 }
 
 #[test]
@@ -138,18 +213,18 @@ fn a_frame_waits_until_the_one_before_is_processed() {
     let mut client = Client::connected("1.2", "0,0");
     let send = "SEND\ndestination:/app/a\nreceipt:1\n\n\0";
     client.session.handle_bytes(client.now, format!("{send}{send}").as_bytes());
-    assert!(matches!(client.session.poll_output(client.now), Some(Output::Send(_))));
-    assert_eq!(client.session.poll_output(client.now), None);
+    assert!(matches!(client.poll(), Some(Output::Send(_))));
+    assert_eq!(client.poll(), None);
     client.session.accept(client.now);
-    assert!(matches!(client.session.poll_output(client.now), Some(Output::Write(_))));
-    assert!(matches!(client.session.poll_output(client.now), Some(Output::Send(_))));
+    assert!(matches!(client.poll(), Some(Output::Write(_))));
+    assert!(matches!(client.poll(), Some(Output::Send(_))));
 }
 
 #[test]
 fn a_rejected_frame_is_an_error_with_its_receipt() {
     let mut client = Client::connected("1.2", "0,0");
     client.session.handle_bytes(client.now, b"SEND\ndestination:/app/a\nreceipt:7\n\n\0");
-    assert!(matches!(client.session.poll_output(client.now), Some(Output::Send(_))));
+    assert!(matches!(client.poll(), Some(Output::Send(_))));
     client.session.reject("invalid message", "no JSON");
     assert_eq!(
         client.outputs(),
@@ -266,7 +341,7 @@ fn a_client_that_misses_three_heart_beats_is_closed() {
 fn heart_beats_flow_while_a_frame_is_processed_and_silence_is_forgiven() {
     let mut client = Client::connected("1.2", "10000,10000");
     client.session.handle_bytes(client.now, b"SEND\ndestination:/app/a\nreceipt:1\n\n\0");
-    assert!(matches!(client.session.poll_output(client.now), Some(Output::Send(_))));
+    assert!(matches!(client.poll(), Some(Output::Send(_))));
     let mut beats = 0;
     for _ in 0..100 {
         let outputs = client.wait(1);
