@@ -7,6 +7,7 @@ use http::header::HOST;
 use http::{HeaderMap, Method, Request, StatusCode, Version};
 use hyper::body::Incoming;
 
+mod sock_js;
 mod web_socket;
 
 use crate::app::{page, whoami};
@@ -54,6 +55,11 @@ pub(super) async fn respond(
     if let Err(problem) = check_host(request.version(), request.headers()) {
         return response::fatal(StatusCode::BAD_REQUEST, problem);
     }
+    // What reads its bodies itself.
+    let uri = request.uri().clone();
+    if let Some(rest) = sock_js::under(uri.path(), &services.config.sockjs) {
+        return sock_js::respond(request, rest, exchange, services).await;
+    }
     let (parts, body) = request.into_parts();
     let patience = services.config.server.tomcat.connection_timeout;
     let body_bytes = match body::swallow(body, BODY_LIMIT, patience).await {
@@ -63,7 +69,6 @@ pub(super) async fn respond(
     let request = Request::from_parts(parts, ());
     match request.uri().path() {
         "/whoami" => who_am_i(request, body_bytes, &exchange, services),
-        "/ws" | "/ws/websocket" => web_socket::stomp(request, exchange, services).await,
         "/echo" => web_socket::echo(request, exchange, services),
         path => resource(path, request.method(), services),
     }
