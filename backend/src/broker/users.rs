@@ -68,9 +68,10 @@ mod tests {
         let users = Arc::new(Users::default());
         let first = users.add("ann", "s1".into());
         let second = users.add("ann", "s2".into());
-        assert_eq!(users.sessions("ann"), ["s1".into(), "s2".into()]);
+        let (one, two): (Arc<str>, Arc<str>) = ("s1".into(), "s2".into());
+        assert_eq!(users.sessions("ann"), [one, Arc::clone(&two)]);
         drop(first);
-        assert_eq!(users.sessions("ann"), ["s2".into()]);
+        assert_eq!(users.sessions("ann"), [two]);
         drop(second);
         assert!(users.is_empty());
     }
