@@ -18,8 +18,8 @@
 //! # }
 //! ```
 //!
-//! Layers, each using only those before it: [`config`], [`metrics`], [`health`],
-//! [`auth`], [`transport`], [`tls`] and [`proxy_protocol`]; [`ws`], [`link`],
+//! Layers, each using only those before it: [`metrics`], [`reload`],
+//! [`auth`], [`config`], [`health`], [`transport`], [`tls`] and [`proxy_protocol`]; [`ws`], [`link`],
 //! [`stomp`], [`broker`], [`relay`], [`store`] and [`app`], which do not know each
 //! other; [`endpoint`], which joins them; [`server`].
 
@@ -33,6 +33,7 @@ pub mod link;
 pub mod metrics;
 pub mod proxy_protocol;
 pub mod relay;
+pub mod reload;
 pub mod server;
 pub mod stomp;
 pub mod store;

@@ -1,15 +1,12 @@
 //! The PEM files of a certificate and its private key.
 
-use std::fs::File;
-use std::hash::{DefaultHasher, Hash, Hasher};
-use std::io::{self, Read};
-use std::path::{Path, PathBuf};
+use std::io;
+use std::path::PathBuf;
 
 use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
-/// Largest file that is read, in bytes: a guard against a wrong path.
-const FILE_LIMIT: u64 = 1 << 20;
+use crate::reload::{self, Fingerprint};
 
 /// Where certificate and key are.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -96,26 +93,17 @@ pub(super) struct Reading {
     private_key: io::Result<Vec<u8>>,
 }
 
-/// Tells two readings apart without keeping the key.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Fingerprint(pub(super) u64);
-
-impl Reading {
-    /// Equal for equal contents, and for files that cannot be read in the same
-    /// way.
-    pub(super) fn fingerprint(&self) -> Fingerprint {
-        let mut hasher = DefaultHasher::new();
-        for file in [&self.certificate, &self.private_key] {
-            file.as_ref().map_err(io::Error::kind).hash(&mut hasher);
-        }
-        Fingerprint(hasher.finish())
+impl reload::Reading for Reading {
+    fn fingerprint(&self) -> Fingerprint {
+        Fingerprint::of([&self.certificate, &self.private_key])
     }
 }
 
 impl Files {
     /// Reads both. Blocks.
     pub(super) fn read(&self) -> Reading {
-        Reading { certificate: read(&self.certificate), private_key: read(&self.private_key) }
+        let (certificate, private_key) = (&self.certificate, &self.private_key);
+        Reading { certificate: reload::read(certificate), private_key: reload::read(private_key) }
     }
 
     /// The chain and the key.
@@ -140,14 +128,4 @@ impl Files {
             .map_err(|source| TlsError::NoPrivateKey { path: self.private_key.clone(), source })?;
         Ok((chain, key))
     }
-}
-
-fn read(path: &Path) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    File::open(path)?.take(FILE_LIMIT + 1).read_to_end(&mut bytes)?;
-    if u64::try_from(bytes.len()).is_ok_and(|length| length > FILE_LIMIT) {
-        let text = format!("larger than {FILE_LIMIT} bytes");
-        return Err(io::Error::new(io::ErrorKind::FileTooLarge, text));
-    }
-    Ok(bytes)
 }

@@ -8,7 +8,6 @@
 //! what they began with.
 
 mod files;
-mod watch;
 
 use std::sync::Arc;
 
@@ -16,20 +15,15 @@ use parking_lot::RwLock;
 use rustls::crypto::aws_lc_rs;
 use rustls::{InconsistentKeys, ServerConfig};
 use tokio::sync::Notify;
-use tokio::time::{Duration, MissedTickBehavior};
 
 use crate::metrics::Metrics;
+use crate::reload::{self, Fingerprint, Reading as _};
 
+use files::Reading;
 pub use files::{Files, TlsError};
-use files::{Fingerprint, Reading};
-use watch::Watch;
 
 /// The only application protocol.
 pub const ALPN: &str = "http/1.1";
-
-/// How often the files are looked at. A change is taken up when two looks have
-/// seen the same.
-const WATCH_INTERVAL: Duration = Duration::from_secs(1);
 
 /// What new connections are accepted with, and the files it came from.
 #[derive(Debug)]
@@ -72,26 +66,9 @@ impl Tls {
     ///
     /// Nothing is lost but what was seen and not yet taken up.
     pub async fn watch(&self, metrics: &Metrics) {
-        let mut watch = Watch::new(self.loaded);
-        let mut ticks = tokio::time::interval(WATCH_INTERVAL);
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        loop {
-            let requested = tokio::select! {
-                _ = ticks.tick() => false,
-                () = self.requested.notified() => true,
-            };
-            let files = self.files.clone();
-            let Ok(reading) = tokio::task::spawn_blocking(move || files.read()).await else {
-                continue;
-            };
-            let fingerprint = reading.fingerprint();
-            if requested {
-                watch.take_up(fingerprint);
-            } else if !watch.look(fingerprint) {
-                continue;
-            }
-            self.replace(reading, metrics);
-        }
+        let files = self.files.clone();
+        let read = move || files.read();
+        reload::watch(read, self.loaded, &self.requested, |reading| self.replace(reading, metrics)).await;
     }
 
     fn replace(&self, reading: Reading, metrics: &Metrics) {

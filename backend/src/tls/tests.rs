@@ -4,6 +4,7 @@ use std::path::Path;
 
 use rcgen::{CertificateParams, KeyPair};
 use tempfile::TempDir;
+use tokio::time::Duration;
 
 use super::*;
 
