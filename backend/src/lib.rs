@@ -18,7 +18,7 @@
 //! # }
 //! ```
 //!
-//! Layers, each using only those before it: [`metrics`], [`reload`],
+//! Layers, each using only those before it: [`metrics`], [`limits`], [`reload`],
 //! [`auth`], [`config`], [`health`], [`transport`], [`tls`] and [`proxy_protocol`]; [`ws`], [`link`],
 //! [`stomp`], [`broker`], [`relay`], [`store`] and [`app`], which do not know each
 //! other; [`endpoint`], which joins them; [`server`].
@@ -29,6 +29,7 @@ pub mod broker;
 pub mod config;
 pub mod endpoint;
 pub mod health;
+pub mod limits;
 pub mod link;
 pub mod metrics;
 pub mod proxy_protocol;

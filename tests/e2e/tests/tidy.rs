@@ -142,6 +142,7 @@ const BACKEND: Layers = Layers {
         ("proxy_protocol", &[]),
         ("transport", &[]),
         ("link", &[]),
+        ("limits", &[]),
         ("reload", &[]),
         ("tls", &["metrics", "reload"]),
         ("ws", &["transport"]),
