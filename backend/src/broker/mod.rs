@@ -74,8 +74,8 @@ impl Drop for Subscription {
 }
 
 impl Broker {
-    /// Subscribes an outbox. `prefix` comes before the message id in the head
-    /// of each delivery.
+    /// Subscribes an outbox. The head of each delivery is `prefix` and the number
+    /// of the message.
     #[must_use]
     pub fn subscribe(
         self: &Arc<Self>,
@@ -127,7 +127,6 @@ impl Broker {
                 let tail = tail.get_or_insert_with(|| message.encode(dialect)).clone();
                 heads.put_slice(&subscriber.prefix);
                 heads.put_slice(number.as_bytes());
-                heads.put_u8(b'\n');
                 let head = heads.split().freeze();
                 if subscriber.outbox.push(Item { kind, head, tail }) {
                     published.delivered += 1;
@@ -142,8 +141,7 @@ impl Broker {
 
 /// One allocation for the heads of a whole chunk.
 fn heads_buffer(chunk: &[Subscriber], number: &str) -> BytesMut {
-    let line = number.len() + 1;
-    BytesMut::with_capacity(chunk.iter().map(|s| s.prefix.len() + line).sum())
+    BytesMut::with_capacity(chunk.iter().map(|s| s.prefix.len() + number.len()).sum())
 }
 
 #[cfg(test)]

@@ -16,7 +16,7 @@ impl Text {
 impl Encode for Text {
     fn encode(&self, dialect: Dialect) -> Bytes {
         self.1.fetch_add(1, Ordering::Relaxed);
-        Bytes::from(format!("{}{}", self.0, dialect.0))
+        Bytes::from(format!(" {}{}", self.0, dialect.0))
     }
 
     fn kind(&self) -> Kind {
@@ -46,7 +46,7 @@ async fn subscribers_of_the_exact_destination_receive() {
     let _b = subscribe(&broker, "/topic/a/b", &b, 0);
     let published = broker.publish("/topic/a", &Text::new("hello")).await;
     assert_eq!(published, Published { delivered: 1, dropped: 0 });
-    assert_eq!(take(&a), ["id:0\nhello0"]);
+    assert_eq!(take(&a), ["id:0 hello0"]);
     assert!(take(&b).is_empty());
 }
 
@@ -62,7 +62,7 @@ async fn a_message_is_encoded_once_per_dialect() {
     let message = Text::new("m");
     assert_eq!(broker.publish("/topic/a", &message).await.delivered, 1000);
     assert_eq!(message.1.load(Ordering::Relaxed), 2);
-    assert_eq!(take(&boxes[1]), ["id:0\nm0"]);
+    assert_eq!(take(&boxes[1]), ["id:0 m0"]);
     drop(held);
     assert!(!broker.has_subscribers("/topic/a"));
 }

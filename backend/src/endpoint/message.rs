@@ -1,11 +1,15 @@
 //! A message on its way from a SEND or a handler to the subscribers, written as
 //! STOMP.
 
-use bytes::{Bytes, BytesMut};
+use std::borrow::Cow;
+
+use bytes::{BufMut, Bytes, BytesMut};
 
 use crate::broker::{Dialect, Encode, Kind};
 use crate::stomp::Version;
 use crate::stomp::frame::{put_body, put_header};
+
+use super::carrier::Encoding;
 
 /// Headers of a SEND that are not for subscribers: they belong to the sender's
 /// session, are written anew, or are secrets.
@@ -89,15 +93,25 @@ impl Content {
 
 impl Encode for Content {
     fn encode(&self, dialect: Dialect) -> Bytes {
-        let version = version(dialect);
-        let mut out = BytesMut::with_capacity(128 + self.body.len());
+        let (version, encoding) = parts(dialect);
+        let body = match encoding {
+            Encoding::Plain => Cow::Borrowed(&self.body[..]),
+            // Text only: what is not UTF-8 is replaced, as by Spring.
+            Encoding::Json => match String::from_utf8_lossy(&self.body) {
+                Cow::Borrowed(text) => Cow::Borrowed(text.as_bytes()),
+                Cow::Owned(text) => Cow::Owned(text.into_bytes()),
+            },
+        };
+        let mut out = BytesMut::with_capacity(128 + body.len());
+        // Ends the line of the message id.
+        out.put_u8(b'\n');
         put_header(&mut out, version, "destination", &self.destination);
         for (name, value) in &self.headers {
             put_header(&mut out, version, name, value);
         }
-        put_header(&mut out, version, "content-length", &self.body.len().to_string());
-        put_body(&mut out, &self.body);
-        out.freeze()
+        put_header(&mut out, version, "content-length", &body.len().to_string());
+        put_body(&mut out, &body);
+        encoding.encode(out.freeze())
     }
 
     fn kind(&self) -> Kind {
@@ -105,26 +119,37 @@ impl Encode for Content {
     }
 }
 
-/// The dialect of a session of this version.
-pub(super) fn dialect(version: Version) -> Dialect {
-    Dialect(match version {
-        Version::V1_0 => 0,
-        Version::V1_1 => 1,
-        Version::V1_2 => 2,
+/// The dialect of a session of this version on a carrier of this encoding.
+pub(super) fn dialect(version: Version, encoding: Encoding) -> Dialect {
+    Dialect(match (encoding, version) {
+        (Encoding::Plain, Version::V1_0) => 0,
+        (Encoding::Plain, Version::V1_1) => 1,
+        (Encoding::Plain, Version::V1_2) => 2,
+        (Encoding::Json, Version::V1_0) => 3,
+        (Encoding::Json, Version::V1_1) => 4,
+        (Encoding::Json, Version::V1_2) => 5,
     })
 }
 
-fn version(dialect: Dialect) -> Version {
+fn parts(dialect: Dialect) -> (Version, Encoding) {
     match dialect.0 {
-        0 => Version::V1_0,
-        1 => Version::V1_1,
-        _ => Version::V1_2,
+        0 => (Version::V1_0, Encoding::Plain),
+        1 => (Version::V1_1, Encoding::Plain),
+        2 => (Version::V1_2, Encoding::Plain),
+        3 => (Version::V1_0, Encoding::Json),
+        4 => (Version::V1_1, Encoding::Json),
+        _ => (Version::V1_2, Encoding::Json),
     }
 }
 
-/// The head of each delivery up to its message id. Heads come first, so that
-/// what follows can be shared.
-pub(super) fn delivery_prefix(version: Version, id: Option<&str>, session: &str) -> Bytes {
+/// The head of each delivery up to its message id, whose line the shared part
+/// ends. Heads come first, so that what follows can be shared.
+pub(super) fn delivery_prefix(
+    version: Version,
+    encoding: Encoding,
+    id: Option<&str>,
+    session: &str,
+) -> Bytes {
     let mut out = BytesMut::from("MESSAGE\n");
     if let Some(id) = id {
         put_header(&mut out, version, "subscription", id);
@@ -132,7 +157,7 @@ pub(super) fn delivery_prefix(version: Version, id: Option<&str>, session: &str)
     out.extend_from_slice(b"message-id:");
     out.extend_from_slice(session.as_bytes());
     out.extend_from_slice(b"-");
-    out.freeze()
+    encoding.encode(out.freeze())
 }
 
 #[cfg(test)]
@@ -149,15 +174,35 @@ mod tests {
             ("note", "a:b"),
         ];
         let content = Content::of_client("/topic/a", headers.into_iter(), Bytes::from_static(b"hi"));
-        let prefix = delivery_prefix(Version::V1_2, Some("sub:0"), "s1");
-        let tail = content.encode(dialect(Version::V1_2));
-        let frame = [&prefix[..], b"7\n", &tail[..]].concat();
+        let prefix = delivery_prefix(Version::V1_2, Encoding::Plain, Some("sub:0"), "s1");
+        let tail = content.encode(dialect(Version::V1_2, Encoding::Plain));
+        let frame = [&prefix[..], b"7", &tail[..]].concat();
         assert_eq!(
             String::from_utf8(frame).unwrap(),
             "MESSAGE\nsubscription:sub\\c0\nmessage-id:s1-7\ndestination:/topic/a\n\
              content-type:text/plain\nnote:a\\cb\ncontent-length:2\n\nhi\0"
         );
         assert_eq!(content.kind(), Kind::Text);
+    }
+
+    #[test]
+    fn for_json_the_whole_delivery_is_escaped() {
+        for version in Version::ALL {
+            let headers = vec![("note".to_owned(), "a:\"b\"\\".to_owned())];
+            let content = Content::new("/topic/a".into(), headers, Bytes::from_static(b"{\"n\":\"\xff\"}"));
+            let json = dialect(version, Encoding::Json);
+            assert_eq!(parts(json), (version, Encoding::Json));
+            let prefix = delivery_prefix(version, Encoding::Json, Some("s\\0"), "s1");
+            let delivery = [b"\"", &prefix[..], b"7", &content.encode(json)[..], b"\""].concat();
+            let read: String = serde_json::from_slice(&delivery).unwrap();
+            let mut text =
+                Content::new("/topic/a".into(), content.headers.clone(), "{\"n\":\"\u{fffd}\"}".into());
+            text.kind = Kind::Text;
+            let plain = dialect(version, Encoding::Plain);
+            let prefix = delivery_prefix(version, Encoding::Plain, Some("s\\0"), "s1");
+            let expected = [&prefix[..], b"7", &text.encode(plain)[..]].concat();
+            assert_eq!(read.as_bytes(), expected);
+        }
     }
 
     #[test]

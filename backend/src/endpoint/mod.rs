@@ -5,6 +5,7 @@ mod carrier;
 mod connect;
 mod destinations;
 mod echo;
+mod encoding;
 mod message;
 mod publish;
 mod stomp;
@@ -22,6 +23,7 @@ use crate::store::Store;
 
 pub use carrier::{Carrier, Encoding};
 pub use echo::serve as serve_echo;
+pub use encoding::put_escaped;
 pub use message::Content;
 pub use stomp::{Opened, serve as serve_stomp};
 

@@ -234,6 +234,11 @@ impl<C: Carrier> Connection<C> {
                 self.client = client;
                 let principal = self.client.principal.as_deref();
                 self.session.accept_connect(now, principal.map(|principal| principal.name.as_str()));
+                // Spring stops them also where the client wants no beats of
+                // ours, and nothing keeps the connection in use then.
+                if self.session.keeps_alive() {
+                    self.carrier.disable_heart_beats();
+                }
             }
             Err(rejection) => self.session.reject(&rejection.message, &rejection.explanation),
         }
@@ -257,6 +262,7 @@ impl<C: Carrier> Connection<C> {
             };
             match output {
                 Output::Write(bytes) => {
+                    let bytes = self.carrier.encoding().encode(bytes);
                     if !self.outbox.push(Item::whole(bytes)) {
                         self.services.metrics.outbox_dropped.inc();
                     }
@@ -293,13 +299,13 @@ impl<C: Carrier> Connection<C> {
             self.session.reject(&rejection.message, &rejection.explanation);
             return;
         }
-        let version = self.session.version();
-        let prefix = message::delivery_prefix(version, id.as_deref(), &self.session_id);
+        let (version, encoding) = (self.session.version(), self.carrier.encoding());
+        let prefix = message::delivery_prefix(version, encoding, id.as_deref(), &self.session_id);
         let subscription = self.services.broker.subscribe(
             destination,
             self.outbox.share(),
             prefix,
-            message::dialect(version),
+            message::dialect(version, encoding),
         );
         self.subscriptions.insert(id.unwrap_or_else(|| destination.to_owned()), subscription);
         self.session.accept(now);

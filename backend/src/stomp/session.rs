@@ -183,7 +183,7 @@ impl Session {
                 self.heart_beat.sent(now);
                 self.outputs.push_back(Output::Write(Bytes::from_static(heart_beat::BEAT)));
             }
-            _ if self.is_pinged() && now >= self.last_ping + self.settings.ping_interval => {
+            _ if !self.keeps_alive() && now >= self.last_ping + self.settings.ping_interval => {
                 self.last_ping = now;
                 self.outputs.push_back(Output::Ping);
             }
@@ -199,13 +199,15 @@ impl Session {
             Phase::Connecting { .. } | Phase::Open => None,
             Phase::Over => return None,
         };
-        let ping = self.is_pinged().then(|| self.last_ping + self.settings.ping_interval);
+        let ping = (!self.keeps_alive()).then(|| self.last_ping + self.settings.ping_interval);
         opening.into_iter().chain(ping).chain(self.heart_beat.poll_timeout()).min()
     }
 
-    /// Whether heart-beats alone would leave the connection idle too long.
-    fn is_pinged(&self) -> bool {
-        !self.heart_beat.sends_within(self.settings.ping_interval)
+    /// Whether heart-beats of ours alone keep the connection in use, so that no
+    /// pings are needed.
+    #[must_use]
+    pub fn keeps_alive(&self) -> bool {
+        self.heart_beat.sends_within(self.settings.ping_interval)
     }
 
     /// Whether the owner has not answered yet.

@@ -13,6 +13,8 @@ mod slow_handler;
 #[cfg(test)]
 mod stomp;
 #[cfg(test)]
+mod stomp_carrier;
+#[cfg(test)]
 mod tls;
 #[cfg(test)]
 mod tls_client;
