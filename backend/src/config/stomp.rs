@@ -14,6 +14,14 @@ pub struct StompConfig {
     /// messages. Default `64KiB`.
     #[serde(deserialize_with = "units::size")]
     pub message_size_limit: usize,
+    /// Headers that a frame may have. Default 128.
+    pub header_count_limit: usize,
+    /// Longest header line of a frame in bytes; a token of a CONNECT frame must
+    /// fit. Default `16KiB`.
+    #[serde(deserialize_with = "units::size")]
+    pub header_size_limit: usize,
+    /// Subscriptions that a session may have at one time. Default 1000.
+    pub subscription_limit: usize,
     /// Bytes that may wait for a slow client before it is closed with 4500.
     /// Default `512KiB`.
     #[serde(deserialize_with = "units::size")]
@@ -57,6 +65,9 @@ impl Default for StompConfig {
     fn default() -> Self {
         Self {
             message_size_limit: 64 * 1024,
+            header_count_limit: 128,
+            header_size_limit: 16 * 1024,
+            subscription_limit: 1000,
             send_buffer_size_limit: 512 * 1024,
             send_time_limit: Duration::from_secs(10),
             time_to_first_message: Duration::from_secs(60),
@@ -80,6 +91,18 @@ impl StompConfig {
         require(
             (1024..=64 << 20).contains(&self.message_size_limit),
             "stomp.message-size-limit: must be from 1KiB to 64MiB",
+        );
+        require(
+            (8..=10_000).contains(&self.header_count_limit),
+            "stomp.header-count-limit: must be from 8 to 10000",
+        );
+        require(
+            (256..=64 << 20).contains(&self.header_size_limit),
+            "stomp.header-size-limit: must be from 256 bytes to 64MiB",
+        );
+        require(
+            (1..=100_000).contains(&self.subscription_limit),
+            "stomp.subscription-limit: must be from 1 to 100000",
         );
         require(
             self.send_buffer_size_limit >= self.message_size_limit,

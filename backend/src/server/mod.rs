@@ -33,7 +33,7 @@ use crate::endpoint::Services;
 use crate::health::Lifecycle;
 use crate::metrics::{Active, Metrics, MetricsError};
 use crate::relay::Relay;
-use crate::stomp::Settings;
+use crate::stomp::{self, Settings};
 use crate::store::Store;
 use crate::tls::{Files, Tls, TlsError};
 
@@ -103,7 +103,12 @@ impl Server {
         let address = listener.local_addr().map_err(failed)?;
         let metrics = Metrics::try_new()?;
         let stomp = Settings {
-            message_size_limit: config.stomp.message_size_limit,
+            limits: stomp::Limits {
+                frame: config.stomp.message_size_limit,
+                headers: config.stomp.header_count_limit,
+                line: config.stomp.header_size_limit,
+            },
+            subscription_limit: config.stomp.subscription_limit,
             heart_beat: (config.stomp.heart_beat.send, config.stomp.heart_beat.receive),
             time_to_first_message: config.stomp.time_to_first_message,
             ping_interval: config.websocket.ping_interval,

@@ -15,6 +15,8 @@ pub struct Limits {
     pub frame: usize,
     /// Headers of a frame.
     pub headers: usize,
+    /// Bytes of a command or header line, without its line feed.
+    pub line: usize,
 }
 
 /// A fault in the bytes; the connection cannot go on.
@@ -26,6 +28,9 @@ pub enum DecodeError {
     /// The frame has more than [`Limits::headers`].
     #[error("frame has more than {0} headers")]
     TooManyHeaders(usize),
+    /// A header line is longer than [`Limits::line`].
+    #[error("header line exceeds {0} bytes")]
+    LineTooLong(usize),
     /// The command is none of STOMP's.
     #[error("unknown command {0:?}")]
     UnknownCommand(String),
@@ -154,11 +159,13 @@ impl Decoder {
         }
         loop {
             let rest = self.buffer.get(*scanned..).unwrap_or_default();
-            let Some(found) = memchr::memchr2(b'\n', 0, rest) else {
-                *scanned = self.buffer.len();
-                return self.check_size(self.buffer.len()).map(|()| false);
+            let found = memchr::memchr2(b'\n', 0, rest);
+            let end = *scanned + found.unwrap_or(rest.len());
+            self.limits.check_line(*line, end)?;
+            let Some(found) = found else {
+                *scanned = end;
+                return Ok(false);
             };
-            let end = *scanned + found;
             if rest.get(found) == Some(&0) {
                 return Err(DecodeError::TruncatedHeaders);
             }
@@ -173,7 +180,6 @@ impl Decoder {
 
     /// Parses the head of `length` bytes and takes it off the buffer.
     fn finish_head(&mut self, length: usize) -> Result<(), DecodeError> {
-        self.check_size(length)?;
         let head = self.buffer.split_to(length);
         let mut lines = head.as_ref().split(|&byte| byte == b'\n').map(strip_carriage_return);
         let name = lines.next().unwrap_or_default();
@@ -190,11 +196,16 @@ impl Decoder {
                 return Err(DecodeError::EmptyHeaderName);
             }
             let value = value.get(1..).unwrap_or_default();
+            // STOMP 1.0 knows no rule; its clients write `name: value`.
+            let (name, value) = match self.version {
+                Version::V1_0 => (name.trim_ascii(), value.trim_ascii()),
+                Version::V1_1 | Version::V1_2 => (name, value),
+            };
             headers.push(unescape(name, version)?, unescape(value, version)?);
         }
         let body_length = headers.value("content-length").map(content_length).transpose()?;
         if let Some(body) = body_length {
-            self.check_size(length.saturating_add(body).saturating_add(1))?;
+            self.limits.check_frame(length.saturating_add(body).saturating_add(1))?;
         }
         self.state = State::Body { command, headers, head: length, length: body_length, scanned: 0 };
         Ok(())
@@ -218,26 +229,39 @@ impl Decoder {
                 } else {
                     *scanned = self.buffer.len();
                     let size = *head + self.buffer.len();
-                    return self.check_size(size).map(|()| None);
+                    return self.limits.check_frame(size).map(|()| None);
                 }
             }
         };
-        if end > 0 && !command.may_have_body() {
-            return Err(DecodeError::BodyNotAllowed(*command));
-        }
         let (command, headers, size) = (*command, std::mem::take(headers), *head + end + 1);
-        self.check_size(size)?;
+        self.limits.check_frame(size)?;
+        if end > 0 && !command.may_have_body() {
+            return Err(DecodeError::BodyNotAllowed(command));
+        }
         let body = self.buffer.split_to(end).freeze();
         self.buffer.advance(1);
         self.state = START;
         Ok(Some(Frame { command, headers, body }))
     }
+}
 
-    fn check_size(&self, size: usize) -> Result<(), DecodeError> {
-        if size > self.limits.frame {
-            return Err(DecodeError::FrameTooLarge(self.limits.frame));
+impl Limits {
+    fn check_frame(&self, size: usize) -> Result<(), DecodeError> {
+        if size > self.frame {
+            return Err(DecodeError::FrameTooLarge(self.frame));
         }
         Ok(())
+    }
+
+    /// Checks a line that starts at `line` and reaches at least to `end`. The
+    /// limit that was exceeded first is reported, however the bytes came.
+    fn check_line(&self, line: usize, end: usize) -> Result<(), DecodeError> {
+        let longest = line.saturating_add(self.line);
+        if end > longest && longest < self.frame {
+            return Err(DecodeError::LineTooLong(self.line));
+        }
+        // A NUL, at least, comes after the line.
+        self.check_frame(end.saturating_add(1))
     }
 }
 

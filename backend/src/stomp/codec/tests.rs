@@ -5,7 +5,7 @@ use proptest::prelude::*;
 
 use super::*;
 
-const LIMITS: Limits = Limits { frame: 1024, headers: 8 };
+const LIMITS: Limits = Limits { frame: 1024, headers: 8, line: 128 };
 
 fn decode_in(version: Version, portions: &[&[u8]]) -> Result<Vec<Frame>, (Vec<Frame>, DecodeError)> {
     let mut decoder = Decoder::new(LIMITS);
@@ -102,7 +102,14 @@ fn the_first_of_repeated_headers_counts() {
 }
 
 #[test]
-fn blanks_belong_to_the_value() {
+fn blanks_around_a_value_are_its_own_but_in_1_0() {
+    let sent = b"SEND\ndestination: /queue/a\t\n\nbody\0".as_slice();
+    for (version, value) in
+        [(Version::V1_0, "/queue/a"), (Version::V1_1, " /queue/a\t"), (Version::V1_2, " /queue/a\t")]
+    {
+        let frames = decode_in(version, &[sent]).unwrap();
+        assert_eq!(frames[0].headers.value("destination"), Some(value), "{version:?}");
+    }
     check(b"SEND\na: b \n\n\0", &[frame(Command::Send, &[("a", " b ")], b"")]);
 }
 
@@ -126,7 +133,7 @@ fn what_is_no_frame_is_refused() {
 #[test]
 fn limits_hold_before_the_frame_is_complete() {
     let too_large = DecodeError::FrameTooLarge(LIMITS.frame);
-    fails(&[b'A'; 1025], too_large.clone());
+    fails(&[b"SEND\n".as_slice(), &b"a:b\n".repeat(255)].concat(), too_large.clone());
     fails(
         b"SEND\ncontent-length:99999999999999999999\n\n",
         DecodeError::MalformedContentLength("99999999999999999999".into()),
@@ -142,6 +149,18 @@ fn limits_hold_before_the_frame_is_complete() {
 }
 
 #[test]
+fn a_line_has_a_limit() {
+    let line = |length: usize| format!("SEND\na:{}\n\n\0", "x".repeat(length));
+    assert_eq!(decode(line(126).as_bytes()).map(|frames| frames.len()), Ok(1));
+    let too_long = DecodeError::LineTooLong(LIMITS.line);
+    fails(line(127).as_bytes(), too_long.clone());
+    // Without an end, and as a command.
+    fails(&[b'A'; 129], too_long.clone());
+    assert_eq!(decode(&[b'A'; 128]), Ok(Vec::new()));
+    fails(&[b"SEND\n".as_slice(), &[b'a'; 129]].concat(), too_long);
+}
+
+#[test]
 fn no_memory_is_held_between_frames() {
     let mut decoder = Decoder::new(LIMITS);
     decoder.extend(b"SEND\ndestination:/a\n\nbody\0\n");
@@ -150,8 +169,13 @@ fn no_memory_is_held_between_frames() {
     assert_eq!((decoder.buffered(), decoder.buffer.capacity()), (0, 0));
 }
 
-fn any_frame() -> impl Strategy<Value = Frame> {
-    let header = ("[a-z:\\\\\n\r]{1,8}", "[ -~\n\r:\\\\äß]{0,12}");
+/// A frame as the version can express it.
+fn any_frame(version: Version) -> impl Strategy<Value = Frame> {
+    let header = match version {
+        Version::V1_0 => ("[a-z\\\\]{1,8}", "([!-~:\\\\äß]([ -~äß]{0,10}[!-~:\\\\äß])?)?"),
+        Version::V1_1 => ("[a-z:\\\\\n]{1,8}", "[ -~\n:\\\\äß]{0,12}"),
+        Version::V1_2 => ("[a-z:\\\\\n\r]{1,8}", "[ -~\n\r:\\\\äß]{0,12}"),
+    };
     let headers = proptest::collection::vec(header, 0..4);
     let body = proptest::collection::vec(any::<u8>(), 0..40);
     (headers, body).prop_map(|(headers, body)| Frame {
@@ -159,6 +183,11 @@ fn any_frame() -> impl Strategy<Value = Frame> {
         headers: headers.into_iter().filter(|(name, _)| name != "content-length").collect(),
         body: Bytes::from(body),
     })
+}
+
+fn any_frames() -> impl Strategy<Value = (Version, Vec<Frame>)> {
+    prop::sample::select(&Version::ALL[..])
+        .prop_flat_map(|version| (Just(version), proptest::collection::vec(any_frame(version), 1..4)))
 }
 
 /// Frames as they are sent, with the header that encoding adds taken off.
@@ -184,22 +213,22 @@ fn split<'a>(bytes: &'a [u8], cuts: &[prop::sample::Index]) -> Vec<&'a [u8]> {
 proptest! {
     #[test]
     fn frames_survive_encoding_and_any_split(
-        frames in proptest::collection::vec(any_frame(), 1..4),
+        (version, frames) in any_frames(),
         cuts in proptest::collection::vec(any::<prop::sample::Index>(), 0..12),
     ) {
         let mut bytes = Vec::new();
         for frame in &frames {
-            bytes.extend_from_slice(&frame.encode(Version::V1_2));
+            bytes.extend_from_slice(&frame.encode(version));
             bytes.push(b'\n');
         }
-        let decoded = decode_in(Version::V1_2, &split(&bytes, &cuts)).unwrap();
+        let decoded = decode_in(version, &split(&bytes, &cuts)).unwrap();
         let decoded: Vec<Frame> = decoded.into_iter().map(without_length).collect();
         prop_assert_eq!(decoded, frames);
     }
 
     #[test]
     fn garbage_gives_the_same_result_however_it_is_split(
-        noise in "(SEND\n|\n|\r\n|\\PC|a:b\n|content-length:[0-9]{1,3}\n|\n\n|\u{0}|\\\\c){0,30}",
+        noise in "(SEND\n|ACK\n|\n|\r\n|\\PC|a:b\n|content-length:[0-9]{1,3}\n|\n\n|\u{0}|\\\\c|[a-z]{50,90}|(a:b\n){70}){0,30}",
         cuts in proptest::collection::vec(any::<prop::sample::Index>(), 0..12),
     ) {
         let whole = decode_in(Version::V1_2, &[noise.as_bytes()]);

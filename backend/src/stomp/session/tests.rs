@@ -16,7 +16,8 @@ impl Client {
 
     fn with_heart_beat(interval: Duration) -> Self {
         let settings = Settings {
-            message_size_limit: 1024,
+            limits: Limits { frame: 1024, headers: 8, line: 512 },
+            subscription_limit: 3,
             heart_beat: (interval, interval),
             time_to_first_message: Duration::from_secs(60),
             ping_interval: Duration::from_secs(25),
@@ -295,6 +296,34 @@ fn a_subscription_id_has_a_limit() {
         subscribe(257),
         ["ERROR\nmessage:subscription id is too long\ncontent-length:0\n\n^@", "close ProtocolError"]
     );
+}
+
+#[test]
+fn a_session_holds_so_many_subscriptions() {
+    let mut client = Client::connected("1.2", "0,0");
+    let subscribe = |id| format!("SUBSCRIBE\nid:{id}\ndestination:/topic/a\n\n\0");
+    for id in 0..3 {
+        assert_eq!(client.send(&subscribe(id)).len(), 1);
+    }
+    client.send("UNSUBSCRIBE\nid:0\n\n\0");
+    assert_eq!(client.send(&subscribe(0)).len(), 1);
+    check(
+        &mut client,
+        &subscribe(3),
+        &["ERROR\nmessage:too many subscriptions\ncontent-length:0\n\n^@", "close ProtocolError"],
+    );
+}
+
+#[test]
+fn headers_above_their_limits_are_an_error() {
+    for (headers, message) in [
+        ("a:b\n".repeat(9), "frame has more than 8 headers"),
+        (format!("a:{}\n", "x".repeat(511)), "header line exceeds 512 bytes"),
+    ] {
+        let mut client = Client::connected("1.2", "0,0");
+        let error = format!("ERROR\nmessage:{message}\ncontent-length:0\n\n^@");
+        check(&mut client, &format!("SEND\n{headers}\n\0"), &[&error, "close ProtocolError"]);
+    }
 }
 
 #[test]

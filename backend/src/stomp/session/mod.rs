@@ -21,21 +21,17 @@ use super::codec::{DecodeError, Decoder, Limits};
 use super::frame::{Command, Frame, Headers, Version};
 use super::heart_beat::{self, HeartBeat};
 
-/// Subscriptions that one session may hold.
-pub const SUBSCRIPTION_LIMIT: usize = 1000;
-
 /// Longest id of a subscription, in bytes: it is kept, and written in each
 /// delivery.
 pub const SUBSCRIPTION_ID_LIMIT: usize = 256;
 
-/// Headers that one frame may have.
-pub const HEADER_LIMIT: usize = 128;
-
 /// What all sessions of a server share.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// Largest frame in bytes.
-    pub message_size_limit: usize,
+    /// Bounds of a frame.
+    pub limits: Limits,
+    /// Subscriptions that one session may hold.
+    pub subscription_limit: usize,
     /// What the server sends and wants.
     pub heart_beat: (Duration, Duration),
     /// Longest time from the handshake to CONNECT.
@@ -129,11 +125,10 @@ impl Session {
     /// A session whose carrier was opened at `now`. `id` goes into CONNECTED.
     #[must_use]
     pub fn new(settings: Arc<Settings>, id: &str, now: Instant) -> Self {
-        let limits = Limits { frame: settings.message_size_limit, headers: HEADER_LIMIT };
         let none = (Duration::ZERO, Duration::ZERO);
         Self {
             id: id.into(),
-            decoder: Decoder::new(limits),
+            decoder: Decoder::new(settings.limits),
             phase: Phase::Opening(now + settings.time_to_first_message),
             version: Version::V1_2,
             heart_beat: HeartBeat::negotiate(none, none, now),
@@ -383,7 +378,7 @@ impl Session {
         if self.subscriptions.contains(key) {
             return self.refuse_frame("subscription id is in use", receipt.as_deref());
         }
-        if self.subscriptions.len() >= SUBSCRIPTION_LIMIT {
+        if self.subscriptions.len() >= self.settings.subscription_limit {
             return self.refuse_frame("too many subscriptions", receipt.as_deref());
         }
         self.subscriptions.insert(key.into());
