@@ -85,6 +85,9 @@ impl Services {
             Address::Destination(destination) => {
                 self.publish_here(&Content::new(destination, headers, body)).await;
             }
+            Address::Pattern(pattern) => {
+                tracing::warn!(pattern, "message to a pattern received, and ignored");
+            }
             Address::User { name, queue } => {
                 self.publish_to_user_here(&name, &Content::new(queue, headers, body)).await;
             }
