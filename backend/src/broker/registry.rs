@@ -11,11 +11,9 @@ use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use parking_lot::RwLock;
 
-use super::Dialect;
-use super::outbox::Outbox;
+use super::receiver::Receiver;
 
 /// A power of two.
 const SHARDS: usize = 64;
@@ -30,12 +28,10 @@ pub struct SubscriptionId(pub(super) u64);
 #[derive(Debug, Clone)]
 pub(super) struct Subscriber {
     pub(super) id: SubscriptionId,
-    pub(super) outbox: Arc<Outbox>,
-    pub(super) prefix: Bytes,
-    pub(super) dialect: Dialect,
+    pub(super) receiver: Receiver,
 }
 
-type Chunk = Arc<Vec<Subscriber>>;
+pub(super) type Chunk = Arc<Vec<Subscriber>>;
 type Shard = RwLock<HashMap<Arc<str>, Vec<Chunk>>>;
 
 #[derive(Debug)]

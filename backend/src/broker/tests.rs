@@ -35,7 +35,11 @@ fn take(outbox: &Outbox) -> Vec<Bytes> {
 }
 
 fn subscribe(broker: &Arc<Broker>, to: &str, outbox: &Arc<Outbox>, dialect: u8) -> Subscription {
-    broker.subscribe(to, Arc::clone(outbox), Bytes::from_static(b"id:"), Dialect(dialect))
+    broker.subscribe(to, receiver(outbox, dialect))
+}
+
+fn receiver(outbox: &Arc<Outbox>, dialect: u8) -> Receiver {
+    Receiver::new(Arc::clone(outbox), Bytes::from_static(b"id:"), Dialect(dialect))
 }
 
 #[tokio::test]
@@ -126,4 +130,67 @@ async fn filled_wakes_on_a_push_and_on_an_overflow() {
     assert!(waiting.await.unwrap().1);
     assert!(!outbox.push(Item::whole(Bytes::from_static(b"too long"))));
     tokio::time::timeout(std::time::Duration::from_secs(5), outbox.filled()).await.unwrap();
+}
+
+#[tokio::test]
+async fn held_deliveries_follow_older_messages_and_come_once() {
+    let broker = Arc::new(Broker::default());
+    let outbox = outbox(1000);
+    let (_subscription, held) = broker.subscribe_held("/topic/a", receiver(&outbox, 0), 1000);
+    for text in ["b", "c", "c"] {
+        assert_eq!(broker.publish("/topic/a", &Text::new(text)).await.delivered, 1);
+    }
+    assert!(take(&outbox).is_empty());
+    let (a, b, c) = (Text::new("a"), Text::new("b"), Text::new("c"));
+    let released = held.release(&[&a, &b, &c], &[&a, &b, &c]).unwrap();
+    assert_eq!(released, Published { delivered: 3, dropped: 0 });
+    assert_eq!(broker.publish("/topic/a", &Text::new("d")).await.delivered, 1);
+    assert_eq!(take(&outbox), ["id:3 a0", "id:4 b0", "id:5 c0", "id:2 c0", "id:6 d0"]);
+}
+
+#[tokio::test]
+async fn a_hold_that_overflows_loses_nothing_in_silence() {
+    let broker = Arc::new(Broker::default());
+    let outbox = outbox(1000);
+    let (_subscription, held) = broker.subscribe_held("/topic/a", receiver(&outbox, 0), 10);
+    assert_eq!(broker.publish("/topic/a", &Text::new("a")).await.dropped, 0);
+    assert_eq!(broker.publish("/topic/a", &Text::new("b")).await.dropped, 1);
+    assert_eq!(held.release(&[], &[]), Err(HoldOverflow { dropped: 1 }));
+    assert!(take(&outbox).is_empty());
+}
+
+#[test]
+fn a_message_can_go_to_one_receiver_that_is_not_subscribed() {
+    let broker = Broker::default();
+    let outbox = outbox(1000);
+    assert!(broker.deliver(&receiver(&outbox, 2), &Text::new("x")));
+    assert_eq!(take(&outbox), ["id:0 x2"]);
+}
+
+#[tokio::test]
+async fn a_pattern_and_a_destination_are_two_subscriptions() {
+    let broker = Arc::new(Broker::default());
+    let (both, pattern_only) = (outbox(100), outbox(100));
+    let pattern = || Pattern::try_new("/topic/*").unwrap();
+    let _exact = subscribe(&broker, "/topic/a", &both, 0);
+    let first = broker.subscribe_pattern(pattern(), receiver(&both, 0)).unwrap();
+    let _second = broker.subscribe_pattern(pattern(), receiver(&pattern_only, 0)).unwrap();
+    assert_eq!(broker.publish("/topic/a", &Text::new("x")).await.delivered, 3);
+    assert_eq!((take(&both).len(), take(&pattern_only).len()), (2, 1));
+    drop(first);
+    assert_eq!(broker.publish("/topic/a", &Text::new("x")).await.delivered, 2);
+    assert_eq!(broker.publish("/topic/b", &Text::new("x")).await.delivered, 1);
+    assert!(broker.has_subscribers("/topic/c"));
+    assert!(!broker.has_subscribers("/queue/c"));
+}
+
+#[tokio::test]
+async fn no_pattern_matches_what_is_inside_the_broker() {
+    let broker = Arc::new(Broker::default());
+    let spy = outbox(100);
+    for text in ["**", "/**", "*/**", "user:*/**", "**/x"] {
+        let pattern = Pattern::try_new(text).unwrap();
+        let _subscription = broker.subscribe_pattern(pattern, receiver(&spy, 0)).unwrap();
+        assert_eq!(broker.publish("user:3:ann/queue/x", &Text::new("x")).await.delivered, 0);
+    }
 }

@@ -13,12 +13,13 @@ use super::carrier::Encoding;
 
 /// Headers of a SEND that are not for subscribers: they belong to the sender's
 /// session, are written anew, or are secrets.
-const PRIVATE_HEADERS: [&str; 14] = [
+const PRIVATE_HEADERS: [&str; 15] = [
     "ack",
     "authorization",
     "content-length",
     "destination",
     "heart-beat",
+    "history",
     "id",
     "login",
     "message-id",

@@ -2,6 +2,7 @@
 //! the store and the other instances.
 
 use crate::app::{Outgoing, Receivers};
+use crate::broker::{Published, Receiver};
 use crate::relay::{Address, Received};
 use crate::store::Stored;
 
@@ -33,7 +34,7 @@ impl Services {
                 self.publish_to_user(&name, &Content::new(queue, headers, body)).await;
             }
             Receivers::Sender { queue } => {
-                self.publish_to_session(session, &Content::new(queue, headers, body)).await;
+                self.publish_to_party(Party::Session(session), &Content::new(queue, headers, body)).await;
             }
         }
     }
@@ -56,9 +57,7 @@ impl Services {
     ///
     /// Dropped half way, some subscribers have the message and some have not.
     pub async fn publish_here(&self, content: &Content) {
-        let published = self.broker.publish(content.destination(), content).await;
-        self.metrics.websocket_messages_sent.inc_by(published.delivered);
-        self.metrics.outbox_dropped.inc_by(published.dropped);
+        self.count(self.broker.publish(content.destination(), content).await);
     }
 
     /// Publishes a message, whose destination is a queue as `/queue/private`, to
@@ -95,18 +94,67 @@ impl Services {
     }
 
     async fn publish_to_user_here(&self, name: &str, content: &Content) {
-        for session in self.users.sessions(name) {
-            self.publish_to_session(&session, content).await;
-        }
+        self.publish_to_party(Party::User(name), content).await;
     }
 
-    /// To one session, under the destination that Spring's broker would use
-    /// inside; the client sees the one it subscribed to.
-    async fn publish_to_session(&self, session: &str, content: &Content) {
-        let inner = format!("{}-user{session}", content.destination());
+    /// Publishes a message, whose destination is a queue as `/queue/private`, to
+    /// those that subscribed to it as this party, on this instance. The client
+    /// sees the destination it subscribed to.
+    pub(super) async fn publish_to_party(&self, party: Party<'_>, content: &Content) {
+        let inner = party.queue(content.destination());
         let shown = content.clone().shown_as(format!("/user{}", content.destination()));
-        let published = self.broker.publish(&inner, &shown).await;
+        self.count(self.broker.publish(&inner, &shown).await);
+    }
+
+    /// Delivers a message to one receiver and to nobody else.
+    pub(super) fn reply(&self, receiver: &Receiver, content: &Content) {
+        let delivered = u64::from(self.broker.deliver(receiver, content));
+        self.count(Published { delivered, dropped: 1 - delivered });
+    }
+
+    /// Counts deliveries.
+    pub(super) fn count(&self, published: Published) {
         self.metrics.websocket_messages_sent.inc_by(published.delivered);
         self.metrics.outbox_dropped.inc_by(published.dropped);
+    }
+}
+
+/// Whose queue a message to `/user/…` is put in.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Party<'a> {
+    /// All sessions of this user.
+    User(&'a str),
+    /// The session of this id.
+    Session(&'a str),
+}
+
+impl Party<'_> {
+    /// The name of a queue inside the broker. No destination of a client is like
+    /// it, since these begin with a slash, and no pattern matches it; the length
+    /// keeps a name with slashes apart from the queue.
+    pub(super) fn queue(self, queue: &str) -> String {
+        match self {
+            Self::User(name) => format!("user:{}:{name}{queue}", name.len()),
+            Self::Session(id) => format!("session:{}:{id}{queue}", id.len()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_two_parties_share_a_queue_and_no_client_can_name_one() {
+        let queues = [
+            Party::User("ann").queue("/queue/x"),
+            Party::Session("ann").queue("/queue/x"),
+            Party::User("ann/queue/x").queue("/queue/y"),
+            Party::User("ann").queue("/queue/x/queue/y"),
+        ];
+        for (n, queue) in queues.iter().enumerate() {
+            assert!(!queue.starts_with('/'), "{queue}");
+            assert!(!queues[..n].contains(queue), "{queue}");
+        }
     }
 }

@@ -8,19 +8,20 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
+use futures_util::{FutureExt, TryFutureExt};
 use tokio::time::{Duration, Instant};
 
 use crate::app::Rejection;
 use crate::auth::Client;
-use crate::broker::{Item, Outbox, OutboxState, Subscription};
+use crate::broker::{Item, Outbox, OutboxState, Receiver};
 use crate::metrics::Active;
 use crate::stomp::session::Ending;
 use crate::stomp::{Headers, Output, Session};
 use crate::ws::{CloseCode, Event, Reading};
 
 use super::carrier::Carrier;
+use super::destinations::{Registered, Subscribing};
 use super::{Services, connect, destinations, echo, message};
 
 /// Frames written by one system call: each is a WebSocket head and a payload,
@@ -36,7 +37,8 @@ const NEVER: Duration = Duration::from_secs(365 * 24 * 3600);
 /// How a connection ends: close code, reason.
 type Closing = (CloseCode, &'static str);
 
-type Processing = BoxFuture<'static, Result<(), Rejection>>;
+/// Ends with the subscription that the frame asked for, under its key.
+type Processing = BoxFuture<'static, Result<Option<(String, Registered)>, Rejection>>;
 
 /// A session that begins.
 #[derive(Debug, Clone)]
@@ -114,7 +116,7 @@ struct Connection<C> {
     client: Arc<Client>,
     outbox: OpenOutbox,
     /// By the key that the session gives.
-    subscriptions: HashMap<String, Subscription>,
+    subscriptions: HashMap<String, Registered>,
     services: Arc<Services>,
     /// The frame being processed.
     processing: Option<Processing>,
@@ -177,7 +179,10 @@ impl<C: Carrier> Connection<C> {
                     }
                 }
                 outcome = processed(&mut self.processing) => match outcome {
-                    Ok(()) => self.session.accept(Instant::now()),
+                    Ok(subscribed) => {
+                        self.subscriptions.extend(subscribed);
+                        self.session.accept(Instant::now());
+                    }
                     Err(rejection) => {
                         self.session.reject(&rejection.message, &rejection.explanation);
                     }
@@ -270,7 +275,7 @@ impl<C: Carrier> Connection<C> {
                 Output::Ping => self.carrier.queue_ping(),
                 Output::Received => self.admit(),
                 Output::Connect(headers) => self.connect(now, &headers),
-                Output::Subscribe { id, destination } => self.subscribe(now, id, &destination),
+                Output::Subscribe { id, destination, headers } => self.subscribe(id, destination, headers),
                 Output::Unsubscribe(key) => {
                     self.subscriptions.remove(&key);
                     self.session.accept(now);
@@ -281,7 +286,7 @@ impl<C: Carrier> Connection<C> {
                     let principal = self.client.principal.clone();
                     let sending =
                         async move { destinations::send(&services, frame, &session, principal).await };
-                    self.processing = Some(sending.boxed());
+                    self.processing = Some(sending.map_ok(|()| None).boxed());
                 }
                 Output::Close(ending) => self.close(self.end(ending)),
             }
@@ -294,21 +299,20 @@ impl<C: Carrier> Connection<C> {
         self.closing = Some(closing);
     }
 
-    fn subscribe(&mut self, now: Instant, id: Option<String>, destination: &str) {
-        if let Err(rejection) = destinations::check_subscribe(destination) {
-            self.session.reject(&rejection.message, &rejection.explanation);
-            return;
-        }
+    fn subscribe(&mut self, id: Option<String>, destination: String, headers: Headers) {
         let (version, encoding) = (self.session.version(), self.carrier.encoding());
         let prefix = message::delivery_prefix(version, encoding, id.as_deref(), &self.session_id);
-        let subscription = self.services.broker.subscribe(
+        let key = id.unwrap_or_else(|| destination.clone());
+        let subscribing = Subscribing {
+            receiver: Receiver::new(self.outbox.share(), prefix, message::dialect(version, encoding)),
+            session: Arc::clone(&self.session_id),
+            principal: self.client.principal.clone(),
             destination,
-            self.outbox.share(),
-            prefix,
-            message::dialect(version, encoding),
-        );
-        self.subscriptions.insert(id.unwrap_or_else(|| destination.to_owned()), subscription);
-        self.session.accept(now);
+            headers,
+        };
+        let services = Arc::clone(&self.services);
+        let registering = async move { destinations::subscribe(&services, subscribing).await };
+        self.processing = Some(registering.map_ok(|registered| Some((key, registered))).boxed());
     }
 
     fn end(&self, ending: Ending) -> Closing {
@@ -368,7 +372,7 @@ async fn finish(processing: Option<Processing>) {
 }
 
 /// The outcome of the frame being processed; pending when there is none.
-async fn processed(processing: &mut Option<Processing>) -> Result<(), Rejection> {
+async fn processed(processing: &mut Option<Processing>) -> Result<Option<(String, Registered)>, Rejection> {
     let Some(future) = processing else {
         return std::future::pending().await;
     };

@@ -76,6 +76,8 @@ pub enum Output {
         id: Option<String>,
         /// What it listens to.
         destination: String,
+        /// All headers of the frame.
+        headers: Headers,
     },
     /// Remove a subscription, then accept. The client's name of it, or its
     /// destination in STOMP 1.0.
@@ -312,7 +314,7 @@ impl Session {
                 self.refuse_frame(&format!("{command} before CONNECT"), receipt.as_deref());
             }
             Command::Send => self.send(frame, receipt),
-            Command::Subscribe => self.subscribe(&frame.headers, receipt),
+            Command::Subscribe => self.subscribe(frame.headers, receipt),
             Command::Unsubscribe => self.unsubscribe(&frame.headers, receipt),
             Command::Disconnect => {
                 if let Some(receipt) = receipt {
@@ -359,7 +361,7 @@ impl Session {
         self.process(Output::Send(frame), receipt);
     }
 
-    fn subscribe(&mut self, headers: &Headers, receipt: Option<String>) {
+    fn subscribe(&mut self, headers: Headers, receipt: Option<String>) {
         let id = headers.value("id");
         let destination = headers.value("destination").filter(|text| !text.is_empty());
         let Some(destination) = destination else {
@@ -383,7 +385,7 @@ impl Session {
         }
         self.subscriptions.insert(key.into());
         let (id, destination) = (id.map(str::to_owned), destination.to_owned());
-        self.process(Output::Subscribe { id, destination }, receipt);
+        self.process(Output::Subscribe { id, destination, headers }, receipt);
     }
 
     fn unsubscribe(&mut self, headers: &Headers, receipt: Option<String>) {

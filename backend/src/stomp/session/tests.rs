@@ -66,7 +66,7 @@ impl Client {
             shown.push(match output {
                 Output::Write(bytes) => String::from_utf8(bytes.to_vec()).unwrap().replace('\0', "^@"),
                 Output::Ping => "ping".to_owned(),
-                Output::Subscribe { id, destination } => {
+                Output::Subscribe { id, destination, .. } => {
                     self.session.accept(self.now);
                     format!("subscribe {} to {destination}", id.unwrap_or_else(|| "-".into()))
                 }
