@@ -1,6 +1,8 @@
 //! The server over real loopback sockets, through the library's interface.
 
 #[cfg(test)]
+mod destinations;
+#[cfg(test)]
 mod drain;
 #[cfg(test)]
 mod harness;
