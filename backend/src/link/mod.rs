@@ -9,6 +9,7 @@
 //! not take makes a request wait.
 
 mod table;
+mod visits;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -19,6 +20,19 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 pub use table::{Table, TableFull};
+use visits::Visits;
+
+/// What a link queues for the client.
+pub trait Weight {
+    /// Bytes that it counts for.
+    fn weight(&self) -> usize;
+}
+
+impl Weight for Bytes {
+    fn weight(&self) -> usize {
+        self.len()
+    }
+}
 
 /// Bounds of a link.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,9 +56,9 @@ pub struct Close {
 
 /// What a request that is attached gets.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Taken {
+pub enum Taken<M = Bytes> {
     /// Messages, in order, at least one.
-    Messages(Vec<Bytes>),
+    Messages(Vec<M>),
     /// The session is over, and all its messages were taken.
     Closed(Close),
 }
@@ -77,24 +91,41 @@ pub enum AttachError {
 #[error("the session is over")]
 pub struct Over;
 
-#[derive(Debug, Default)]
-struct Inner {
-    outbound: VecDeque<Bytes>,
+/// Whether more waited for the client than may.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Overflow {
+    No,
+    /// Yes, and the task does not know yet.
+    News,
+    Told,
+}
+
+#[derive(Debug)]
+struct Inner<M> {
+    outbound: VecDeque<M>,
     outbound_bytes: usize,
     inbound: VecDeque<Bytes>,
-    /// For the task.
-    events: VecDeque<LinkEvent>,
-    attached: bool,
-    overflowed: bool,
-    /// When the last request left.
+    visits: Visits,
+    overflow: Overflow,
+    /// Messages that an overflow took.
+    dropped: u64,
+    /// When the last request left; none while one is attached.
     detached_at: Option<Instant>,
     closed: Option<Close>,
 }
 
+impl<M> Inner<M> {
+    fn forget(&mut self) {
+        let waiting = std::mem::take(&mut self.outbound).len();
+        self.dropped += u64::try_from(waiting).unwrap_or(u64::MAX);
+        self.outbound_bytes = 0;
+    }
+}
+
 /// The two queues between a session's task and its requests.
 #[derive(Debug)]
-pub struct Link {
-    inner: Mutex<Inner>,
+pub struct Link<M = Bytes> {
+    inner: Mutex<Inner<M>>,
     limits: Limits,
     /// Wakes the task.
     task: Notify,
@@ -104,12 +135,21 @@ pub struct Link {
     room: Notify,
 }
 
-impl Link {
+impl<M: Weight> Link<M> {
     /// An empty link, with no request since `now`.
     #[must_use]
     pub fn new(limits: Limits, now: Instant) -> Self {
         Self {
-            inner: Mutex::new(Inner { detached_at: Some(now), ..Inner::default() }),
+            inner: Mutex::new(Inner {
+                outbound: VecDeque::new(),
+                outbound_bytes: 0,
+                inbound: VecDeque::new(),
+                visits: Visits::default(),
+                overflow: Overflow::No,
+                dropped: 0,
+                detached_at: Some(now),
+                closed: None,
+            }),
             limits,
             task: Notify::new(),
             request: Notify::new(),
@@ -119,18 +159,18 @@ impl Link {
 
     /// Task: a message for the client. False when it was dropped: too much
     /// waits, or the session is over.
-    pub fn push(&self, message: Bytes) -> bool {
+    pub fn push(&self, message: M) -> bool {
         {
             let mut inner = self.inner.lock();
-            if inner.closed.is_some() || inner.overflowed {
+            if inner.closed.is_some() || inner.overflow != Overflow::No {
+                inner.dropped += 1;
                 return false;
             }
-            let bytes = inner.outbound_bytes + message.len();
+            let bytes = inner.outbound_bytes + message.weight();
             if inner.outbound.len() >= self.limits.messages || bytes > self.limits.bytes {
-                inner.overflowed = true;
-                inner.outbound.clear();
-                inner.outbound_bytes = 0;
-                inner.events.push_back(LinkEvent::Overflowed);
+                inner.overflow = Overflow::News;
+                inner.forget();
+                inner.dropped += 1;
                 self.task.notify_one();
                 return false;
             }
@@ -151,7 +191,11 @@ impl Link {
         loop {
             {
                 let mut inner = self.inner.lock();
-                if let Some(event) = inner.events.pop_front() {
+                if inner.overflow == Overflow::News {
+                    inner.overflow = Overflow::Told;
+                    return LinkEvent::Overflowed;
+                }
+                if let Some(event) = inner.visits.next() {
                     return event;
                 }
                 if reading && let Some(message) = inner.inbound.pop_front() {
@@ -185,6 +229,15 @@ impl Link {
         self.inner.lock().closed.is_some()
     }
 
+    /// Forgets what still waits for the client. Returns how many messages never
+    /// reached a request: those, and those that [`push`](Self::push) did not
+    /// take.
+    pub fn abandon(&self) -> u64 {
+        let mut inner = self.inner.lock();
+        inner.forget();
+        std::mem::take(&mut inner.dropped)
+    }
+
     /// Since when no request is attached; none while one is.
     #[must_use]
     pub fn detached_at(&self) -> Option<Instant> {
@@ -196,16 +249,14 @@ impl Link {
     /// # Errors
     ///
     /// Another request is attached.
-    pub fn attach(self: &Arc<Self>) -> Result<Attached, AttachError> {
+    pub fn attach(self: &Arc<Self>) -> Result<Attached<M>, AttachError> {
         {
             let mut inner = self.inner.lock();
-            if inner.attached {
+            if inner.detached_at.take().is_none() {
                 return Err(AttachError::Busy);
             }
-            inner.attached = true;
-            inner.detached_at = None;
             if inner.closed.is_none() {
-                inner.events.push_back(LinkEvent::Attached);
+                inner.visits.note(LinkEvent::Attached);
             }
         }
         self.task.notify_one();
@@ -255,18 +306,18 @@ impl Link {
 
 /// The request that takes the messages of a link; dropping it detaches.
 #[derive(Debug)]
-pub struct Attached {
-    link: Arc<Link>,
+pub struct Attached<M: Weight = Bytes> {
+    link: Arc<Link<M>>,
     finished: bool,
 }
 
-impl Attached {
+impl<M: Weight> Attached<M> {
     /// Waits for messages, or the end. At most about `bytes` at once.
     ///
     /// # Cancel safety
     ///
     /// Nothing is lost.
-    pub async fn next(&mut self, bytes: usize) -> Taken {
+    pub async fn next(&mut self, bytes: usize) -> Taken<M> {
         loop {
             {
                 let mut inner = self.link.inner.lock();
@@ -275,8 +326,8 @@ impl Attached {
                 while taken < bytes
                     && let Some(message) = inner.outbound.pop_front()
                 {
-                    taken += message.len();
-                    inner.outbound_bytes -= message.len();
+                    taken += message.weight();
+                    inner.outbound_bytes -= message.weight();
                     messages.push(message);
                 }
                 if !messages.is_empty() {
@@ -296,14 +347,13 @@ impl Attached {
     }
 }
 
-impl Drop for Attached {
+impl<M: Weight> Drop for Attached<M> {
     fn drop(&mut self) {
         let mut inner = self.link.inner.lock();
-        inner.attached = false;
         inner.detached_at = Some(Instant::now());
         if inner.closed.is_none() {
             let event = if self.finished { LinkEvent::Detached } else { LinkEvent::Broken };
-            inner.events.push_back(event);
+            inner.visits.note(event);
         }
         drop(inner);
         self.link.task.notify_one();

@@ -45,7 +45,9 @@ async fn a_client_that_does_not_fetch_overflows() {
     assert!(link.push("a".into()));
     assert!(link.push("b".into()));
     assert!(!link.push("c".into()));
+    assert!(!link.push("d".into()));
     assert_eq!(link.event(false).await, LinkEvent::Overflowed);
+    assert_eq!((link.abandon(), link.abandon()), (4, 0));
 }
 
 #[tokio::test]
