@@ -18,10 +18,10 @@
 //! # }
 //! ```
 //!
-//! Layers, each using only those before it: [`metrics`], [`limits`], [`reload`],
-//! [`auth`], [`config`], [`health`], [`transport`], [`tls`] and [`proxy_protocol`]; [`ws`], [`link`],
-//! [`stomp`], [`broker`], [`relay`], [`store`] and [`app`], which do not know each
-//! other; [`endpoint`], which joins them; [`server`].
+//! Cores of protocols ([`stomp`], [`sock_js`], …), the [`broker`], the [`relay`],
+//! the [`store`] and the [`app`] do not know each other; [`endpoint`] joins them,
+//! and [`server`] puts it all on sockets. The layers are written down, and
+//! checked, in `tests/e2e/tests/tidy.rs`.
 
 pub mod app;
 pub mod auth;
@@ -36,6 +36,7 @@ pub mod proxy_protocol;
 pub mod relay;
 pub mod reload;
 pub mod server;
+pub mod sock_js;
 pub mod stomp;
 pub mod store;
 pub mod tls;
