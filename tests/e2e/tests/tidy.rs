@@ -140,6 +140,8 @@ const BACKEND: Layers = Layers {
         ("metrics", &[]),
         ("stomp", &[]),
         ("proxy_protocol", &[]),
+        ("engine_io", &[]),
+        ("socket_io", &[]),
         ("transport", &[]),
         ("link", &[]),
         ("limits", &[]),
@@ -164,7 +166,10 @@ const BACKEND: Layers = Layers {
     composition: &["server", "main", "lib"],
     libraries: &[
         ("tokio_websockets", &["ws"]),
-        ("serde*", &["config", "app", "health", "server/response", "relay/envelope"]),
+        (
+            "serde*",
+            &["config", "app", "health", "server/response", "relay/envelope", "engine_io", "socket_io"],
+        ),
         ("redis", &["relay/redis"]),
         ("albeit_proxy", &[]),
     ],

@@ -1,6 +1,8 @@
-//! What the backend is sent before HTTP.
+//! What the backend is sent before HTTP, and in Socket.IO sessions.
 
+use albeit_backend::engine_io::{Packet, payload};
 use albeit_backend::proxy_protocol::{self, HEADER_LIMIT, Start};
+use albeit_backend::socket_io::{Decoder, packet};
 
 /// The start of a connection, whole and in pieces.
 pub(crate) fn proxy_protocol(data: &[u8]) {
@@ -14,5 +16,33 @@ pub(crate) fn proxy_protocol(data: &[u8]) {
         Ok(Start::Header(length, _)) => assert!(length <= data.len().min(HEADER_LIMIT), "{length} bytes"),
         Ok(Start::Partial) => assert!(data.len() < HEADER_LIMIT, "{} bytes are not enough", data.len()),
         Ok(Start::NoHeader) | Err(_) => {}
+    }
+}
+
+/// The body of a polling request.
+pub(crate) fn engine_io(data: &[u8]) {
+    let Ok(packets) = payload::decode(&data.to_vec().into()) else { return };
+    let mut encoder = payload::Encoder::default();
+    for packet in &packets {
+        encoder.push_text(&packet.encode());
+    }
+    assert_eq!(payload::decode(&encoder.finish()), Ok(packets), "packets changed on the way");
+}
+
+/// Lines are messages in turn: text, binary, text.
+pub(crate) fn socket_io(data: &[u8]) {
+    let mut decoder = Decoder::default();
+    for (number, message) in data.split(|&byte| byte == b'\n').enumerate() {
+        let decoded = if number % 2 == 0 {
+            decoder.text(&String::from_utf8_lossy(message))
+        } else {
+            decoder.binary(message.to_vec().into())
+        };
+        let Ok(Some(decoded)) = decoded else { continue };
+        let mut text = Vec::new();
+        decoded.encode(&mut text);
+        let text = String::from_utf8(text).unwrap_or_default();
+        let again = packet::decode(&text);
+        assert!(again.is_ok_and(|(again, _)| again.namespace == decoded.namespace), "{text} is no packet");
     }
 }

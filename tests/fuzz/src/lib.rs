@@ -174,6 +174,21 @@ pub const TARGETS: &[Target] = &[
             b"\r\n\r\n\0\r\nQUIT\n\x20\0\0\0",
         ],
     },
+    Target {
+        name: "engine_io",
+        run: backend::engine_io,
+        seeds: &[b"4hello\x1e2\x1ebAQIDBA==\x1e3probe", b"42/chat,1[\"message\",{}]", b"1", b"6\x1e"],
+    },
+    Target {
+        name: "socket_io",
+        run: backend::socket_io,
+        seeds: &[
+            b"0/chat,{\"token\":\"t\"}",
+            b"52-/chat,17[\"file\",{\"_placeholder\":true,\"num\":0},{\"_placeholder\":true,\"num\":1}]\nab",
+            b"51-[\"a\",[{\"_placeholder\":true,\"num\":0}]]\n\xff\n31[\"b\"]",
+            b"4/x,\"no\"",
+        ],
+    },
 ];
 
 /// The target with this name.
