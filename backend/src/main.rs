@@ -43,7 +43,8 @@ fn main() -> ExitCode {
         Ok(code) => code,
         Err(error) => {
             tracing::error!("{error:#}");
-            let is_configuration = matches!(error.downcast_ref(), Some(BindError::Tls(_)));
+            let is_configuration =
+                matches!(error.downcast_ref(), Some(BindError::Tls(_) | BindError::Relay(_)));
             if is_configuration { ExitCode::from(USAGE) } else { ExitCode::FAILURE }
         }
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
-use super::{Config, ConfigError, ProxyProtocolMode, parse_duration};
+use super::{Config, ConfigError, ProxyProtocolMode, Secret, parse_duration};
 
 /// A STOMP over WebSocket service to stand behind a load balancer.
 #[derive(Debug, Clone, Default, clap::Parser)]
@@ -33,6 +33,12 @@ pub struct Arguments {
     /// Networks of the balancers that may send one
     #[arg(long, env = "SERVER_PROXYPROTOCOL_TRUSTEDPEERS", value_name = "CIDR", value_delimiter = ',')]
     pub proxy_protocol_trusted_peers: Option<Vec<IpNet>>,
+    /// Host of the Redis that relays to other instances [default: localhost]
+    #[arg(long, env = "REDIS_HOST", value_name = "HOST")]
+    pub redis_host: Option<String>,
+    /// Its password
+    #[arg(long, env = "REDIS_PASSWORD", value_name = "PASSWORD", hide_env_values = true)]
+    pub redis_password: Option<String>,
     /// Name of this instance, shown to clients
     #[arg(long, value_name = "NAME")]
     pub instance: Option<String>,
@@ -79,6 +85,9 @@ impl Arguments {
         let proxy_protocol = &mut config.server.proxy_protocol;
         replace(&mut proxy_protocol.mode, self.proxy_protocol);
         replace(&mut proxy_protocol.trusted_peers, self.proxy_protocol_trusted_peers);
+        let redis = &mut config.relay.redis;
+        replace(&mut redis.host, self.redis_host);
+        redis.password = self.redis_password.map(Secret::new).or_else(|| redis.password.take());
         config.server.reuse_port |= self.reuse_port;
         config.validate()?;
         Ok(config.scaled(self.time_scale))

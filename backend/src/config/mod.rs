@@ -31,7 +31,10 @@ pub use arguments::Arguments;
 pub use limits::LimitsConfig;
 pub use management::ManagementConfig;
 pub use proxy_protocol::{ProxyProtocolConfig, ProxyProtocolMode};
-pub use relay::RelayConfig;
+pub use relay::{
+    ClusterConfig, ReconnectConfig, RedisConfig, RedisSslConfig, RelayConfig, RelayEnvelope, RelayMode,
+    RelaySubscribe, Secret, StreamsConfig,
+};
 pub use security::SecurityConfig;
 pub use sock_js::SockJsConfig;
 pub use socket_io::SocketIoConfig;

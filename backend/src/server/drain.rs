@@ -9,8 +9,8 @@ use tokio_util::task::TaskTracker;
 
 use crate::endpoint::{Content, Services};
 
-/// Where clients hear that the server leaves.
-const EVENTS: &str = "/topic/server.events";
+/// Where clients hear of the server: that it leaves, or may have missed messages.
+pub(super) const EVENTS: &str = "/topic/server.events";
 
 /// What they hear.
 const NOTICE: &str =
@@ -94,6 +94,7 @@ impl Drain {
         let headers = vec![("content-type".to_owned(), "application/json".to_owned())];
         let body = Bytes::from_static(NOTICE.as_bytes());
         let content = Content::new(EVENTS.to_owned(), headers, body);
-        self.services.publish(&content).await;
+        // Clients of other instances stay.
+        self.services.publish_here(&content).await;
     }
 }

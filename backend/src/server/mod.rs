@@ -10,6 +10,7 @@ mod head;
 mod listener;
 mod opening;
 mod proxy_protocol;
+mod relay;
 mod response;
 mod routes;
 mod timed_io;
@@ -32,7 +33,7 @@ use crate::config::Config;
 use crate::endpoint::Services;
 use crate::health::Lifecycle;
 use crate::metrics::{Active, Metrics, MetricsError};
-use crate::relay::Relay;
+use crate::relay::{Relay, RelayError};
 use crate::stomp::{self, Settings};
 use crate::store::Store;
 use crate::tls::{Files, Tls, TlsError};
@@ -62,6 +63,9 @@ pub enum BindError {
     /// The certificate or its private key cannot be used.
     #[error(transparent)]
     Tls(#[from] TlsError),
+    /// The relay's address or certificates cannot be used.
+    #[error(transparent)]
+    Relay(#[from] RelayError),
     /// The metrics could not be registered.
     #[error("metrics: {0}")]
     Metrics(#[from] MetricsError),
@@ -102,6 +106,7 @@ impl Server {
             .map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
         let metrics = Metrics::try_new()?;
+        let relay = Relay::try_new(&config.relay, &config.instance, &metrics.relay)?;
         let stomp = Settings {
             limits: stomp::Limits {
                 frame: config.stomp.message_size_limit,
@@ -125,7 +130,7 @@ impl Server {
             services: Arc::new(Services {
                 broker: Arc::new(Broker::default()),
                 users: Arc::new(Users::default()),
-                relay: Relay::default(),
+                relay,
                 store: Store::default(),
                 stomp: Arc::new(stomp),
                 lifecycle: Lifecycle::default(),
@@ -169,7 +174,14 @@ impl Server {
         );
         let watch = watch(self.tls.clone(), Arc::clone(&self.services));
         let drain = drain::Drain::new(&self.services, &self.tasks);
-        tokio::join!(self.accept(), watch, drain.run(&shutdown));
+        // Clients that are leaving still get messages of other instances.
+        let drained = CancellationToken::new();
+        let relay = relay::run(Arc::clone(&self.services), drained.clone());
+        let leave = async {
+            drain.run(&shutdown).await;
+            drained.cancel();
+        };
+        tokio::join!(self.accept(), watch, leave, relay);
         tracing::info!("stopped");
     }
 
