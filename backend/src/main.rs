@@ -43,8 +43,10 @@ fn main() -> ExitCode {
         Ok(code) => code,
         Err(error) => {
             tracing::error!("{error:#}");
-            let is_configuration =
-                matches!(error.downcast_ref(), Some(BindError::Tls(_) | BindError::Relay(_)));
+            let is_configuration = matches!(
+                error.downcast_ref(),
+                Some(BindError::Tls(_) | BindError::Relay(_) | BindError::Store(_))
+            );
             if is_configuration { ExitCode::from(USAGE) } else { ExitCode::FAILURE }
         }
     }

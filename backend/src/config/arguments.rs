@@ -89,6 +89,7 @@ impl Arguments {
         replace(&mut redis.host, self.redis_host);
         redis.password = self.redis_password.map(Secret::new).or_else(|| redis.password.take());
         config.server.reuse_port |= self.reuse_port;
+        config.store.take_credentials(|name| std::env::var(name).ok());
         config.validate()?;
         Ok(config.scaled(self.time_scale))
     }

@@ -40,7 +40,7 @@ pub use sock_js::SockJsConfig;
 pub use socket_io::SocketIoConfig;
 pub use ssl::SslConfig;
 pub use stomp::{ClientPublish, HeartBeatConfig, StompConfig};
-pub use store::StoreConfig;
+pub use store::{Password, StoreConfig, StoreUrl};
 pub use units::{UnitError, parse_duration, parse_size};
 
 /// Largest configuration file that is read, in bytes: a guard against a wrong

@@ -35,7 +35,7 @@ use crate::health::Lifecycle;
 use crate::metrics::{Active, Metrics, MetricsError};
 use crate::relay::{Relay, RelayError};
 use crate::stomp::{self, Settings};
-use crate::store::Store;
+use crate::store::{OpenError, Store};
 use crate::tls::{Files, Tls, TlsError};
 
 use connection::Accepted;
@@ -66,6 +66,9 @@ pub enum BindError {
     /// The relay's address or certificates cannot be used.
     #[error(transparent)]
     Relay(#[from] RelayError),
+    /// The message store's URL cannot be used.
+    #[error(transparent)]
+    Store(#[from] OpenError),
     /// The metrics could not be registered.
     #[error("metrics: {0}")]
     Metrics(#[from] MetricsError),
@@ -107,6 +110,7 @@ impl Server {
         let address = listener.local_addr().map_err(failed)?;
         let metrics = Metrics::try_new()?;
         let relay = Relay::try_new(&config.relay, &config.instance, &metrics.relay)?;
+        let store = Store::open(&config.store, &metrics.store)?;
         let stomp = Settings {
             limits: stomp::Limits {
                 frame: config.stomp.message_size_limit,
@@ -131,7 +135,7 @@ impl Server {
                 broker: Arc::new(Broker::default()),
                 users: Arc::new(Users::default()),
                 relay,
-                store: Store::default(),
+                store,
                 stomp: Arc::new(stomp),
                 lifecycle: Lifecycle::default(),
                 application,
@@ -176,12 +180,14 @@ impl Server {
         let drain = drain::Drain::new(&self.services, &self.tasks);
         // Clients that are leaving still get messages of other instances.
         let drained = CancellationToken::new();
-        let relay = relay::run(Arc::clone(&self.services), drained.clone());
+        let services = Arc::clone(&self.services);
+        let relay = relay::run(Arc::clone(&services), drained.clone());
         let leave = async {
             drain.run(&shutdown).await;
             drained.cancel();
         };
         tokio::join!(self.accept(), watch, leave, relay);
+        services.store.close().await;
         tracing::info!("stopped");
     }
 

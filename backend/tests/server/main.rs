@@ -17,6 +17,8 @@ mod stomp;
 #[cfg(test)]
 mod stomp_carrier;
 #[cfg(test)]
+mod store;
+#[cfg(test)]
 mod tls;
 #[cfg(test)]
 mod tls_client;

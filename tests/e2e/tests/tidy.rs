@@ -171,6 +171,7 @@ const BACKEND: Layers = Layers {
             &["config", "app", "health", "server/response", "relay/envelope", "engine_io", "socket_io"],
         ),
         ("redis", &["relay/redis"]),
+        ("sqlx", &["store"]),
         ("albeit_proxy", &[]),
     ],
 };
