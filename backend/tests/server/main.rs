@@ -9,6 +9,8 @@ mod harness;
 #[cfg(test)]
 mod http;
 #[cfg(test)]
+mod mariadb;
+#[cfg(test)]
 mod proxy_protocol;
 #[cfg(test)]
 mod slow_handler;
@@ -18,6 +20,8 @@ mod stomp;
 mod stomp_carrier;
 #[cfg(test)]
 mod store;
+#[cfg(test)]
+mod store_mysql;
 #[cfg(test)]
 mod tls;
 #[cfg(test)]
