@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use super::{
     Config, LimitsConfig, ManagementConfig, ProxyProtocolConfig, RelayConfig, RemoteIpConfig, SecurityConfig,
-    ServerConfig, SockJsConfig, SocketIoConfig, SslConfig, StompConfig, StoreConfig, TomcatConfig,
-    WebSocketConfig,
+    ServerConfig, ShutdownConfig, SockJsConfig, SocketIoConfig, SslConfig, StompConfig, StoreConfig,
+    TomcatConfig, WebSocketConfig,
 };
 
 impl Default for Config {
@@ -23,6 +23,7 @@ impl Default for Config {
             relay: RelayConfig::default(),
             store: StoreConfig::default(),
             management: ManagementConfig::default(),
+            shutdown: ShutdownConfig::default(),
             drain: Duration::from_secs(30),
         }
     }

@@ -13,6 +13,7 @@ mod management;
 mod proxy_protocol;
 mod relay;
 mod security;
+mod shutdown;
 mod sock_js;
 mod socket_io;
 mod ssl;
@@ -29,13 +30,14 @@ use serde::Deserialize;
 
 pub use arguments::Arguments;
 pub use limits::LimitsConfig;
-pub use management::ManagementConfig;
+pub use management::{ManagementConfig, ShowDetails};
 pub use proxy_protocol::{ProxyProtocolConfig, ProxyProtocolMode};
 pub use relay::{
     ClusterConfig, ReconnectConfig, RedisConfig, RedisSslConfig, RelayConfig, RelayEnvelope, RelayMode,
     RelaySubscribe, Secret, StreamsConfig,
 };
 pub use security::SecurityConfig;
+pub use shutdown::{ShutdownCloseCode, ShutdownConfig};
 pub use sock_js::SockJsConfig;
 pub use socket_io::SocketIoConfig;
 pub use ssl::SslConfig;
@@ -75,6 +77,8 @@ pub struct Config {
     pub store: StoreConfig,
     /// Health, and what it shows.
     pub management: ManagementConfig,
+    /// How clients are told to leave.
+    pub shutdown: ShutdownConfig,
     /// Longest time from SIGTERM to exit, in which connections are told to
     /// leave. Default `30s`, the deregistration delay the balancer is meant to
     /// be given.
@@ -320,6 +324,7 @@ impl Config {
             self.relay.timers(),
             self.store.timers(),
             self.management.timers(),
+            self.shutdown.timers(),
         ];
         for timer in own.into_iter().chain(sections.into_iter().flatten()) {
             if !timer.is_zero() {

@@ -25,7 +25,7 @@ pub async fn serve(mut socket: Socket, services: &Services, jitter: f64) {
         let reading = if socket.is_unflushed() { Reading::Paused } else { Reading::On };
         let event = tokio::select! {
             event = socket.event(reading) => event,
-            () = &mut leave => break (CloseCode::GoingAway, "server is going away"),
+            () = &mut leave => break services.leaving(),
             () = lifecycle.aborting().cancelled() => return,
         };
         match event {

@@ -6,6 +6,7 @@ mod connect;
 mod destinations;
 mod echo;
 mod encoding;
+mod leaving;
 mod message;
 mod publish;
 mod stomp;
@@ -15,7 +16,7 @@ use std::sync::Arc;
 use crate::app::Application;
 use crate::broker::{Broker, Users};
 use crate::config::Config;
-use crate::health::Lifecycle;
+use crate::health::{self, Lifecycle};
 use crate::metrics::Metrics;
 use crate::relay::Relay;
 use crate::stomp::Settings;
@@ -55,6 +56,8 @@ pub struct Services {
     pub stomp: Arc<Settings>,
     /// Whether the process is leaving.
     pub lifecycle: Lifecycle,
+    /// The components whose health is reported.
+    pub health: health::Registry,
 }
 
 impl std::fmt::Debug for Services {
@@ -68,12 +71,5 @@ impl Services {
     #[must_use]
     pub fn stomp_message_limit(&self) -> usize {
         self.config.stomp.message_size_limit.saturating_mul(MESSAGES_PER_READ)
-    }
-
-    /// Longest delay of a WebSocket's close after draining started: half the
-    /// drain, so that the closing handshakes have the other half.
-    #[must_use]
-    pub fn jitter_window(&self) -> std::time::Duration {
-        self.config.drain / 2
     }
 }

@@ -261,7 +261,7 @@ impl<C: Carrier> Connection<C> {
         while self.closing.is_none() {
             let Some(output) = self.session.poll_output() else {
                 if self.processing.is_none() && self.leave_at.is_some_and(|at| now >= at) {
-                    self.close((CloseCode::GoingAway, "server is going away"));
+                    self.close(self.services.leaving());
                 }
                 return;
             };

@@ -64,7 +64,7 @@ pub(super) struct Envelope {
 /// Writes a message of this instance.
 pub(super) fn encode(message: &Outgoing, origin: &str, form: RelayEnvelope) -> Vec<u8> {
     let (destination, user_id) = match &message.address {
-        Address::Destination(destination) => (destination, None),
+        Address::Destination(destination) | Address::Pattern(destination) => (destination, None),
         Address::User { name, queue } => (queue, Some(name.as_str())),
     };
     let quoted = |text: &str| Value::from(text).to_string();

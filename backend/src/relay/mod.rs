@@ -214,9 +214,7 @@ impl Shared {
         match (self.config.mode, self.config.subscribe, address) {
             (RelayMode::Memory | RelayMode::Streams, _, _) => None,
             (RelayMode::Redis, RelaySubscribe::Pattern, _) => Some(everything(&self.config)),
-            (RelayMode::Redis, RelaySubscribe::Needed, Address::Destination(pattern))
-                if glob::is_ant(pattern) =>
-            {
+            (RelayMode::Redis, RelaySubscribe::Needed, Address::Pattern(pattern)) => {
                 if !self.config.redis.cluster.nodes.is_empty() {
                     tracing::warn!(
                         "a pattern gets messages of this instance only: sharded channels have none"

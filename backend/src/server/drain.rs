@@ -1,47 +1,50 @@
 //! Leaving in order, within the drain time.
+//!
+//! Readiness off and the notice → time for its delivery → grace, in which
+//! clients leave by themselves and new connections are still served → no more
+//! accepts, sessions closed one after the other over the jitter window → idle
+//! connections closed → what is left dropped → relay and store written out.
 
 use std::sync::Arc;
 
-use bytes::Bytes;
+use tokio::task::JoinSet;
 use tokio::time::{Duration, Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::endpoint::{Content, Services};
+use crate::config::Config;
+use crate::endpoint::Services;
 
-/// Where clients hear of the server: that it leaves, or may have missed messages.
-pub(super) const EVENTS: &str = "/topic/server.events";
-
-/// What they hear.
-const NOTICE: &str =
-    r#"{"message":"Server maintenance. Please reconnect in a few seconds.","reconnectInSeconds":30}"#;
-
-/// Longest time that the notice gets before the first WebSocket closes.
-const NOTICE_TIME: Duration = Duration::from_secs(2);
-
-/// The last part of the drain, in which nothing new starts.
+/// The last part of the drain, a tenth, in which nothing new starts and relay
+/// and store are written out.
 const MARGIN: u32 = 10;
 
 /// The order of leaving.
 #[derive(Debug)]
 pub(super) struct Drain {
     services: Arc<Services>,
+    /// One for each connection, session and stream.
     tasks: TaskTracker,
+    /// Relay and store, which outlive the sessions.
+    background: JoinSet<()>,
 }
 
 impl Drain {
-    pub(super) fn new(services: &Arc<Services>, tasks: &TaskTracker) -> Self {
-        Self { services: Arc::clone(services), tasks: tasks.clone() }
+    pub(super) fn new(services: &Arc<Services>, tasks: &TaskTracker, background: JoinSet<()>) -> Self {
+        Self { services: Arc::clone(services), tasks: tasks.clone(), background }
     }
 
     /// Waits for `shutdown`, then takes every step. All tasks have ended when
     /// this returns.
-    pub(super) async fn run(self, shutdown: &CancellationToken) {
+    pub(super) async fn run(mut self, shutdown: &CancellationToken) {
         shutdown.cancelled().await;
         let start = Instant::now();
         self.log_start();
+        // From here on the tracker can tell that nobody is left.
+        self.tasks.close();
         self.tell().await;
         self.close(start).await;
+        self.flush(start).await;
     }
 
     fn log_start(&self) {
@@ -53,12 +56,17 @@ impl Drain {
         );
     }
 
-    /// Turns readiness off and lets the notice reach those who hear it.
+    /// Turns readiness off, lets the notice reach the sessions, and gives them
+    /// time to leave. Over at once when there are none.
     async fn tell(&self) {
         self.services.lifecycle.draining().cancel();
-        if self.services.broker.has_subscribers(EVENTS) {
-            self.notify().await;
-            tokio::time::sleep((self.services.config.drain / MARGIN).min(NOTICE_TIME)).await;
+        let has_sessions = self.services.metrics.websocket_connections_active.get() > 0;
+        if has_sessions {
+            self.services.announce().await;
+            let told = Instant::now() + telling_time(&self.services.config);
+            if timeout_at(told, self.tasks.wait()).await.is_ok() {
+                tracing::info!("every client has left");
+            }
         }
     }
 
@@ -66,16 +74,16 @@ impl Drain {
     async fn close(&self, start: Instant) {
         let lifecycle = &self.services.lifecycle;
         let drain = self.services.config.drain;
+        let last = start + drain - drain / MARGIN;
         lifecycle.closing().cancel();
-        self.tasks.close();
         // WebSockets leave within the jitter window. An HTTP connection that
         // idles gets as long to see its `Connection: close`.
-        let idle_until = start + self.services.jitter_window();
+        let idle_until = (Instant::now() + self.services.jitter_window()).min(last);
         if timeout_at(idle_until, self.tasks.wait()).await.is_ok() {
             return;
         }
         lifecycle.ending().cancel();
-        if timeout_at(start + drain - drain / MARGIN, self.tasks.wait()).await.is_ok() {
+        if timeout_at(last, self.tasks.wait()).await.is_ok() {
             return;
         }
         self.log_leftovers();
@@ -90,11 +98,35 @@ impl Drain {
         );
     }
 
-    async fn notify(&self) {
-        let headers = vec![("content-type".to_owned(), "application/json".to_owned())];
-        let body = Bytes::from_static(NOTICE.as_bytes());
-        let content = Content::new(EVENTS.to_owned(), headers, body);
-        // Clients of other instances stay.
-        self.services.publish_here(&content).await;
+    /// Lets relay and store write what they hold, until the drain time is over.
+    async fn flush(&mut self, start: Instant) {
+        self.services.lifecycle.flushing().cancel();
+        let finished = async { while self.background.join_next().await.is_some() {} };
+        if timeout_at(start + self.services.config.drain, finished).await.is_err() {
+            tracing::warn!(
+                tasks = self.background.len(),
+                "drain time is over, relay or store not written out"
+            );
+            self.background.shutdown().await;
+        }
+    }
+}
+
+/// How long clients have between the notice and the first close.
+fn telling_time(config: &Config) -> Duration {
+    let shutdown = &config.shutdown;
+    shutdown.notice.min(config.drain / 10) + shutdown.grace.min(config.drain / 5)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_notice_and_the_grace_leave_most_of_the_drain_for_closing() {
+        let with_drain = |secs| Config { drain: Duration::from_secs(secs), ..Config::default() };
+        assert_eq!(telling_time(&with_drain(30)), Duration::from_secs(2 + 5));
+        assert_eq!(telling_time(&with_drain(10)), Duration::from_secs(1 + 2));
+        assert_eq!(telling_time(&with_drain(600)), Duration::from_secs(2 + 5));
     }
 }

@@ -7,6 +7,7 @@ mod body;
 mod connection;
 mod drain;
 mod head;
+mod health;
 mod listener;
 mod opening;
 mod proxy_protocol;
@@ -23,6 +24,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
 use tokio::time::Duration;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -138,6 +140,7 @@ impl Server {
                 store,
                 stomp: Arc::new(stomp),
                 lifecycle: Lifecycle::default(),
+                health: health::registry(&config.management),
                 application,
                 metrics,
                 config,
@@ -168,7 +171,8 @@ impl Server {
     /// Serves until `shutdown` is cancelled, then leaves in order within the
     /// drain time of the configuration: readiness off and a notice on
     /// `/topic/server.events`, no more accepts, WebSockets closed one after the
-    /// other, idle connections closed, the rest dropped.
+    /// other, idle connections closed, the rest dropped, relay and store written
+    /// out.
     pub async fn run(self, shutdown: CancellationToken) {
         tracing::info!(
             address = %self.address,
@@ -177,17 +181,14 @@ impl Server {
             "listening"
         );
         let watch = watch(self.tls.clone(), Arc::clone(&self.services));
-        let drain = drain::Drain::new(&self.services, &self.tasks);
-        // Clients that are leaving still get messages of other instances.
-        let drained = CancellationToken::new();
-        let services = Arc::clone(&self.services);
-        let relay = relay::run(Arc::clone(&services), drained.clone());
-        let leave = async {
-            drain.run(&shutdown).await;
-            drained.cancel();
-        };
-        tokio::join!(self.accept(), watch, leave, relay);
-        services.store.close().await;
+        health::warn_of_missing(&self.services.health);
+        // What outlives the sessions, until `Lifecycle::flushing`, runs here.
+        let mut background = JoinSet::new();
+        let flushing = self.services.lifecycle.flushing();
+        background.spawn(relay::run(Arc::clone(&self.services), flushing.clone()));
+        background.spawn(close_store(Arc::clone(&self.services), flushing.clone()));
+        let drain = drain::Drain::new(&self.services, &self.tasks, background);
+        tokio::join!(self.accept(), watch, drain.run(&shutdown));
         tracing::info!("stopped");
     }
 
@@ -246,6 +247,12 @@ impl Server {
         let tasks = self.tasks.clone();
         self.tasks.spawn(connection::run(stream, accepted, services, tasks));
     }
+}
+
+/// Writes out what waits for the store, when `flushing` says so.
+async fn close_store(services: Arc<Services>, flushing: CancellationToken) {
+    flushing.cancelled().await;
+    services.store.close().await;
 }
 
 /// Keeps the certificate current until the server closes.

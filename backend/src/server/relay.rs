@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 use crate::endpoint::{Content, Services};
 use crate::relay::Delivery;
 
-use super::drain::EVENTS;
+use crate::health::Notice;
 
 /// Runs the relay until `stop`, and then until it has published what waits.
 pub(super) async fn run(services: Arc<Services>, stop: CancellationToken) {
@@ -20,7 +20,9 @@ pub(super) async fn run(services: Arc<Services>, stop: CancellationToken) {
                 Delivery::Resync(resync) => {
                     let headers = vec![("content-type".to_owned(), "application/json".to_owned())];
                     let notice = Bytes::from(resync.to_json());
-                    services.publish_here(&Content::new(EVENTS.to_owned(), headers, notice)).await;
+                    services
+                        .publish_here(&Content::new(Notice::DESTINATION.to_owned(), headers, notice))
+                        .await;
                 }
             }
         }

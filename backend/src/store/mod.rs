@@ -207,14 +207,13 @@ impl Open {
     ) -> Result<Vec<Kept>, StoreError> {
         let mut status = self.status.clone();
         // The tables are made at the first contact.
-        let known = status.wait_for(|status| *status != Status::Starting).await;
-        if let Ok(Status::Down(failure)) = known.as_deref()
+        let known = status.wait_for(|status| *status != Status::Starting).await.as_deref().ok().cloned();
+        if let Some(Status::Down(failure)) = known
             && failure.cause == Cause::Unreachable
         {
             // No subscriber waits for a database that is known to be away.
-            return Err(StoreError::Down(failure.clone()));
+            return Err(StoreError::Down(failure));
         }
-        drop(known);
         // Before the database is read: what is written meanwhile is in both.
         let waiting = self.queue.last(destination, before, limit);
         let mut page = self.database.page(destination, before, limit).await?;

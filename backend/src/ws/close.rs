@@ -18,6 +18,8 @@ pub enum CloseCode {
     PolicyViolation,
     /// 1009: a message was too big.
     MessageTooBig,
+    /// 1012: the server restarts.
+    ServiceRestart,
     /// 4500: Spring's "session not reliable", for slow or silent clients.
     NotReliable,
 }
@@ -32,6 +34,7 @@ impl CloseCode {
             Self::ProtocolError => 1002,
             Self::PolicyViolation => 1008,
             Self::MessageTooBig => 1009,
+            Self::ServiceRestart => 1012,
             Self::NotReliable => 4500,
         }
     }

@@ -7,6 +7,8 @@ mod drain;
 #[cfg(test)]
 mod harness;
 #[cfg(test)]
+mod health;
+#[cfg(test)]
 mod http;
 #[cfg(test)]
 mod mariadb;

@@ -7,13 +7,13 @@ use http::header::HOST;
 use http::{HeaderMap, Method, Request, StatusCode, Version};
 use hyper::body::Incoming;
 
+mod health;
 mod sock_js;
 mod web_socket;
 
 use crate::app::{page, whoami};
 use crate::auth::{self, Forwarded};
 use crate::endpoint::Services;
-use crate::health::{self, Check};
 use crate::proxy_protocol::Header;
 
 use super::body;
@@ -21,9 +21,6 @@ use super::connection::Connection;
 use super::response::{self, Answer, JSON};
 use super::tls::Agreed;
 use super::upgrade::Upgrade;
-
-/// Media type of Spring Boot's actuator.
-const ACTUATOR: &str = "application/vnd.spring-boot.actuator.v3+json";
 
 /// Text format of Prometheus.
 const PROMETHEUS: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -70,7 +67,7 @@ pub(super) async fn respond(
     match request.uri().path() {
         "/whoami" => who_am_i(request, body_bytes, &exchange, services),
         "/echo" => web_socket::echo(request, exchange, services),
-        path => resource(path, request.method(), services),
+        path => resource(path, &request, services).await,
     }
 }
 
@@ -85,11 +82,7 @@ fn check_host(version: Version, headers: &HeaderMap) -> Result<(), &'static str>
 }
 
 /// What can only be read.
-fn resource(path: &str, method: &Method, services: &Services) -> Answer {
-    let check = |check, media_type| {
-        let (status, body) = health::report(check, &services.lifecycle);
-        response::content(status, media_type, body)
-    };
+async fn resource(path: &str, request: &Request<()>, services: &Services) -> Answer {
     let html = "text/html; charset=utf-8";
     let text = "text/plain; charset=utf-8";
     let script = "text/javascript; charset=utf-8";
@@ -97,17 +90,16 @@ fn resource(path: &str, method: &Method, services: &Services) -> Answer {
         "/" => response::content(StatusCode::OK, html, page::INDEX),
         "/assets/stomp.umd.min.js" => response::content(StatusCode::OK, script, page::STOMP_JS),
         "/assets/stomp.umd.min.js.LICENSE" => response::content(StatusCode::OK, text, page::STOMP_JS_LICENSE),
-        "/health" => check(Check::Overall, JSON),
-        "/actuator/health" => check(Check::Overall, ACTUATOR),
-        "/actuator/health/readiness" => check(Check::Readiness, ACTUATOR),
-        "/actuator/health/liveness" => check(Check::Liveness, ACTUATOR),
         "/metrics" => match services.metrics.render() {
             Ok(body) => response::content(StatusCode::OK, PROMETHEUS, body),
             Err(error) => internal(&error),
         },
-        _ => return response::error(StatusCode::NOT_FOUND, "not found"),
+        _ => match health::respond(path, request.headers(), services).await {
+            Some(answer) => answer,
+            None => return response::error(StatusCode::NOT_FOUND, "not found"),
+        },
     };
-    if method == Method::GET || method == Method::HEAD {
+    if request.method() == Method::GET || request.method() == Method::HEAD {
         answer
     } else {
         response::method_not_allowed("GET, HEAD")
