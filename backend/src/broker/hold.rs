@@ -55,7 +55,7 @@ impl Hold {
             return Ok(published);
         };
         if waiting.state() != OutboxState::Open {
-            return Err(HoldOverflow { dropped: waiting.close() });
+            return Err(HoldOverflow { dropped: waiting.close().dropped });
         }
         let mut live = Vec::new();
         waiting.take(&mut live, usize::MAX, usize::MAX);

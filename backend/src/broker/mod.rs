@@ -6,6 +6,7 @@
 //! not fit into its [`Outbox`] closes it. Destinations match exactly, or by a
 //! [`Pattern`], which costs nothing where there is none.
 
+mod ack;
 mod hold;
 mod outbox;
 mod pattern_index;
@@ -19,13 +20,15 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::{Bytes, BytesMut};
 
+pub use ack::{Acknowledging, Settled, Settling, UnknownMessage, WindowId};
 use hold::Hold;
 pub use hold::HoldOverflow;
-pub use outbox::{Item, Kind, Outbox, OutboxState};
+pub use outbox::{Item, Kind, Lost, Outbox, OutboxState};
 use pattern_index::PatternIndex;
 pub use pattern_index::TooManyPatterns;
 pub use patterns::{Pattern, PatternError};
-pub use receiver::Receiver;
+use receiver::Number;
+pub use receiver::{AckHead, Receiver};
 pub use registry::SubscriptionId;
 use registry::{Chunk, Registry, Subscriber};
 pub use users::{UserSession, Users};
@@ -171,8 +174,8 @@ impl Broker {
     }
 
     /// Of the next message.
-    fn number(&self) -> String {
-        self.next_message.fetch_add(1, Ordering::Relaxed).to_string()
+    fn number(&self) -> Number {
+        Number::new(self.next_message.fetch_add(1, Ordering::Relaxed))
     }
 
     /// Whether anyone listens.
@@ -211,9 +214,8 @@ impl Broker {
                     continue;
                 };
                 let tail = tail.get_or_insert_with(|| message.encode(dialect)).clone();
-                receiver.put_head(&mut heads, &number);
-                let head = heads.split().freeze();
-                if receiver.push(Item { kind, head, tail }) {
+                let head = receiver.head(&mut heads, &number);
+                if receiver.push(Item { kind, head, tail, pending: receiver.pending(&number) }) {
                     published.delivered += 1;
                 } else {
                     published.dropped += 1;
@@ -245,7 +247,7 @@ impl Held {
 }
 
 /// One allocation for the heads of a whole chunk.
-fn heads_buffer(chunk: &[Subscriber], number: &str) -> BytesMut {
+fn heads_buffer(chunk: &[Subscriber], number: &Number) -> BytesMut {
     BytesMut::with_capacity(chunk.iter().map(|s| s.receiver.head_len(number)).sum())
 }
 

@@ -4,12 +4,18 @@
 //! take only, never across a write to the socket. When the bytes that wait
 //! would exceed the limit the outbox overflows: what waits is dropped and
 //! counted, every later push is refused, and the writer closes the connection.
+//!
+//! Messages that must be acknowledged pass a window first ([`ack`](super::ack)):
+//! what is held back there waits as well, and what is not settled, held back or
+//! in flight, has the same limit of its own.
 
 use std::collections::VecDeque;
 
 use bytes::{Bytes, BytesMut};
 use parking_lot::Mutex;
 use tokio::sync::Notify;
+
+use super::ack::{Acknowledging, Pending, Settled, UnknownMessage, Verdict, WindowId, Windows};
 
 /// Whether bytes are UTF-8, which a carrier may need to know.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,13 +35,15 @@ pub struct Item {
     pub head: Bytes,
     /// The part shared by all receivers of a message.
     pub tail: Bytes,
+    /// The window that it passes.
+    pub(super) pending: Option<Pending>,
 }
 
 impl Item {
     /// Text that is shared with nobody.
     #[must_use]
     pub fn whole(head: Bytes) -> Self {
-        Self { kind: Kind::Text, head, tail: Bytes::new() }
+        Self { kind: Kind::Text, head, tail: Bytes::new(), pending: None }
     }
 
     /// Bytes on the wire, without framing.
@@ -70,10 +78,23 @@ pub enum OutboxState {
     /// Takes items.
     #[default]
     Open,
-    /// The limit was exceeded; the connection must close.
+    /// Too much waits; the connection must close.
     Overflowed,
+    /// Too much is not acknowledged; the connection must close.
+    Unacknowledged,
     /// The connection is gone.
     Closed,
+}
+
+/// What an outbox lost in its life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Lost {
+    /// Items that were forgotten, at the end or by an overflow; those that
+    /// [`Outbox::push`] refused are known to its caller.
+    pub dropped: u64,
+    /// Copies that were not settled, written or not. They are not among the
+    /// dropped.
+    pub unacknowledged: u64,
 }
 
 #[derive(Debug, Default)]
@@ -81,7 +102,9 @@ struct Inner {
     queue: VecDeque<Item>,
     bytes: usize,
     state: OutboxState,
-    dropped: u64,
+    /// Most connections have none.
+    windows: Option<Box<Windows>>,
+    lost: Lost,
 }
 
 /// The queue of one connection.
@@ -99,24 +122,24 @@ impl Outbox {
         Self { inner: Mutex::default(), filled: Notify::new(), limit }
     }
 
-    /// Adds an item; false when it was dropped, because the outbox is full
-    /// (which makes it overflow) or no longer open.
+    /// Adds an item, or holds it back in its window; false when it was dropped,
+    /// because the outbox is full (which makes it overflow) or no longer open.
     pub fn push(&self, item: Item) -> bool {
         let taken = {
             let mut inner = self.inner.lock();
             if inner.state != OutboxState::Open {
                 return false;
             }
-            let bytes = inner.bytes + item.len();
-            if bytes > self.limit {
-                inner.state = OutboxState::Overflowed;
+            if let Some(overflow) = inner.overflow(&item, self.limit) {
+                inner.state = overflow;
                 inner.clear();
                 false
             } else {
-                inner.bytes = bytes;
-                inner.queue.push_back(item);
-                if inner.queue.len() > 1 {
-                    // The writer was woken by the first one.
+                let was_empty = inner.queue.is_empty();
+                let item = inner.pass_window(item);
+                inner.enqueue(item);
+                if !was_empty || inner.queue.is_empty() {
+                    // The writer was woken by the first one, or has nothing.
                     return true;
                 }
                 true
@@ -124,6 +147,52 @@ impl Outbox {
         };
         self.filled.notify_one();
         taken
+    }
+
+    /// Opens a window for items that must be acknowledged.
+    pub fn open_window(&self, terms: Acknowledging) -> WindowId {
+        self.inner.lock().windows.get_or_insert_default().open(terms)
+    }
+
+    /// Closes a window. What is not settled is lost, and counted in
+    /// [`close`](Self::close); items of the window that wait are still written.
+    pub fn close_window(&self, window: WindowId) {
+        let mut inner = self.inner.lock();
+        let lost = inner.windows.as_mut().map_or(0, |windows| windows.close(window));
+        inner.lost.unacknowledged += lost;
+    }
+
+    /// The message of this number, or all up to it, is acknowledged. What was
+    /// held back takes its place.
+    ///
+    /// # Errors
+    ///
+    /// The message is not in flight in this window.
+    pub fn acknowledge(&self, window: WindowId, number: u64) -> Result<Settled, UnknownMessage> {
+        self.settle(Pending { window, number }, Verdict::Acknowledged)
+    }
+
+    /// The message of this number, or all up to it, is refused: delivered again,
+    /// or gone if that was done before.
+    ///
+    /// # Errors
+    ///
+    /// The message is not in flight in this window.
+    pub fn refuse(&self, window: WindowId, number: u64) -> Result<Settled, UnknownMessage> {
+        self.settle(Pending { window, number }, Verdict::Refused)
+    }
+
+    fn settle(&self, pending: Pending, verdict: Verdict) -> Result<Settled, UnknownMessage> {
+        let mut ready = Vec::new();
+        let settled = {
+            let mut inner = self.inner.lock();
+            let windows = inner.windows.as_mut().ok_or(UnknownMessage)?;
+            let settled = windows.settle(pending, verdict, &mut ready)?;
+            inner.enqueue(ready);
+            settled
+        };
+        self.filled.notify_one();
+        Ok(settled)
     }
 
     /// Moves items to `batch` until it holds `items` or about `bytes`.
@@ -149,7 +218,7 @@ impl Outbox {
     ///
     /// Nothing is lost.
     pub async fn filled(&self) {
-        self.wait(|inner| !inner.queue.is_empty() || inner.state == OutboxState::Overflowed).await;
+        self.wait(|inner| !inner.queue.is_empty() || inner.is_overflowed()).await;
     }
 
     /// Waits until it overflows: what a writer does while a write blocks. Only
@@ -159,7 +228,7 @@ impl Outbox {
     ///
     /// Nothing is lost.
     pub async fn overflowed(&self) {
-        self.wait(|inner| inner.state == OutboxState::Overflowed).await;
+        self.wait(Inner::is_overflowed).await;
     }
 
     async fn wait(&self, until: impl Fn(&Inner) -> bool) {
@@ -180,22 +249,64 @@ impl Outbox {
         self.inner.lock().bytes
     }
 
-    /// Takes nothing more and forgets what waits. Returns how many items were
-    /// forgotten, now or by an overflow; those that [`push`](Self::push) refused
-    /// are known to its caller.
-    pub fn close(&self) -> u64 {
+    /// Takes nothing more and forgets what waits. Returns what was lost, now or
+    /// before.
+    pub fn close(&self) -> Lost {
         let mut inner = self.inner.lock();
         inner.clear();
         inner.state = OutboxState::Closed;
-        std::mem::take(&mut inner.dropped)
+        std::mem::take(&mut inner.lost)
     }
 }
 
 impl Inner {
     /// Drops all that waits, and counts it.
     fn clear(&mut self) {
-        let waiting = std::mem::take(&mut self.queue).len();
-        self.dropped += u64::try_from(waiting).unwrap_or(u64::MAX);
+        let waiting = std::mem::take(&mut self.queue);
+        let windows = self.windows.as_ref();
+        let is_kept = |item: &Item| {
+            item.pending.zip(windows).is_some_and(|(pending, windows)| windows.contains(pending.window))
+        };
+        let dropped = waiting.iter().filter(|item| !is_kept(item)).count();
+        self.lost.dropped += u64::try_from(dropped).unwrap_or(u64::MAX);
+        self.lost.unacknowledged += self.windows.as_mut().map_or(0, |windows| windows.clear());
+        self.windows = None;
         self.bytes = 0;
+    }
+
+    /// The item, unless its window holds it back.
+    fn pass_window(&mut self, item: Item) -> Option<Item> {
+        match (item.pending, &mut self.windows) {
+            (Some(pending), Some(windows)) if windows.contains(pending.window) => {
+                windows.offer(pending, item)
+            }
+            _ => Some(item),
+        }
+    }
+
+    fn enqueue(&mut self, items: impl IntoIterator<Item = Item>) {
+        for item in items {
+            self.bytes += item.len();
+            self.queue.push_back(item);
+        }
+    }
+
+    /// How one more item would be too much. What is held back is as good as
+    /// queued, so that releasing it never exceeds the limit.
+    fn overflow(&self, item: &Item, limit: usize) -> Option<OutboxState> {
+        let (held, unsettled) =
+            self.windows.as_ref().map_or((0, 0), |windows| (windows.held(), windows.unsettled()));
+        let waiting = self.bytes + item.len();
+        if waiting > limit {
+            Some(OutboxState::Overflowed)
+        } else if waiting + held > limit || item.pending.is_some() && unsettled + item.len() > limit {
+            Some(OutboxState::Unacknowledged)
+        } else {
+            None
+        }
+    }
+
+    fn is_overflowed(&self) -> bool {
+        matches!(self.state, OutboxState::Overflowed | OutboxState::Unacknowledged)
     }
 }

@@ -102,7 +102,7 @@ async fn a_full_outbox_overflows_and_counts_what_it_dropped() {
     assert_eq!(slow.state(), OutboxState::Overflowed);
     assert_eq!(take(&fast).len(), 4);
     // Two of seven bytes fitted; the third overflowed and took them with it.
-    assert_eq!((dropped, slow.close()), (2, 2));
+    assert_eq!((dropped, slow.close().dropped), (2, 2));
     assert_eq!(slow.state(), OutboxState::Closed);
 }
 

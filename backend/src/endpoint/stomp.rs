@@ -104,7 +104,8 @@ impl std::ops::Deref for OpenOutbox {
 
 impl Drop for OpenOutbox {
     fn drop(&mut self) {
-        self.services.metrics.outbox_dropped.inc_by(self.outbox.close());
+        let lost = self.outbox.close();
+        self.services.metrics.outbox_dropped.inc_by(lost.dropped);
     }
 }
 
