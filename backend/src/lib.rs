@@ -33,6 +33,7 @@ pub mod health;
 pub mod limits;
 pub mod link;
 pub mod metrics;
+pub mod presence;
 pub mod proxy_protocol;
 pub mod relay;
 pub mod reload;

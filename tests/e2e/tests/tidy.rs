@@ -145,6 +145,7 @@ const BACKEND: Layers = Layers {
         ("transport", &[]),
         ("link", &[]),
         ("limits", &[]),
+        ("presence", &[]),
         ("reload", &[]),
         ("tls", &["metrics", "reload"]),
         ("ws", &["transport"]),
@@ -158,8 +159,8 @@ const BACKEND: Layers = Layers {
         (
             "endpoint",
             &[
-                "app", "auth", "broker", "config", "health", "link", "metrics", "relay", "stomp", "store",
-                "ws",
+                "app", "auth", "broker", "config", "health", "link", "metrics", "presence", "relay", "stomp",
+                "store", "ws",
             ],
         ),
     ],
@@ -168,7 +169,16 @@ const BACKEND: Layers = Layers {
         ("tokio_websockets", &["ws"]),
         (
             "serde*",
-            &["config", "app", "health", "server/response", "relay/envelope", "engine_io", "socket_io"],
+            &[
+                "config",
+                "app",
+                "health",
+                "presence",
+                "server/response",
+                "relay/envelope",
+                "engine_io",
+                "socket_io",
+            ],
         ),
         ("redis", &["relay/redis"]),
         ("sqlx", &["store"]),
