@@ -4,9 +4,9 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 use super::{
-    Config, LimitsConfig, ManagementConfig, ProxyProtocolConfig, RelayConfig, RemoteIpConfig, SecurityConfig,
-    ServerConfig, ShutdownConfig, SockJsConfig, SocketIoConfig, SslConfig, StompConfig, StoreConfig,
-    TomcatConfig, WebSocketConfig,
+    Config, LimitsConfig, ManagementConfig, PresenceConfig, ProxyProtocolConfig, RelayConfig, RemoteIpConfig,
+    SecurityConfig, ServerConfig, ShutdownConfig, SockJsConfig, SocketIoConfig, SslConfig, StompConfig,
+    StoreConfig, TomcatConfig, WebSocketConfig,
 };
 
 impl Default for Config {
@@ -20,6 +20,7 @@ impl Default for Config {
             socket_io: SocketIoConfig::default(),
             security: SecurityConfig::default(),
             limits: LimitsConfig::default(),
+            presence: PresenceConfig::default(),
             relay: RelayConfig::default(),
             store: StoreConfig::default(),
             management: ManagementConfig::default(),

@@ -10,6 +10,7 @@ mod arguments;
 mod defaults;
 mod limits;
 mod management;
+mod presence;
 mod proxy_protocol;
 mod relay;
 mod security;
@@ -31,6 +32,7 @@ use serde::Deserialize;
 pub use arguments::Arguments;
 pub use limits::LimitsConfig;
 pub use management::{ManagementConfig, ShowDetails};
+pub use presence::PresenceConfig;
 pub use proxy_protocol::{ProxyProtocolConfig, ProxyProtocolMode};
 pub use relay::{
     ClusterConfig, ReconnectConfig, RedisConfig, RedisSslConfig, RelayConfig, RelayEnvelope, RelayMode,
@@ -71,6 +73,8 @@ pub struct Config {
     pub security: SecurityConfig,
     /// Rates and numbers that one client may have.
     pub limits: LimitsConfig,
+    /// Who is in a room, on which instance.
+    pub presence: PresenceConfig,
     /// The way to other instances.
     pub relay: RelayConfig,
     /// The message store.
@@ -296,6 +300,7 @@ impl Config {
         problems.extend(self.socket_io.problems());
         problems.extend(self.security.problems());
         problems.extend(self.limits.problems());
+        problems.extend(self.presence.problems());
         problems.extend(self.relay.problems());
         problems.extend(self.store.problems());
         problems.extend(self.management.problems());
@@ -321,6 +326,7 @@ impl Config {
             self.socket_io.timers(),
             self.security.timers(),
             self.limits.timers(),
+            self.presence.timers(),
             self.relay.timers(),
             self.store.timers(),
             self.management.timers(),

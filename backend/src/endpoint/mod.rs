@@ -8,6 +8,7 @@ mod echo;
 mod encoding;
 mod leaving;
 mod message;
+mod presence;
 mod publish;
 mod stomp;
 
@@ -26,6 +27,7 @@ pub use carrier::{Carrier, Encoding};
 pub use echo::serve as serve_echo;
 pub use encoding::put_escaped;
 pub use message::Content;
+pub use presence::Presence;
 pub use stomp::{Opened, serve as serve_stomp};
 
 /// The subprotocols of the STOMP endpoint, best first.
@@ -44,6 +46,8 @@ pub struct Services {
     pub broker: Arc<Broker>,
     /// The sessions of users.
     pub users: Arc<Users>,
+    /// Who is in which room.
+    pub presence: Arc<Presence>,
     /// The other instances.
     pub relay: Relay,
     /// What was published before.

@@ -81,6 +81,7 @@ impl Services {
         let Received { address, content_type, body } = received;
         let headers = content_type.map(|value| ("content-type".to_owned(), value)).into_iter().collect();
         match address {
+            Address::Destination(destination) if self.receive_announcement(&destination, &body) => {}
             Address::Destination(destination) => {
                 self.publish_here(&Content::new(destination, headers, body)).await;
             }

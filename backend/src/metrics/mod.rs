@@ -5,6 +5,7 @@
 //! label is ever a user or a destination.
 
 mod auth;
+mod presence;
 mod relay;
 mod sock_js;
 mod socket_io;
@@ -17,6 +18,7 @@ use prometheus::{
 };
 
 pub use auth::AuthMetrics;
+pub use presence::PresenceMetrics;
 pub use relay::RelayMetrics;
 pub use sock_js::SockJsMetrics;
 pub use socket_io::SocketIoMetrics;
@@ -66,6 +68,8 @@ pub struct Metrics {
     pub socket_io: SocketIoMetrics,
     /// Authentication and limits.
     pub auth: AuthMetrics,
+    /// Presence across instances.
+    pub presence: PresenceMetrics,
     /// The relay to other instances.
     pub relay: RelayMetrics,
     /// The message store.
@@ -172,6 +176,7 @@ impl Metrics {
             sock_js: SockJsMetrics::try_new(&registry)?,
             socket_io: SocketIoMetrics::try_new(&registry)?,
             auth: AuthMetrics::try_new(&registry)?,
+            presence: PresenceMetrics::try_new(&registry)?,
             relay: RelayMetrics::try_new(&registry)?,
             store: StoreMetrics::try_new(&registry)?,
             registry,

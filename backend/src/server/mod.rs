@@ -32,7 +32,7 @@ use tokio_util::task::TaskTracker;
 use crate::app::Application;
 use crate::broker::{Broker, Users};
 use crate::config::Config;
-use crate::endpoint::Services;
+use crate::endpoint::{Presence, Services};
 use crate::health::Lifecycle;
 use crate::metrics::{Active, Metrics, MetricsError};
 use crate::relay::{Relay, RelayError};
@@ -136,6 +136,11 @@ impl Server {
             services: Arc::new(Services {
                 broker: Arc::new(Broker::default()),
                 users: Arc::new(Users::default()),
+                presence: Arc::new(Presence::new(
+                    &config.presence,
+                    &config.instance,
+                    format!("{:016x}", rand::random::<u64>()),
+                )),
                 relay,
                 store,
                 stomp: Arc::new(stomp),
@@ -188,7 +193,8 @@ impl Server {
         background.spawn(relay::run(Arc::clone(&self.services), flushing.clone()));
         background.spawn(close_store(Arc::clone(&self.services), flushing.clone()));
         let drain = drain::Drain::new(&self.services, &self.tasks, background);
-        tokio::join!(self.accept(), watch, drain.run(&shutdown));
+        let services = Arc::clone(&self.services);
+        tokio::join!(self.accept(), watch, services.keep_presence(), drain.run(&shutdown));
         tracing::info!("stopped");
     }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::app::{Incoming, Rejection, Reply};
 use crate::auth::Principal;
 use crate::broker::{Pattern, Receiver, Subscription};
+use crate::endpoint::presence::Member;
 use crate::endpoint::publish::Party;
 use crate::endpoint::{Content, Services};
 use crate::relay::{Address, Interest};
@@ -34,6 +35,7 @@ pub(in crate::endpoint) struct Subscribing {
 pub(in crate::endpoint) struct Registered {
     _subscriptions: Vec<Subscription>,
     _interest: Option<Interest>,
+    _member: Option<Member>,
 }
 
 /// Carries out a SUBSCRIBE frame. When this returns, messages for the
@@ -70,13 +72,14 @@ async fn to_broker(
     subscribing: Subscribing,
     limit: Option<usize>,
 ) -> Result<Registered, Rejection> {
-    let Subscribing { destination, receiver, .. } = subscribing;
+    let Subscribing { destination, receiver, session, principal, .. } = subscribing;
     let interest = services.relay.interest(Address::Destination(destination.clone())).await;
     let subscription = match limit {
         None => services.broker.subscribe(&destination, receiver),
         Some(limit) => history::subscribe(services, &destination, receiver, limit).await?,
     };
-    Ok(Registered { _subscriptions: vec![subscription], _interest: Some(interest) })
+    let member = services.presence.join(&destination, &session, principal.as_deref());
+    Ok(Registered { _subscriptions: vec![subscription], _interest: Some(interest), _member: member })
 }
 
 async fn to_pattern(services: &Services, subscribing: &Subscribing) -> Result<Registered, Rejection> {
@@ -87,7 +90,7 @@ async fn to_pattern(services: &Services, subscribing: &Subscribing) -> Result<Re
         .broker
         .subscribe_pattern(pattern, subscribing.receiver.clone())
         .map_err(|error| Rejection::new("too many destination patterns", error.to_string()))?;
-    Ok(Registered { _subscriptions: vec![subscription], _interest: Some(interest) })
+    Ok(Registered { _subscriptions: vec![subscription], _interest: Some(interest), _member: None })
 }
 
 /// `/user/queue/x`: messages to the user and messages to this session alone. A
@@ -112,7 +115,7 @@ async fn to_user_queue(
     let interest = services.relay.interest(address).await;
     let subscriptions = [Party::User(name), Party::Session(session)]
         .map(|party| services.broker.subscribe(&party.queue(queue), receiver.clone()));
-    Ok(Registered { _subscriptions: subscriptions.into(), _interest: Some(interest) })
+    Ok(Registered { _subscriptions: subscriptions.into(), _interest: Some(interest), _member: None })
 }
 
 /// One reply, and nothing is registered; a later UNSUBSCRIBE has nothing to do.
@@ -122,6 +125,10 @@ async fn to_application(
     subscribing: Subscribing,
 ) -> Result<Registered, Rejection> {
     let Subscribing { destination, headers, receiver, session, principal } = subscribing;
+    if let Some(presence) = services.presence.answer(&name) {
+        services.reply(&receiver, &presence);
+        return Ok(Registered::default());
+    }
     let subscription = Incoming {
         destination: name,
         headers: public_headers(&headers),
