@@ -8,7 +8,7 @@ use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, ready};
 use serde::{Deserialize, Serialize};
 
-use super::{Application, Incoming, Outgoing, Receivers, Rejection};
+use super::{Application, Chat, Gateway, Incoming, Outgoing, Receivers, Rejection};
 
 /// Longest id of a room or an auction, in bytes.
 const ID_LIMIT: usize = 64;
@@ -17,6 +17,7 @@ const ID_LIMIT: usize = 64;
 #[derive(Debug, Clone)]
 pub struct Demo {
     instance: String,
+    chat: Chat,
 }
 
 /// What a client sends to a room.
@@ -61,7 +62,8 @@ impl Demo {
     /// A demo that signs its broadcasts with the instance's name.
     #[must_use]
     pub fn new(instance: impl Into<String>) -> Self {
-        Self { instance: instance.into() }
+        let instance = instance.into();
+        Self { chat: Chat::new(instance.clone()), instance }
     }
 
     fn respond(&self, message: &Incoming) -> Result<Outgoing, Rejection> {
@@ -110,6 +112,10 @@ impl Demo {
 impl Application for Demo {
     fn handle(&self, message: Incoming) -> BoxFuture<'_, Result<Vec<Outgoing>, Rejection>> {
         ready(self.respond(&message).map(|broadcast| vec![broadcast])).boxed()
+    }
+
+    fn gateway(&self, namespace: &str) -> Option<&dyn Gateway> {
+        (namespace == "/chat").then_some(&self.chat)
     }
 }
 

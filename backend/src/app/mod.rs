@@ -3,7 +3,9 @@
 //! [`Application`] is the seam for others who embed the server; [`Demo`] is
 //! the one that `albeit-backend` runs.
 
+mod chat;
 mod demo;
+pub mod gateway;
 pub mod page;
 pub mod whoami;
 
@@ -15,7 +17,9 @@ use futures_util::future::{BoxFuture, ready};
 
 use crate::auth::Principal;
 
+pub use chat::Chat;
 pub use demo::Demo;
+pub use gateway::Gateway;
 
 /// A message that a client sent to `/app/…`, or its subscription to one.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -113,5 +117,12 @@ pub trait Application: Send + Sync + 'static {
     fn subscribe(&self, subscription: Incoming) -> BoxFuture<'_, Result<Reply, Rejection>> {
         let text = format!("nothing answers a subscription to /app/{}", subscription.destination);
         ready(Err(Rejection::new("unknown destination", text))).boxed()
+    }
+
+    /// The Socket.IO gateway of a namespace. None, which is the default, refuses
+    /// clients with "Invalid namespace", except that `/` always exists.
+    fn gateway(&self, namespace: &str) -> Option<&dyn Gateway> {
+        let _ = namespace;
+        None
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
-use super::{Config, ConfigError, ProxyProtocolMode, Secret, parse_duration};
+use super::{Config, ConfigError, ProxyProtocolMode, Secret, SocketIoArguments, parse_duration};
 
 /// A STOMP over WebSocket service to stand behind a load balancer.
 #[derive(Debug, Clone, Default, clap::Parser)]
@@ -57,6 +57,9 @@ pub struct Arguments {
     /// Longest time for the head of a request [default: 20s]
     #[arg(long, value_parser = parse_duration, value_name = "TIME")]
     pub connection_timeout: Option<Duration>,
+    /// Socket.IO timers.
+    #[command(flatten)]
+    pub socket_io: SocketIoArguments,
 }
 
 impl Arguments {
@@ -88,6 +91,7 @@ impl Arguments {
         let redis = &mut config.relay.redis;
         replace(&mut redis.host, self.redis_host);
         redis.password = self.redis_password.map(Secret::new).or_else(|| redis.password.take());
+        self.socket_io.apply(&mut config.socket_io);
         config.server.reuse_port |= self.reuse_port;
         config.store.take_credentials(|name| std::env::var(name).ok());
         config.validate()?;

@@ -41,7 +41,7 @@ pub use relay::{
 pub use security::SecurityConfig;
 pub use shutdown::{ShutdownCloseCode, ShutdownConfig};
 pub use sock_js::SockJsConfig;
-pub use socket_io::SocketIoConfig;
+pub use socket_io::{SocketIoArguments, SocketIoConfig};
 pub use ssl::SslConfig;
 pub use stomp::{ClientPublish, HeartBeatConfig, StompConfig};
 pub use store::{Password, StoreConfig, StoreUrl};
