@@ -5,29 +5,34 @@
 //! label is ever a user or a destination.
 
 mod auth;
+mod http;
+mod meter;
+mod opening;
 mod presence;
+mod process;
 mod relay;
 mod sock_js;
 mod socket_io;
 mod stomp;
 mod store;
+mod timer;
 
 use prometheus::core::Collector;
-use prometheus::{
-    Encoder, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Opts, Registry, TextEncoder,
-};
+use prometheus::proto::MetricFamily;
+use prometheus::{Encoder, IntCounter, IntCounterVec, IntGauge, Opts, Registry, TextEncoder};
+use tokio::time::Instant;
 
 pub use auth::AuthMetrics;
+pub use http::{HttpMetrics, RequestTimer};
+pub use opening::{ProxyProtocolMetrics, TlsMetrics};
 pub use presence::PresenceMetrics;
+pub use process::ProcessMetrics;
 pub use relay::RelayMetrics;
 pub use sock_js::SockJsMetrics;
 pub use socket_io::SocketIoMetrics;
 pub use stomp::StompMetrics;
 pub use store::StoreMetrics;
-
-/// Seconds: from 10 µs to 2.5 s.
-const PROCESSING_BUCKETS: [f64; 12] =
-    [1e-5, 2.5e-5, 5e-5, 1e-4, 2.5e-4, 5e-4, 1e-3, 5e-3, 2.5e-2, 0.1, 0.5, 2.5];
+pub use timer::{Running, Timer};
 
 /// The metrics of one server.
 #[derive(Debug)]
@@ -43,7 +48,7 @@ pub struct Metrics {
     /// `unreliable`, `io`.
     pub websocket_connection_errors: IntCounterVec,
     /// Seconds from a SEND to its last delivery into an outbox.
-    pub websocket_message_processing_time: Histogram,
+    pub websocket_message_processing_time: Timer,
     /// Clients closed with 4500 because they read too slowly, by `reason`:
     /// `buffer` or `time`.
     pub slow_consumers: IntCounterVec,
@@ -56,6 +61,10 @@ pub struct Metrics {
     pub http_connections_refused: IntCounter,
     /// HTTP responses by status; 101 is a WebSocket.
     pub http_requests: IntCounterVec,
+    /// HTTP requests by what was asked for, and the connector's numbers.
+    pub http: HttpMetrics,
+    /// The process.
+    pub process: ProcessMetrics,
     /// TLS that ends here.
     pub tls: TlsMetrics,
     /// PROXY protocol headers.
@@ -74,30 +83,6 @@ pub struct Metrics {
     pub relay: RelayMetrics,
     /// The message store.
     pub store: StoreMetrics,
-}
-
-/// TLS that ends here.
-#[derive(Debug)]
-pub struct TlsMetrics {
-    /// Handshakes by `protocol`: `TLSv1.2`, `TLSv1.3`.
-    pub handshakes: IntCounterVec,
-    /// Handshakes that failed, by `reason`: `alert` (the client refused, for
-    /// instance our certificate), `closed` (it left), `not_tls` (such as plain
-    /// HTTP), `protocol` (nothing in common, or malformed), `timeout`.
-    pub handshake_errors: IntCounterVec,
-    /// Certificates read again, by `result`: `ok`, or `failed` while the old one
-    /// stays in force.
-    pub certificate_reloads: IntCounterVec,
-}
-
-/// PROXY protocol headers.
-#[derive(Debug)]
-pub struct ProxyProtocolMetrics {
-    /// Headers by `version`: `1`, `2`.
-    pub headers: IntCounterVec,
-    /// Connections closed for want of a header, by `reason`: `closed` (the peer
-    /// left), `malformed`, `missing`, `timeout`, `untrusted`.
-    pub errors: IntCounterVec,
 }
 
 /// Why the metrics cannot be made: a name is invalid or taken.
@@ -131,15 +116,10 @@ impl Metrics {
                 "kind",
                 &["handshake", "protocol", "unreliable", "io"],
             )?,
-            websocket_message_processing_time: add(
+            websocket_message_processing_time: Timer::try_new(
                 &registry,
-                Histogram::with_opts(
-                    HistogramOpts::new(
-                        "websocket_message_processing_time_seconds",
-                        "Time from a SEND to its last delivery into an outbox",
-                    )
-                    .buckets(PROCESSING_BUCKETS.to_vec()),
-                )?,
+                "websocket_message_processing_time",
+                "Time from a SEND to its last delivery into an outbox",
             )?,
             slow_consumers: counter(
                 &registry,
@@ -170,6 +150,8 @@ impl Metrics {
                 "status",
                 &[],
             )?,
+            http: HttpMetrics::try_new(&registry)?,
+            process: ProcessMetrics::try_new(&registry)?,
             tls: TlsMetrics::try_new(&registry)?,
             proxy_protocol: ProxyProtocolMetrics::try_new(&registry)?,
             stomp: StompMetrics::try_new(&registry)?,
@@ -190,57 +172,16 @@ impl Metrics {
     /// A metric cannot be encoded.
     pub fn render(&self) -> Result<Vec<u8>, MetricsError> {
         let mut text = Vec::new();
-        TextEncoder::new().encode(&self.registry.gather(), &mut text)?;
+        TextEncoder::new().encode(&self.gather(), &mut text)?;
         Ok(text)
     }
-}
 
-impl TlsMetrics {
-    fn try_new(registry: &Registry) -> Result<Self, MetricsError> {
-        Ok(Self {
-            handshakes: counter(
-                registry,
-                "tls_handshakes_total",
-                "TLS handshakes",
-                "protocol",
-                &["TLSv1.2", "TLSv1.3"],
-            )?,
-            handshake_errors: counter(
-                registry,
-                "tls_handshake_errors_total",
-                "TLS handshakes that failed",
-                "reason",
-                &["alert", "closed", "not_tls", "protocol", "timeout"],
-            )?,
-            certificate_reloads: counter(
-                registry,
-                "tls_certificate_reloads_total",
-                "Certificates read again",
-                "result",
-                &["failed", "ok"],
-            )?,
-        })
-    }
-}
-
-impl ProxyProtocolMetrics {
-    fn try_new(registry: &Registry) -> Result<Self, MetricsError> {
-        Ok(Self {
-            headers: counter(
-                registry,
-                "proxy_protocol_headers_total",
-                "PROXY protocol headers",
-                "version",
-                &["1", "2"],
-            )?,
-            errors: counter(
-                registry,
-                "proxy_protocol_errors_total",
-                "Connections closed for want of a PROXY protocol header",
-                "reason",
-                &["closed", "malformed", "missing", "timeout", "untrusted"],
-            )?,
-        })
+    /// All metrics, those that are measured on demand included.
+    fn gather(&self) -> Vec<MetricFamily> {
+        self.websocket_message_processing_time.refresh(Instant::now());
+        self.http.connections.set(self.http_connections_active.get());
+        self.process.refresh();
+        self.registry.gather()
     }
 }
 
@@ -299,6 +240,10 @@ mod tests {
             "websocket_messages_received_total",
             "websocket_messages_sent_total",
             "websocket_message_processing_time_seconds_bucket",
+            "websocket_message_processing_time_seconds_max 0",
+            "websocket_message_processing_time_percentile_seconds{phi=\"0.99\"} 0",
+            "tomcat_connections_current_connections 0",
+            "process_files_open_files",
             "websocket_outbox_dropped_total",
             "tls_handshakes_total{protocol=\"TLSv1.3\"} 0",
             "tls_handshake_errors_total{reason=\"not_tls\"} 0",

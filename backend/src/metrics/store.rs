@@ -2,7 +2,7 @@
 
 use prometheus::{Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, Registry};
 
-use super::{MetricsError, PROCESSING_BUCKETS, add, counter};
+use super::{MetricsError, add, counter, timer};
 
 /// The message store.
 #[derive(Debug, Clone)]
@@ -63,7 +63,7 @@ impl StoreMetrics {
                 registry,
                 Histogram::with_opts(
                     HistogramOpts::new("store_write_time_seconds", "Time to write a batch")
-                        .buckets(PROCESSING_BUCKETS.to_vec()),
+                        .buckets(timer::BUCKETS.to_vec()),
                 )?,
             )?,
         })

@@ -21,7 +21,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::auth::Hop;
 use crate::endpoint::Services;
-use crate::metrics::Active;
+use crate::metrics::{Active, RequestTimer};
 use crate::tls::Tls;
 use crate::transport::Transport;
 
@@ -103,6 +103,7 @@ async fn serve(
     builder.header_read_timeout(None).max_header_size(tomcat.max_http_header_size);
     let service = service_fn(move |request| {
         let started = Started {
+            at: Instant::now(),
             ambiguous: clock.request_started(),
             connection: Arc::clone(&connection),
             services: Arc::clone(&services),
@@ -146,6 +147,7 @@ fn log_malformed(remote: SocketAddr, status: StatusCode) {
 
 /// A request that has just begun.
 struct Started {
+    at: Instant,
     ambiguous: bool,
     connection: Arc<Connection>,
     services: Arc<Services>,
@@ -153,12 +155,15 @@ struct Started {
 }
 
 async fn respond(request: Request<Incoming>, started: Started, clock: Arc<Clock>) -> Response<Tracked> {
-    let Started { ambiguous, connection, services, tasks } = started;
+    let Started { at, ambiguous, connection, services, tasks } = started;
     let requests = connection.requests.fetch_add(1, Ordering::Relaxed) + 1;
     let upgrade = Upgrade { connection: Arc::clone(&connection), tasks };
     let exchange = Exchange { connection: &connection, requests, ambiguous, upgrade };
+    let (method, uri) = (request.method().clone(), request.uri().clone());
     let mut response = routes::respond(request, exchange, &services).await;
     let status = response.status();
+    let uri = routes::template(uri.path(), status, &services.config);
+    let timer = services.metrics.http.request(at, &method, status, &uri);
     services.metrics.http_requests.with_label_values(&[status.as_str()]).inc();
     if matches!(status, StatusCode::BAD_REQUEST | StatusCode::REQUEST_TIMEOUT | StatusCode::PAYLOAD_TOO_LARGE)
     {
@@ -168,7 +173,7 @@ async fn respond(request: Request<Incoming>, started: Started, clock: Arc<Clock>
         // The balancer learns it from an answer, not from a reset.
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
-    response.map(|body| Tracked { body, clock })
+    response.map(|body| Tracked { body, clock, _timer: timer })
 }
 
 /// A response body that starts the idle time of its connection when it ends.
@@ -176,6 +181,7 @@ async fn respond(request: Request<Incoming>, started: Started, clock: Arc<Clock>
 pub(super) struct Tracked {
     body: Reply,
     clock: Arc<Clock>,
+    _timer: RequestTimer,
 }
 
 impl Body for Tracked {

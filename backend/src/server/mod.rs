@@ -113,6 +113,8 @@ impl Server {
         let metrics = Metrics::try_new()?;
         let relay = Relay::try_new(&config.relay, &config.instance, &metrics.relay)?;
         let store = Store::open(&config.store, &metrics.store)?;
+        let max_connections = config.server.tomcat.max_connections;
+        metrics.http.max_connections.set(i64::try_from(max_connections).unwrap_or(i64::MAX));
         let stomp = Settings {
             limits: stomp::Limits {
                 frame: config.stomp.message_size_limit,

@@ -12,6 +12,7 @@ mod health;
 mod http;
 #[cfg(test)]
 mod mariadb;
+mod metrics;
 #[cfg(test)]
 mod proxy_protocol;
 #[cfg(test)]

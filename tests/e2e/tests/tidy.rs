@@ -174,6 +174,7 @@ const BACKEND: Layers = Layers {
                 "app",
                 "health",
                 "presence",
+                "metrics/meter",
                 "server/response",
                 "relay/envelope",
                 "engine_io",

@@ -7,8 +7,10 @@ use http::header::HOST;
 use http::{HeaderMap, Method, Request, StatusCode, Version};
 use hyper::body::Incoming;
 
+mod actuator;
 mod health;
 mod sock_js;
+mod template;
 mod web_socket;
 
 use crate::app::{page, whoami};
@@ -22,8 +24,7 @@ use super::response::{self, Answer, JSON};
 use super::tls::Agreed;
 use super::upgrade::Upgrade;
 
-/// Text format of Prometheus.
-const PROMETHEUS: &str = "text/plain; version=0.0.4; charset=utf-8";
+pub(super) use template::template;
 
 /// Largest request body that is read, in bytes.
 const BODY_LIMIT: u64 = 16 * 1024 * 1024;
@@ -90,11 +91,7 @@ async fn resource(path: &str, request: &Request<()>, services: &Services) -> Ans
         "/" => response::content(StatusCode::OK, html, page::INDEX),
         "/assets/stomp.umd.min.js" => response::content(StatusCode::OK, script, page::STOMP_JS),
         "/assets/stomp.umd.min.js.LICENSE" => response::content(StatusCode::OK, text, page::STOMP_JS_LICENSE),
-        "/metrics" => match services.metrics.render() {
-            Ok(body) => response::content(StatusCode::OK, PROMETHEUS, body),
-            Err(error) => internal(&error),
-        },
-        _ => match health::respond(path, request.headers(), services).await {
+        _ => match operations(request, services).await {
             Some(answer) => answer,
             None => return response::error(StatusCode::NOT_FOUND, "not found"),
         },
@@ -104,6 +101,14 @@ async fn resource(path: &str, request: &Request<()>, services: &Services) -> Ans
     } else {
         response::method_not_allowed("GET, HEAD")
     }
+}
+
+/// What operators and their machines ask for.
+async fn operations(request: &Request<()>, services: &Services) -> Option<Answer> {
+    if let Some(answer) = actuator::respond(request.uri(), services) {
+        return Some(answer);
+    }
+    health::respond(request.uri().path(), request.headers(), services).await
 }
 
 fn forwarded(headers: &HeaderMap, connection: &Connection, services: &Services) -> Forwarded {
