@@ -1,19 +1,31 @@
-//! The demo: chat rooms and auctions.
+//! The demo: chat rooms, auctions and private messages.
 //!
-//! `/app/room.{id}` broadcasts to `/topic/room.{id}`, `/app/bid.{auction}` to
-//! `/topic/auction.{auction}`. Pure: body and time in, broadcasts out.
+//! | SEND to | body | goes to |
+//! |---|---|---|
+//! | `/app/room.{id}` | `{"text","from"?}` or text | `/topic/room.{id}`, kept |
+//! | `/app/bid.{auction}` | `{"amount","bidder"?}` | `/topic/auction.{auction}`, kept |
+//! | `/app/private.{user}` | as to a room | `/user/queue/private` of the user |
+//!
+//! An authenticated user speaks under its own name, whatever the body says. A
+//! bid that is none, with an amount of zero, is answered to its sender on
+//! `/user/queue/errors` and costs no session; whether it is the highest is for
+//! the clients to see, since each instance knows its own bids only. Pure: body
+//! and time in, messages out.
 
 use bytes::Bytes;
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, ready};
 use serde::{Deserialize, Serialize};
 
-use super::{Application, Chat, Gateway, Incoming, Outgoing, Receivers, Rejection};
+use super::{Application, Chat, Gateway, Incoming, Outgoing, Receivers, Rejection, rooms};
 
-/// Longest id of a room or an auction, in bytes.
-const ID_LIMIT: usize = 64;
+/// Where a user hears from another.
+const PRIVATE: &str = "/queue/private";
 
-/// Rooms and auctions without any memory of their own.
+/// Where a client hears that its message was in vain.
+const ERRORS: &str = "/queue/errors";
+
+/// Rooms, auctions and private messages without any memory of their own.
 #[derive(Debug, Clone)]
 pub struct Demo {
     instance: String,
@@ -58,6 +70,24 @@ struct BidBroadcast<'a> {
     timestamp: u64,
 }
 
+/// What the receiver of a private message gets.
+#[derive(Debug, Serialize)]
+struct PrivateMessage<'a> {
+    to: &'a str,
+    from: &'a str,
+    text: &'a str,
+    instance: &'a str,
+    timestamp: u64,
+}
+
+/// What a client gets whose message was in vain.
+#[derive(Debug, Serialize)]
+struct Refused<'a> {
+    destination: String,
+    error: &'a str,
+    timestamp: u64,
+}
+
 impl Demo {
     /// A demo that signs its broadcasts with the instance's name.
     #[must_use]
@@ -67,45 +97,62 @@ impl Demo {
     }
 
     fn respond(&self, message: &Incoming) -> Result<Outgoing, Rejection> {
-        if let Some(room) = message.destination.strip_prefix("room.") {
-            return self.room(checked_id(room)?, message);
+        let Some((kind, id)) = message.destination.split_once('.') else {
+            return Err(unknown());
+        };
+        match kind {
+            "room" => self.room(id, message),
+            "bid" => self.bid(id, message),
+            "private" => self.private(id, message),
+            _ => Err(unknown()),
         }
-        if let Some(auction) = message.destination.strip_prefix("bid.") {
-            return self.bid(checked_id(auction)?, message);
-        }
-        let known = "known are /app/room.{id} and /app/bid.{auction}";
-        Err(Rejection::new("unknown destination", known))
     }
 
     fn room(&self, room: &str, message: &Incoming) -> Result<Outgoing, Rejection> {
+        let destination = rooms::room(room)?;
         let sent = room_message(&message.body)?;
-        broadcast(
-            format!("/topic/room.{room}"),
-            &RoomBroadcast {
-                room,
-                from: sent.from.as_deref().unwrap_or("anonymous"),
-                text: &sent.text,
-                instance: &self.instance,
-                timestamp: message.timestamp,
-            },
-        )
+        let broadcast = RoomBroadcast {
+            room,
+            from: sender(message, sent.from.as_deref()),
+            text: &sent.text,
+            instance: &self.instance,
+            timestamp: message.timestamp,
+        };
+        outgoing(Receivers::Destination(destination), &broadcast)
     }
 
     fn bid(&self, auction: &str, message: &Incoming) -> Result<Outgoing, Rejection> {
+        let destination = rooms::auction(auction)?;
         let bid: Bid = serde_json::from_slice(&message.body).map_err(|e| malformed(&e))?;
         if bid.amount.as_f64().is_none_or(|amount| !amount.is_finite() || amount <= 0.0) {
-            return Err(Rejection::new("invalid bid", "amount must be above zero"));
-        }
-        broadcast(
-            format!("/topic/auction.{auction}"),
-            &BidBroadcast {
-                auction,
-                bidder: bid.bidder.as_deref().unwrap_or("anonymous"),
-                amount: bid.amount,
-                instance: &self.instance,
+            let refused = Refused {
+                destination: format!("/app/{}", message.destination),
+                error: "amount must be above zero",
                 timestamp: message.timestamp,
-            },
-        )
+            };
+            return outgoing(Receivers::Sender { queue: ERRORS.to_owned() }, &refused);
+        }
+        let broadcast = BidBroadcast {
+            auction,
+            bidder: sender(message, bid.bidder.as_deref()),
+            amount: bid.amount,
+            instance: &self.instance,
+            timestamp: message.timestamp,
+        };
+        outgoing(Receivers::Destination(destination), &broadcast)
+    }
+
+    fn private(&self, user: &str, message: &Incoming) -> Result<Outgoing, Rejection> {
+        let to = rooms::user(user)?;
+        let sent = room_message(&message.body)?;
+        let private = PrivateMessage {
+            to,
+            from: sender(message, sent.from.as_deref()),
+            text: &sent.text,
+            instance: &self.instance,
+            timestamp: message.timestamp,
+        };
+        outgoing(Receivers::User { name: to.to_owned(), queue: PRIVATE.to_owned() }, &private)
     }
 }
 
@@ -117,17 +164,6 @@ impl Application for Demo {
     fn gateway(&self, namespace: &str) -> Option<&dyn Gateway> {
         (namespace == "/chat").then_some(&self.chat)
     }
-}
-
-/// Letters, digits, `-` and `_`, so that an id cannot look like another
-/// destination.
-fn checked_id(id: &str) -> Result<&str, Rejection> {
-    let allowed = |c: char| c.is_alphanumeric() || c == '-' || c == '_';
-    if id.is_empty() || id.len() > ID_LIMIT || !id.chars().all(allowed) {
-        let rule = format!("an id is 1 to {ID_LIMIT} bytes of letters, digits, - and _");
-        return Err(Rejection::new("invalid destination", rule));
-    }
-    Ok(id)
 }
 
 /// The message in a body: a JSON object, or the text itself when the body is
@@ -145,38 +181,56 @@ fn malformed(error: &serde_json::Error) -> Rejection {
     Rejection::new("invalid message", error.to_string())
 }
 
-fn broadcast(destination: String, message: &impl Serialize) -> Result<Outgoing, Rejection> {
+fn unknown() -> Rejection {
+    let known = "known are /app/room.{id}, /app/bid.{auction} and /app/private.{user}";
+    Rejection::new("unknown destination", known)
+}
+
+/// Who speaks: the user, or who an anonymous client says it is.
+fn sender<'a>(message: &'a Incoming, claimed: Option<&'a str>) -> &'a str {
+    let user = message.principal.as_ref().map(|principal| principal.name.as_str());
+    user.or(claimed).unwrap_or("anonymous")
+}
+
+fn outgoing(to: Receivers, message: &impl Serialize) -> Result<Outgoing, Rejection> {
     let body = serde_json::to_vec(message)
         .map_err(|error| Rejection::new("message cannot be written", error.to_string()))?;
-    Ok(Outgoing {
-        to: Receivers::Destination(destination),
-        content_type: "application/json",
-        body: Bytes::from(body),
-        kept: true,
-    })
+    let kept = matches!(to, Receivers::Destination(_));
+    Ok(Outgoing { to, content_type: "application/json", body: Bytes::from(body), kept })
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use std::sync::Arc;
 
-    fn send(destination: &str, body: &str) -> Result<(String, String), String> {
-        let message = Incoming {
+    use super::*;
+    use crate::auth::Principal;
+
+    fn incoming(destination: &str, body: &str, user: Option<&str>) -> Incoming {
+        let principal = user.map(|name| {
+            let principal = Principal { name: name.to_owned(), authorities: Vec::new(), expires_at: None };
+            Arc::new(principal)
+        });
+        Incoming {
             destination: destination.to_owned(),
             headers: Vec::new(),
             body: Bytes::copy_from_slice(body.as_bytes()),
             session: "s1".to_owned(),
-            principal: None,
+            principal,
             timestamp: 1_700_000_000_000,
-        };
-        let sent = Demo::new("b1").respond(&message).map_err(|error| error.to_string())?;
-        let Receivers::Destination(to) = sent.to else { panic!("{:?}", sent.to) };
-        Ok((to, String::from_utf8(sent.body.to_vec()).unwrap()))
+        }
+    }
+
+    fn send(message: &Incoming) -> Result<(Receivers, String), Rejection> {
+        let sent = Demo::new("b1").respond(message)?;
+        assert_eq!(sent.kept, matches!(sent.to, Receivers::Destination(_)));
+        Ok((sent.to, String::from_utf8(sent.body.to_vec()).unwrap()))
     }
 
     #[track_caller]
     fn check(destination: &str, body: &str, to: &str, expected: &str) {
-        assert_eq!(send(destination, body), Ok((to.to_owned(), expected.to_owned())));
+        let to = Receivers::Destination(to.to_owned());
+        assert_eq!(send(&incoming(destination, body, None)), Ok((to, expected.to_owned())));
     }
 
     #[test]
@@ -219,10 +273,42 @@ mod tests {
             ("room.a/b", "text"),
             ("bid.1", "text"),
             ("bid.1", r#"{"amount":"7"}"#),
-            ("bid.1", r#"{"amount":-7}"#),
+            ("private.", "text"),
+            ("private.a/b", "text"),
             ("nowhere", "text"),
+            ("nowhere.1", "text"),
         ] {
-            assert!(send(destination, body).is_err(), "{destination} {body}");
+            assert!(send(&incoming(destination, body, None)).is_err(), "{destination} {body}");
+        }
+    }
+
+    #[test]
+    fn a_user_speaks_under_its_own_name() {
+        for (destination, body, expected) in [
+            ("room.a", r#"{"text":"hi","from":"eve"}"#, r#""from":"ann""#),
+            ("bid.1", r#"{"amount":1,"bidder":"eve"}"#, r#""bidder":"ann""#),
+            ("private.bob", r#"{"text":"hi","from":"eve"}"#, r#""from":"ann""#),
+        ] {
+            let (_, body) = send(&incoming(destination, body, Some("ann"))).unwrap();
+            assert!(body.contains(expected), "{body}");
+        }
+    }
+
+    #[test]
+    fn a_private_message_goes_to_the_sessions_of_its_user() {
+        let (to, body) = send(&incoming("private.bob@example.com", "psst", Some("ann"))).unwrap();
+        assert_eq!(to, Receivers::User { name: "bob@example.com".to_owned(), queue: PRIVATE.to_owned() });
+        let expected = r#"{"to":"bob@example.com","from":"ann","text":"psst","instance":"b1","timestamp":1700000000000}"#;
+        assert_eq!(body, expected);
+    }
+
+    #[test]
+    fn a_bid_of_nothing_is_answered_to_its_sender() {
+        for body in [r#"{"amount":-7}"#, r#"{"amount":0}"#] {
+            let (to, body) = send(&incoming("bid.1", body, None)).unwrap();
+            assert_eq!(to, Receivers::Sender { queue: ERRORS.to_owned() });
+            let expected = r#"{"destination":"/app/bid.1","error":"amount must be above zero","timestamp":1700000000000}"#;
+            assert_eq!(body, expected);
         }
     }
 }

@@ -6,7 +6,9 @@
 mod chat;
 mod demo;
 pub mod gateway;
+pub mod history;
 pub mod page;
+pub mod rooms;
 pub mod whoami;
 
 use std::sync::Arc;

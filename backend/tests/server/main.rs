@@ -16,6 +16,8 @@ mod metrics;
 #[cfg(test)]
 mod proxy_protocol;
 #[cfg(test)]
+mod rooms;
+#[cfg(test)]
 mod slow_handler;
 #[cfg(test)]
 mod stomp;

@@ -9,6 +9,7 @@ use hyper::body::Incoming;
 
 mod actuator;
 mod health;
+mod rooms;
 mod sock_js;
 mod template;
 mod web_socket;
@@ -68,6 +69,7 @@ pub(super) async fn respond(
     match request.uri().path() {
         "/whoami" => who_am_i(request, body_bytes, &exchange, services),
         "/echo" => web_socket::echo(request, exchange, services),
+        path if rooms::is_below(path) => rooms::respond(request, exchange.connection, services).await,
         path => resource(path, &request, services).await,
     }
 }
