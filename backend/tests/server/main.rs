@@ -12,9 +12,18 @@ mod health;
 mod http;
 #[cfg(test)]
 mod mariadb;
+#[cfg(test)]
 mod metrics;
 #[cfg(test)]
 mod proxy_protocol;
+#[cfg(test)]
+mod redis_server;
+#[cfg(test)]
+mod relay;
+#[cfg(test)]
+mod relay_failures;
+#[cfg(test)]
+mod relay_streams;
 #[cfg(test)]
 mod rooms;
 #[cfg(test)]
