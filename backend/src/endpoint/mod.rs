@@ -10,6 +10,7 @@ mod leaving;
 mod message;
 mod presence;
 mod publish;
+pub mod sock_js;
 mod stomp;
 
 use std::sync::Arc;
@@ -50,6 +51,8 @@ pub struct Services {
     pub presence: Arc<Presence>,
     /// The other instances.
     pub relay: Relay,
+    /// SockJS sessions that are reached by HTTP requests.
+    pub sock_js: sock_js::Sessions,
     /// What was published before.
     pub store: Store,
     /// Counters and gauges.

@@ -32,6 +32,7 @@ use tokio_util::task::TaskTracker;
 use crate::app::Application;
 use crate::broker::{Broker, Users};
 use crate::config::Config;
+use crate::endpoint::sock_js::Sessions;
 use crate::endpoint::{Presence, Services};
 use crate::health::Lifecycle;
 use crate::metrics::{Active, Metrics, MetricsError};
@@ -145,6 +146,7 @@ impl Server {
                 )),
                 relay,
                 store,
+                sock_js: Sessions::new(config.server.tomcat.max_connections),
                 stomp: Arc::new(stomp),
                 lifecycle: Lifecycle::default(),
                 health: health::registry(&config.management),

@@ -1,0 +1,207 @@
+//! Sessions over HTTP: who may reach them, and how long they live.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use tokio::sync::Notify;
+use tokio::time::{Instant, sleep};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::auth::{Client, Principal};
+use crate::broker::Item;
+use crate::config::SockJsConfig;
+use crate::endpoint::{Opened, Services, serve_stomp};
+use crate::link::{Limits, Link, Table, TableFull, Weight};
+use crate::sock_js::frame::Framing;
+use crate::ws::CloseCode;
+
+use super::http::LinkCarrier;
+
+/// Messages of the client that may wait for STOMP; its next request waits.
+const INBOUND: usize = 64;
+
+impl Weight for Item {
+    fn weight(&self) -> usize {
+        self.len()
+    }
+}
+
+/// One session over HTTP.
+#[derive(Debug)]
+pub struct Session {
+    pub(super) link: Arc<Link<Item>>,
+    /// Who opened it.
+    owner: Option<Arc<Principal>>,
+    /// The client was greeted.
+    greeted: AtomicBool,
+    /// STOMP has no heart-beats of its own.
+    heart_beats: AtomicBool,
+    /// A heart-beat is wanted now.
+    pub(super) ping: Notify,
+    /// The client knows that it is closed.
+    pub(super) told: CancellationToken,
+}
+
+impl Session {
+    fn new(config: &SockJsConfig, client: &Client) -> Self {
+        let limits = Limits {
+            messages: config.http_message_cache_size,
+            bytes: config.http_message_cache_bytes,
+            inbound: INBOUND,
+        };
+        Self {
+            link: Arc::new(Link::new(limits, Instant::now())),
+            owner: client.principal.clone(),
+            greeted: AtomicBool::new(false),
+            heart_beats: AtomicBool::new(true),
+            ping: Notify::new(),
+            told: CancellationToken::new(),
+        }
+    }
+
+    /// Messages of the client; the session's own queue is behind.
+    #[must_use]
+    pub fn link(&self) -> &Link<Item> {
+        &self.link
+    }
+
+    /// A session that a user opened is nobody else's.
+    fn is_open_to(&self, client: &Client) -> bool {
+        self.owner.as_ref().is_none_or(|owner| {
+            client.principal.as_ref().is_some_and(|principal| principal.name == owner.name)
+        })
+    }
+
+    /// Whether this is the first time.
+    pub(super) fn greet(&self) -> bool {
+        !self.greeted.swap(true, Ordering::Relaxed)
+    }
+
+    pub(super) fn has_heart_beats(&self) -> bool {
+        self.heart_beats.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn disable_heart_beats(&self) {
+        self.heart_beats.store(false, Ordering::Relaxed);
+    }
+}
+
+/// The sessions of a server that are reached by HTTP requests.
+#[derive(Debug)]
+pub struct Sessions(Table<Session>);
+
+impl Sessions {
+    /// At most `limit` of them.
+    #[must_use]
+    pub fn new(limit: usize) -> Self {
+        Self(Table::new(limit))
+    }
+
+    /// The session of this id, if it is open to this client.
+    #[must_use]
+    pub fn find(&self, id: &str, client: &Client) -> Option<Arc<Session>> {
+        self.0.get(id).filter(|session| session.is_open_to(client))
+    }
+
+    /// How many there are, those included that are closed and still say so.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+/// Why a receiver has no session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum OpenError {
+    /// It is another user's.
+    #[error("not found")]
+    Foreign,
+    /// No further session is taken.
+    #[error(transparent)]
+    Full(#[from] TableFull),
+    /// No session begins any more.
+    #[error("server is going away")]
+    Leaving,
+}
+
+/// The session of this id; begins it if there is none, in a task of its own.
+///
+/// # Errors
+///
+/// The client may not have it, or the server takes no further one.
+pub fn open(
+    services: &Arc<Services>,
+    tasks: &TaskTracker,
+    id: &str,
+    opened: Opened,
+    framing: &Framing,
+) -> Result<Arc<Session>, OpenError> {
+    let sessions = &services.sock_js;
+    if services.lifecycle.closing().is_cancelled() {
+        return sessions.find(id, &opened.client).ok_or(OpenError::Leaving);
+    }
+    let make = || Session::new(&services.config.sockjs, &opened.client);
+    let (session, new) = sessions.0.get_or_insert(id, make).inspect_err(|_| {
+        services.metrics.sock_js.sessions_refused.inc();
+        tracing::warn!("SockJS session above max-connections refused");
+    })?;
+    if !session.is_open_to(&opened.client) {
+        return Err(OpenError::Foreign);
+    }
+    if new {
+        let transport = if framing.is_streaming() { "http-streaming" } else { "http-polling" };
+        let carrier = LinkCarrier::new(&session, services, transport);
+        let listed = Listed { id: id.into(), session: Arc::clone(&session), services: Arc::clone(services) };
+        tasks.spawn(run(listed, carrier, opened));
+    }
+    Ok(session)
+}
+
+/// A session as long as its id leads to it.
+struct Listed {
+    id: Box<str>,
+    session: Arc<Session>,
+    services: Arc<Services>,
+}
+
+impl Drop for Listed {
+    fn drop(&mut self) {
+        // Told already, unless the session's task was cut short.
+        self.session.link.close(CloseCode::GoingAway.as_u16(), "server is going away");
+        self.services.sock_js.0.remove(&self.id, &self.session);
+        self.services.metrics.outbox_dropped.inc_by(self.session.link.abandon());
+    }
+}
+
+async fn run(listed: Listed, carrier: LinkCarrier, opened: Opened) {
+    let Listed { session, services, .. } = &listed;
+    serve_stomp(carrier, Arc::clone(services), opened).await;
+    session.link.close(CloseCode::GoingAway.as_u16(), "server is going away");
+    linger(session, services).await;
+}
+
+/// Stays for the client to hear that the session is closed, each time it asks:
+/// for the disconnect delay, or once where the server leaves.
+async fn linger(session: &Session, services: &Services) {
+    let delay = services.config.sockjs.disconnect_delay;
+    if session.link.detached_at().is_some_and(|at| at.elapsed() >= delay) {
+        return;
+    }
+    let lifecycle = &services.lifecycle;
+    let heard = async {
+        lifecycle.closing().cancelled().await;
+        session.told.cancelled().await;
+    };
+    tokio::select! {
+        () = sleep(delay) => {}
+        () = heard => {}
+        () = lifecycle.ending().cancelled() => {}
+    }
+}
