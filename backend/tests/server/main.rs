@@ -29,6 +29,14 @@ mod rooms;
 #[cfg(test)]
 mod slow_handler;
 #[cfg(test)]
+mod sock_js;
+#[cfg(test)]
+mod sock_js_client;
+#[cfg(test)]
+mod sock_js_http;
+#[cfg(test)]
+mod sock_js_web_socket;
+#[cfg(test)]
 mod stomp;
 #[cfg(test)]
 mod stomp_carrier;
