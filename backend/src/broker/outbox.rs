@@ -46,6 +46,12 @@ impl Item {
         Self { kind: Kind::Text, head, tail: Bytes::new(), pending: None }
     }
 
+    /// Bytes that are shared with nobody.
+    #[must_use]
+    pub fn binary(head: Bytes) -> Self {
+        Self { kind: Kind::Binary, ..Self::whole(head) }
+    }
+
     /// Bytes on the wire, without framing.
     #[must_use]
     pub fn len(&self) -> usize {

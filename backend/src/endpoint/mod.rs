@@ -11,6 +11,7 @@ mod message;
 mod presence;
 mod publish;
 pub mod sock_js;
+pub mod socket_io;
 mod stomp;
 
 use std::sync::Arc;
@@ -29,6 +30,7 @@ pub use echo::serve as serve_echo;
 pub use encoding::put_escaped;
 pub use message::Content;
 pub use presence::Presence;
+pub use socket_io::SocketIo;
 pub use stomp::{Opened, serve as serve_stomp};
 
 /// The subprotocols of the STOMP endpoint, best first.
@@ -59,6 +61,8 @@ pub struct Services {
     pub metrics: Metrics,
     /// Handles `/app/…`.
     pub application: Arc<dyn Application>,
+    /// Socket.IO sessions.
+    pub socket_io: SocketIo,
     /// What STOMP sessions share.
     pub stomp: Arc<Settings>,
     /// Whether the process is leaving.

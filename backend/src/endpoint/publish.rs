@@ -83,6 +83,9 @@ impl Services {
         match address {
             Address::Destination(destination) if self.receive_announcement(&destination, &body) => {}
             Address::Destination(destination) => {
+                if self.receive_emitted(&destination, &body).await {
+                    return;
+                }
                 self.publish_here(&Content::new(destination, headers, body)).await;
             }
             Address::Pattern(pattern) => {

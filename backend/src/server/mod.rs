@@ -33,7 +33,7 @@ use crate::app::Application;
 use crate::broker::{Broker, Users};
 use crate::config::Config;
 use crate::endpoint::sock_js::Sessions;
-use crate::endpoint::{Presence, Services};
+use crate::endpoint::{Presence, Services, SocketIo};
 use crate::health::Lifecycle;
 use crate::metrics::{Active, Metrics, MetricsError};
 use crate::relay::{Relay, RelayError};
@@ -147,6 +147,7 @@ impl Server {
                 relay,
                 store,
                 sock_js: Sessions::new(config.server.tomcat.max_connections),
+                socket_io: SocketIo::new(&config.socket_io),
                 stomp: Arc::new(stomp),
                 lifecycle: Lifecycle::default(),
                 health: health::registry(&config.management),

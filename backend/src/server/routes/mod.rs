@@ -11,6 +11,7 @@ mod actuator;
 mod health;
 mod rooms;
 mod sock_js;
+mod socket_io;
 mod template;
 mod web_socket;
 
@@ -58,6 +59,9 @@ pub(super) async fn respond(
     let uri = request.uri().clone();
     if let Some(rest) = sock_js::under(uri.path(), &services.config.sockjs) {
         return sock_js::respond(request, rest, exchange, services).await;
+    }
+    if socket_io::is_here(uri.path(), &services.config.socket_io) {
+        return socket_io::respond(request, exchange, services).await;
     }
     let (parts, body) = request.into_parts();
     let patience = services.config.server.tomcat.connection_timeout;
