@@ -1,47 +1,20 @@
 // The demo page in Chromium: two tabs, one balancer, two backends.
 
 import assert from "node:assert/strict";
-import { accessSync } from "node:fs";
 import { after, afterEach, before, test } from "node:test";
 
-import { chromium } from "playwright-core";
-
+import { launchChromium } from "./chromium.js";
 import { Site, eventually } from "./harness.js";
 
-const CANDIDATES = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"];
 const DEADLINE = 20_000;
 
 let site;
 let browser;
 let context;
 
-function chromiumPath() {
-  if (process.env.ALBEIT_CHROMIUM) return process.env.ALBEIT_CHROMIUM;
-  return CANDIDATES.find(candidate => {
-    try {
-      accessSync(candidate);
-      return true;
-    } catch {
-      return false;
-    }
-  });
-}
-
 before(async () => {
   site = await Site.start();
-  browser = await chromium.launch({
-    executablePath: chromiumPath(),
-    args: [
-      "--headless",
-      "--no-sandbox",
-      "--disable-gpu",
-      "--disable-quic",
-      "--no-first-run",
-      "--disable-background-networking",
-      "--disable-component-update",
-      "--disable-sync",
-    ],
-  });
+  browser = await launchChromium();
 });
 
 afterEach(async () => {
