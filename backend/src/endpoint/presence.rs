@@ -80,13 +80,6 @@ impl Presence {
         self.is_room(destination).then(|| self.map.lock().report(destination))
     }
 
-    /// The destination of the room with this id: `general` is
-    /// `/topic/room.general`.
-    #[must_use]
-    pub fn room(&self, id: &str) -> String {
-        format!("{}{id}", self.prefix)
-    }
-
     /// The answer to a subscription to `/app/{name}`; none when the name is not
     /// that of a room's presence.
     pub(super) fn answer(&self, name: &str) -> Option<Content> {

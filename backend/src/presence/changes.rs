@@ -39,9 +39,9 @@ impl Changes {
 impl Before {
     /// A user is about to come to, or go from, an instance. At most `limit` are
     /// noted.
-    pub(super) fn note_user(&mut self, instance: &Arc<Instance>, user: &str, was_here: bool, limit: usize) {
+    pub(super) fn note_user(&mut self, instance: &Arc<Instance>, user: String, was_here: bool, limit: usize) {
         let full = self.users.len() >= limit;
-        if let Entry::Vacant(entry) = self.users.entry((Arc::clone(instance), user.to_owned()))
+        if let Entry::Vacant(entry) = self.users.entry((Arc::clone(instance), user))
             && !full
         {
             entry.insert(was_here);

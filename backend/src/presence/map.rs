@@ -210,7 +210,7 @@ impl Map {
     pub fn report(&self, room: &str) -> Report {
         let Totals { sessions, anonymous } = self.totals(room);
         let mut all: Vec<_> = self.attendances(room).collect();
-        all.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
+        all.sort_unstable_by_key(|(instance, _)| Arc::clone(instance));
         let users = |attendance: &Attendance| {
             let users = attendance.users.iter().take(self.settings.users);
             users.map(|(name, sessions)| User { name: name.clone(), sessions: *sessions }).collect()
@@ -247,15 +247,24 @@ impl Map {
         let own = Arc::clone(&self.own);
         let users = self.unannounced.entry(Arc::clone(room)).or_default();
         users.extend(user.map(str::to_owned));
-        self.note(now, room, &own, user.into_iter().map(str::to_owned).collect());
+        let attendance = self.rooms.get(room).map(|room| &room.attendance);
+        let was_here = |user| attendance.is_some_and(|attendance| attendance.users.contains_key(user));
+        let user = user.map(|user| (user.to_owned(), was_here(user)));
+        self.note(now, room, &own, user);
     }
 
-    /// Something is about to change in a room, with these users perhaps.
-    fn note(&mut self, now: Instant, room: &Arc<str>, instance: &Arc<Instance>, users: Vec<String>) {
+    /// Something is about to change in a room; with these users perhaps, who were
+    /// there or not.
+    fn note(
+        &mut self,
+        now: Instant,
+        room: &Arc<str>,
+        instance: &Arc<Instance>,
+        users: impl IntoIterator<Item = (String, bool)>,
+    ) {
         let totals = self.totals(room);
-        let here: Vec<_> = users.iter().map(|user| self.is_here(room, instance, user)).collect();
         let before = self.changes.note(room, totals);
-        for (user, was_here) in users.iter().zip(here) {
+        for (user, was_here) in users {
             before.note_user(instance, user, was_here, self.settings.users);
         }
         self.tell_at.get_or_insert(now + self.settings.delay);
@@ -271,9 +280,9 @@ impl Map {
                 continue;
             }
             let (old, new) = (&known.users, &attendance.users);
-            let gone = old.keys().filter(|user| !new.contains_key(*user));
-            let come = new.keys().filter(|user| !old.contains_key(*user));
-            let users = gone.chain(come).cloned().collect();
+            let gone = old.keys().filter(|user| !new.contains_key(*user)).map(|user| (user.clone(), true));
+            let come = new.keys().filter(|user| !old.contains_key(*user)).map(|user| (user.clone(), false));
+            let users: Vec<_> = gone.chain(come).collect();
             let instance = Arc::clone(&peer.instance);
             self.note(now, &room, &instance, users);
             let Some(peer) = self.peers.get_mut(id) else { return };

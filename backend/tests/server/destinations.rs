@@ -256,12 +256,62 @@ async fn a_pattern_and_an_exact_subscription_both_deliver() {
     nothing(&mut ann).await;
 }
 
+/// What the demo keeps of a room comes first, as kept; then what is live.
+#[tokio::test]
+async fn kept_messages_come_before_live_ones_and_none_comes_twice() {
+    let server = crate::harness::start(|_| {});
+    let mut sender = server.stomp().await;
+    for n in 0..5 {
+        sender.send(&format!("SEND\ndestination:/app/room.a\n\n<{n}>\0")).await;
+    }
+    ask(&mut sender, "room.a", "", "<5>").await;
+    receipt(&mut sender).await;
+    let mut client = server.stomp().await;
+    client.send("SUBSCRIBE\nid:0\ndestination:/topic/room.a\nhistory:3\nreceipt:r\n\n\0").await;
+    for n in 3..6 {
+        let text = client.text().await;
+        assert!(text.contains("\nhistory:true\n") && text.contains("\ntimestamp:"), "{text}");
+        assert!(text.contains("\ncontent-type:application/json\n"), "{text}");
+        assert!(text.contains(&format!("\"<{n}>\"")), "{n}: {text}");
+    }
+    assert_eq!(client.text().await, "RECEIPT\nreceipt-id:r\n\n\0");
+    ask(&mut sender, "room.a", "", "<6>").await;
+    let text = client.text().await;
+    assert!(text.contains("\"<6>\"") && !text.contains("history:"), "{text}");
+    nothing(&mut client).await;
+}
+
+/// However the subscription falls among the messages, its client gets each of
+/// them, in order and once.
+#[tokio::test]
+async fn there_is_no_gap_between_kept_and_live_messages() {
+    const MESSAGES: usize = 400;
+    let server = crate::harness::start(|_| {});
+    let mut sender = server.stomp().await;
+    let mut clients = Vec::new();
+    for n in 0..MESSAGES {
+        sender.send(&format!("SEND\ndestination:/app/room.a\n\n<{n}>\0")).await;
+        if n % 50 == 25 {
+            let mut client = server.stomp().await;
+            client.send("SUBSCRIBE\nid:0\ndestination:/topic/room.a\nhistory:1000\n\n\0").await;
+            clients.push(client);
+        }
+    }
+    for client in &mut clients {
+        for n in 0..MESSAGES {
+            let text = client.text().await;
+            assert!(text.contains(&format!("\"<{n}>\"")), "{n}: {text}");
+        }
+        nothing(client).await;
+    }
+}
+
 #[tokio::test]
 async fn what_each_sender_sends_arrives_in_its_order_at_each_subscriber() {
     const MESSAGES: usize = 300;
     let server = start(|_| {});
     let mut receivers = Vec::new();
-    for destination in ["/topic/room.a", "/topic/room.*", "/topic/**"] {
+    for destination in ["/topic/order.a", "/topic/order.*", "/topic/**"] {
         let (mut client, _) = connect(&server).await;
         subscribe(&mut client, "0", destination).await;
         receivers.push(client);
@@ -269,7 +319,7 @@ async fn what_each_sender_sends_arrives_in_its_order_at_each_subscriber() {
     let (mut ann, mut bob) = (server.stomp().await, server.stomp().await);
     for n in 0..MESSAGES {
         for (name, sender) in [("ann", &mut ann), ("bob", &mut bob)] {
-            let frame = format!("SEND\ndestination:/app/post\nto:/topic/room.a\n\n{name} {n}\0");
+            let frame = format!("SEND\ndestination:/app/post\nto:/topic/order.a\n\n{name} {n}\0");
             sender.send(&frame).await;
         }
     }

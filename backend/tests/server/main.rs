@@ -15,6 +15,8 @@ mod mariadb;
 #[cfg(test)]
 mod metrics;
 #[cfg(test)]
+mod presence;
+#[cfg(test)]
 mod proxy_protocol;
 #[cfg(test)]
 mod redis_server;

@@ -1,5 +1,5 @@
 //! `GET /rooms/{id}/messages` and `GET /auctions/{id}/bids`: what was said
-//! before, from the message store.
+//! before, from the message store. `GET /rooms/{id}/presence`: who is there.
 
 use http::header::{
     ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS,
@@ -23,6 +23,8 @@ const LIMIT: usize = 50;
 enum Resource {
     /// The messages of a destination.
     Messages(String),
+    /// Who is in the room of a destination.
+    Presence(String),
     /// No id can be as this one; the rule for ids.
     Malformed(String),
 }
@@ -44,6 +46,7 @@ pub(super) async fn respond(request: Request<()>, connection: &Connection, servi
             response::method_not_allowed("GET, HEAD, OPTIONS")
         }
         Some(Resource::Malformed(rule)) => response::error(StatusCode::BAD_REQUEST, &rule),
+        Some(Resource::Presence(destination)) => presence(&destination, services),
         Some(Resource::Messages(destination)) => {
             messages(&destination, request.uri().query().unwrap_or_default(), services).await
         }
@@ -56,15 +59,23 @@ pub(super) async fn respond(request: Request<()>, connection: &Connection, servi
 fn resource(path: &str) -> Option<Resource> {
     let mut segments = path.split('/').skip(1);
     let (kind, id, what) = (segments.next()?, segments.next()?, segments.next()?);
-    let destination = match (kind, what, segments.next()) {
-        ("rooms", "messages", None) => rooms::room,
-        ("auctions", "bids", None) => rooms::auction,
+    let (destination, resource): (fn(&str) -> _, fn(_) -> _) = match (kind, what, segments.next()) {
+        ("rooms", "messages", None) => (rooms::room, Resource::Messages),
+        ("rooms", "presence", None) => (rooms::room, Resource::Presence),
+        ("auctions", "bids", None) => (rooms::auction, Resource::Messages),
         _ => return None,
     };
     Some(match destination(&decoded(id)) {
-        Ok(destination) => Resource::Messages(destination),
+        Ok(destination) => resource(destination),
         Err(rejection) => Resource::Malformed(rejection.to_string()),
     })
+}
+
+fn presence(destination: &str, services: &Services) -> Answer {
+    match services.presence.members(destination) {
+        Some(report) => response::content(StatusCode::OK, JSON, report.to_json()),
+        None => response::error(StatusCode::NOT_FOUND, "presence is off"),
+    }
 }
 
 async fn messages(destination: &str, query: &str, services: &Services) -> Answer {
