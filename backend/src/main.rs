@@ -1,7 +1,7 @@
 //! The `albeit-backend` command.
 //!
 //! Exit codes: 0 after a drain, 1 when it cannot listen or run, 2 for a wrong
-//! command line, configuration or certificate, 130 when a second signal cuts the drain short.
+//! command line, configuration, certificate or key, 130 when a second signal cuts the drain short.
 
 use std::io::IsTerminal;
 use std::process::ExitCode;
@@ -45,7 +45,13 @@ fn main() -> ExitCode {
             tracing::error!("{error:#}");
             let is_configuration = matches!(
                 error.downcast_ref(),
-                Some(BindError::Tls(_) | BindError::Relay(_) | BindError::Store(_))
+                Some(
+                    BindError::Tls(_)
+                        | BindError::Keys(_)
+                        | BindError::NoKeys
+                        | BindError::Relay(_)
+                        | BindError::Store(_)
+                )
             );
             if is_configuration { ExitCode::from(USAGE) } else { ExitCode::FAILURE }
         }
@@ -58,7 +64,7 @@ async fn run(config: Config) -> anyhow::Result<ExitCode> {
     let application = Arc::new(Demo::new(config.instance.clone()));
     let server = Server::bind(config, application)?;
     let shutdown = CancellationToken::new();
-    let tls = server.tls();
+    let reload = server.reload();
     let serving = server.run(shutdown.clone());
     tokio::pin!(serving);
     loop {
@@ -66,14 +72,14 @@ async fn run(config: Config) -> anyhow::Result<ExitCode> {
             () = &mut serving => return Ok(ExitCode::SUCCESS),
             asked = signals.next() => asked,
         };
-        match (asked, &tls) {
-            (Asked::Reload, Some(tls)) => tls.request_reload(),
-            (Asked::Reload, None) => tracing::info!("SIGHUP: there is no certificate to read again"),
-            (Asked::Leave, _) if shutdown.is_cancelled() => {
+        match asked {
+            Asked::Reload if reload.request() => {}
+            Asked::Reload => tracing::info!("SIGHUP: there is nothing to read again"),
+            Asked::Leave if shutdown.is_cancelled() => {
                 tracing::warn!("second signal: leaving at once");
                 return Ok(ExitCode::from(INTERRUPTED));
             }
-            (Asked::Leave, _) => shutdown.cancel(),
+            Asked::Leave => shutdown.cancel(),
         }
     }
 }

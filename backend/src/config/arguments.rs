@@ -39,6 +39,10 @@ pub struct Arguments {
     /// Its password
     #[arg(long, env = "REDIS_PASSWORD", value_name = "PASSWORD", hide_env_values = true)]
     pub redis_password: Option<String>,
+    /// Secret of HS256 tokens; better set by the variable, since others see
+    /// arguments
+    #[arg(long, env = "JWT_SECRET", value_name = "SECRET", hide_env_values = true)]
+    pub jwt_secret: Option<String>,
     /// Name of this instance, shown to clients
     #[arg(long, value_name = "NAME")]
     pub instance: Option<String>,
@@ -92,6 +96,8 @@ impl Arguments {
         replace(&mut redis.host, self.redis_host);
         redis.password = self.redis_password.map(Secret::new).or_else(|| redis.password.take());
         self.socket_io.apply(&mut config.socket_io);
+        let jwt = &mut config.security.jwt;
+        jwt.secret = self.jwt_secret.map(Secret::new).or_else(|| jwt.secret.take());
         config.server.reuse_port |= self.reuse_port;
         config.store.take_credentials(|name| std::env::var(name).ok());
         config.validate()?;

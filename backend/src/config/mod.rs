@@ -30,7 +30,7 @@ use ipnet::IpNet;
 use serde::Deserialize;
 
 pub use arguments::Arguments;
-pub use limits::LimitsConfig;
+pub use limits::{LimitsConfig, WhenExceeded};
 pub use management::{ManagementConfig, ShowDetails};
 pub use presence::PresenceConfig;
 pub use proxy_protocol::{ProxyProtocolConfig, ProxyProtocolMode};
@@ -38,7 +38,7 @@ pub use relay::{
     ClusterConfig, ReconnectConfig, RedisConfig, RedisSslConfig, RelayConfig, RelayEnvelope, RelayMode,
     RelaySubscribe, Secret, StreamsConfig,
 };
-pub use security::SecurityConfig;
+pub use security::{AccessConfig, JwtConfig, RuleConfig, SecurityConfig, TokenConfig};
 pub use shutdown::{ShutdownCloseCode, ShutdownConfig};
 pub use sock_js::SockJsConfig;
 pub use socket_io::{SocketIoArguments, SocketIoConfig};
@@ -158,8 +158,10 @@ pub struct RemoteIpConfig {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct WebSocketConfig {
-    /// Origins besides the server's own that may open a WebSocket, as
-    /// `https://app.example.com`. Default none; a missing Origin is allowed.
+    /// Origins besides the server's own that may open a session:
+    /// `https://app.example.com`, all hosts below a domain
+    /// (`https://*.example.com`), any port (`http://localhost:*`); in
+    /// development `*`. Default none.
     pub allowed_origins: Vec<String>,
     /// A STOMP client that wants no heart-beats, or rarer ones, gets a ping this
     /// often, so that a balancer with a 60 s idle timeout keeps the connection.
@@ -299,6 +301,7 @@ impl Config {
         problems.extend(self.sockjs.problems());
         problems.extend(self.socket_io.problems());
         problems.extend(self.security.problems());
+        problems.extend(self.security.origin_problems(&self.websocket.allowed_origins));
         problems.extend(self.limits.problems());
         problems.extend(self.presence.problems());
         problems.extend(self.relay.problems());
@@ -312,6 +315,7 @@ impl Config {
     #[must_use]
     pub fn scaled(mut self, scale: u32) -> Self {
         let scale = scale.max(1);
+        self.limits.scale_rates(scale);
         let tomcat = &mut self.server.tomcat;
         let own = [
             &mut self.drain,
@@ -325,7 +329,6 @@ impl Config {
             self.sockjs.timers(),
             self.socket_io.timers(),
             self.security.timers(),
-            self.limits.timers(),
             self.presence.timers(),
             self.relay.timers(),
             self.store.timers(),

@@ -4,28 +4,43 @@
 //! down. Nothing is sent of the server's own accord: no pings, so that idle
 //! timeouts in front of it can be seen.
 
+use std::time::SystemTime;
+
 use tokio::time::Instant;
 
+use crate::auth::AuthError;
 use crate::metrics::Active;
 use crate::ws::{CloseCode, Event, Failure, Reading, Socket};
 
-use super::Services;
+use super::{Opened, Services};
 
-/// Serves one echo WebSocket until it closes. `jitter` from 0 to 1 says when in
-/// the window it leaves while the server drains.
-pub async fn serve(mut socket: Socket, services: &Services, jitter: f64) {
+/// Serves one echo WebSocket until it closes, its client's token expires, or the
+/// server drains.
+pub async fn serve(mut socket: Socket, services: &Services, opened: Opened) {
+    let Opened { client, jitter, .. } = opened;
     let _active = Active::new(&services.metrics.websocket_connections_active);
     let lifecycle = &services.lifecycle;
     let leave = async {
         lifecycle.closing().cancelled().await;
         tokio::time::sleep(services.jitter_window().mul_f64(jitter)).await;
     };
-    tokio::pin!(leave);
+    let expired = async {
+        match client.principal.as_ref().and_then(|principal| principal.time_left(SystemTime::now())) {
+            Some(left) => tokio::time::sleep(left).await,
+            None => std::future::pending().await,
+        }
+    };
+    tokio::pin!(leave, expired);
     let (code, reason) = loop {
         let reading = if socket.is_unflushed() { Reading::Paused } else { Reading::On };
         let event = tokio::select! {
             event = socket.event(reading) => event,
             () = &mut leave => break services.leaving(),
+            () = &mut expired => {
+                let error = services.security.ended(AuthError::Expired, client.address);
+                tracing::debug!(%error, "echo closed");
+                break (CloseCode::PolicyViolation, "token expired");
+            }
             () = lifecycle.aborting().cancelled() => return,
         };
         match event {

@@ -17,9 +17,11 @@ mod stomp;
 use std::sync::Arc;
 
 use crate::app::Application;
+use crate::auth::Security;
 use crate::broker::{Broker, Users};
 use crate::config::Config;
 use crate::health::{self, Lifecycle};
+use crate::limits::Admission;
 use crate::metrics::Metrics;
 use crate::relay::Relay;
 use crate::stomp::Settings;
@@ -63,6 +65,10 @@ pub struct Services {
     pub application: Arc<dyn Application>,
     /// Socket.IO sessions.
     pub socket_io: SocketIo,
+    /// Who may connect, and as whom.
+    pub security: Security,
+    /// How many may connect.
+    pub admission: Admission,
     /// What STOMP sessions share.
     pub stomp: Arc<Settings>,
     /// Whether the process is leaving.

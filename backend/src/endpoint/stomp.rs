@@ -21,8 +21,9 @@ use crate::stomp::{Headers, Output, Session};
 use crate::ws::{CloseCode, Event, Reading};
 
 use super::carrier::Carrier;
+use super::connect::{Decided, Decision, Guard};
 use super::destinations::{Registered, Subscribing};
-use super::{Services, connect, destinations, echo, message};
+use super::{Services, destinations, echo, message};
 
 /// Frames written by one system call: each is a WebSocket head and a payload,
 /// and writev takes 64 pieces at most in the WebSocket library.
@@ -113,8 +114,8 @@ struct Connection<C> {
     carrier: C,
     session: Session,
     session_id: Arc<str>,
-    /// Who opened it, and since CONNECT who it is.
-    client: Arc<Client>,
+    /// Who opened it, since CONNECT who it is, and what it may.
+    guard: Guard,
     outbox: OpenOutbox,
     /// By the key that the session gives.
     subscriptions: HashMap<String, Registered>,
@@ -133,10 +134,11 @@ struct Connection<C> {
 impl<C: Carrier> Connection<C> {
     fn new(carrier: C, services: Arc<Services>, opened: Opened) -> Self {
         let Opened { session: session_id, client, jitter } = opened;
+        let now = Instant::now();
         Self {
-            session: Session::new(Arc::clone(&services.stomp), &session_id, Instant::now()),
+            session: Session::new(Arc::clone(&services.stomp), &session_id, now),
             session_id,
-            client,
+            guard: Guard::new(&services, client, now),
             outbox: OpenOutbox::new(&services),
             subscriptions: HashMap::new(),
             processing: None,
@@ -160,6 +162,7 @@ impl<C: Carrier> Connection<C> {
             if self.session.poll_timeout().is_some_and(|at| now >= at) {
                 self.session.handle_timeout(now);
             }
+            self.keep_guard(now);
             self.process(now);
             if let Some(end) = self.write(now) {
                 return Some(end);
@@ -170,7 +173,7 @@ impl<C: Carrier> Connection<C> {
             if next < timer.deadline() || timer.is_elapsed() {
                 timer.as_mut().reset(next);
             }
-            let busy = self.processing.is_some() || self.closing.is_some();
+            let busy = self.processing.is_some() || self.guard.holds_back() || self.closing.is_some();
             let reading = if busy { Reading::Paused } else { Reading::On };
             let writing = self.carrier.is_unflushed();
             tokio::select! {
@@ -188,6 +191,7 @@ impl<C: Carrier> Connection<C> {
                         self.session.reject(&rejection.message, &rejection.explanation);
                     }
                 },
+                decided = self.guard.decided() => self.decided(decided),
                 () = self.outbox.filled(), if !writing => {}
                 () = self.outbox.overflowed(), if writing => {}
                 () = timer.as_mut() => {}
@@ -216,44 +220,73 @@ impl<C: Carrier> Connection<C> {
         None
     }
 
-    /// Takes bytes of the client. All of them pass here, before they are decoded:
-    /// the place for rates in messages and bytes. `self.session.reject(…)` ends
-    /// the session with an ERROR.
+    /// Takes bytes of the client. All of them pass here, before they are decoded.
     fn receive(&mut self, now: Instant, bytes: &[u8]) {
-        self.session.handle_bytes(now, bytes);
+        match self.guard.charge(now, bytes.len()) {
+            Ok(()) => self.session.handle_bytes(now, bytes),
+            Err(rejection) => self.reject(&rejection),
+        }
     }
 
     /// Admits the frame that was received. All frames of the client pass here,
-    /// before anything is done for them: the place for permissions and expiry.
-    fn admit(&mut self) {
+    /// before anything is done for them.
+    fn admit(&mut self, now: Instant) {
         let Some(frame) = self.session.received() else { return };
-        match connect::admit(&self.services, &self.client, frame) {
-            Ok(()) => self.session.admit(),
-            Err(rejection) => self.session.reject(&rejection.message, &rejection.explanation),
+        match self.guard.admit(now, frame) {
+            Decision::Admitted => self.session.admit(),
+            Decision::Waiting => {}
+            Decision::Rejected(rejection) => self.reject(&rejection),
         }
     }
 
     /// Answers CONNECT.
-    fn connect(&mut self, now: Instant, headers: &Headers) {
-        match connect::authenticate(&self.services, &self.client, headers) {
-            Ok(client) => {
-                self.client = client;
-                let principal = self.client.principal.as_deref();
-                self.session.accept_connect(now, principal.map(|principal| principal.name.as_str()));
+    fn connect(&mut self, headers: &Headers) {
+        match self.guard.connect(headers) {
+            Decision::Admitted => self.decided(Ok(Decided::Connected)),
+            Decision::Waiting => {}
+            Decision::Rejected(rejection) => self.reject(&rejection),
+        }
+    }
+
+    /// Goes on after the guard has decided.
+    fn decided(&mut self, decided: Result<Decided, Rejection>) {
+        match decided {
+            Ok(Decided::Connected) => {
+                let principal = self.guard.client().principal.clone();
+                let name = principal.as_ref().map(|principal| principal.name.as_str());
+                self.session.accept_connect(Instant::now(), name);
                 // Spring stops them also where the client wants no beats of
                 // ours, and nothing keeps the connection in use then.
                 if self.session.keeps_alive() {
                     self.carrier.disable_heart_beats();
                 }
             }
-            Err(rejection) => self.session.reject(&rejection.message, &rejection.explanation),
+            Ok(Decided::Admitted) => self.session.admit(),
+            Err(rejection) => self.reject(&rejection),
+        }
+    }
+
+    /// Ends a session whose token is over, and reads on from one that was slowed
+    /// down, whose silence was ours.
+    fn keep_guard(&mut self, now: Instant) {
+        match self.guard.handle_timeout(now) {
+            Ok(true) => self.session.handle_bytes(now, b""),
+            Ok(false) => {}
+            Err(rejection) => self.reject(&rejection),
+        }
+    }
+
+    /// Ends the session with an ERROR frame, unless it ends already.
+    fn reject(&mut self, rejection: &Rejection) {
+        if self.closing.is_none() {
+            self.session.reject(&rejection.message, &rejection.explanation);
         }
     }
 
     fn next_timer(&self) -> Option<Instant> {
         let session = self.session.poll_timeout();
         let leave = self.leave_at.filter(|_| self.closing.is_none() && self.processing.is_none());
-        session.into_iter().chain(self.write_deadline).chain(leave).min()
+        session.into_iter().chain(self.guard.poll_timeout()).chain(self.write_deadline).chain(leave).min()
     }
 
     /// Carries out what the session wants, up to a frame that takes time. A
@@ -274,8 +307,8 @@ impl<C: Carrier> Connection<C> {
                     }
                 }
                 Output::Ping => self.carrier.queue_ping(),
-                Output::Received => self.admit(),
-                Output::Connect(headers) => self.connect(now, &headers),
+                Output::Received => self.admit(now),
+                Output::Connect(headers) => self.connect(&headers),
                 Output::Subscribe { id, destination, headers } => self.subscribe(id, destination, headers),
                 Output::Unsubscribe(key) => {
                     self.subscriptions.remove(&key);
@@ -284,7 +317,7 @@ impl<C: Carrier> Connection<C> {
                 Output::Send(frame) => {
                     let services = Arc::clone(&self.services);
                     let session = Arc::clone(&self.session_id);
-                    let principal = self.client.principal.clone();
+                    let principal = self.guard.client().principal.clone();
                     let sending =
                         async move { destinations::send(&services, frame, &session, principal).await };
                     self.processing = Some(sending.map_ok(|()| None).boxed());
@@ -307,7 +340,7 @@ impl<C: Carrier> Connection<C> {
         let subscribing = Subscribing {
             receiver: Receiver::new(self.outbox.share(), prefix, message::dialect(version, encoding)),
             session: Arc::clone(&self.session_id),
-            principal: self.client.principal.clone(),
+            principal: self.guard.client().principal.clone(),
             destination,
             headers,
         };

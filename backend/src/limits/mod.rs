@@ -5,12 +5,14 @@
 //! are held by guards, so that a connection gives its places back however it
 //! ends.
 
+mod admission;
 mod connections;
 mod handshakes;
 mod network;
 mod rate;
 mod throttle;
 
+pub use admission::{Admission, Bounds, LimitError, Places};
 pub use connections::{Connections, Held};
 pub use handshakes::Handshakes;
 pub use network::Network;

@@ -14,6 +14,7 @@ mod proxy_protocol;
 mod relay;
 mod response;
 mod routes;
+mod security;
 mod timed_io;
 mod tls;
 mod upgrade;
@@ -30,6 +31,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::app::Application;
+use crate::auth::{Authenticator, Jwt, KeyError};
 use crate::broker::{Broker, Users};
 use crate::config::Config;
 use crate::endpoint::sock_js::Sessions;
@@ -66,6 +68,12 @@ pub enum BindError {
     /// The certificate or its private key cannot be used.
     #[error(transparent)]
     Tls(#[from] TlsError),
+    /// The keys of tokens cannot be used.
+    #[error(transparent)]
+    Keys(#[from] KeyError),
+    /// Everybody must be named, and nothing could.
+    #[error("security.required: needs a key in security.jwt, or JWT_SECRET")]
+    NoKeys,
     /// The relay's address or certificates cannot be used.
     #[error(transparent)]
     Relay(#[from] RelayError),
@@ -77,13 +85,36 @@ pub enum BindError {
     Metrics(#[from] MetricsError),
 }
 
+/// What is read from files that may change: the certificate, the keys of
+/// tokens.
+#[derive(Debug, Clone)]
+pub struct Reload {
+    tls: Option<Arc<Tls>>,
+    jwt: Option<Arc<Jwt>>,
+}
+
+impl Reload {
+    /// Asks for every file to be read again now, changed or not. False when
+    /// there is none.
+    #[must_use]
+    pub fn request(&self) -> bool {
+        if let Some(tls) = &self.tls {
+            tls.request_reload();
+        }
+        if let Some(jwt) = &self.jwt {
+            jwt.request_reload();
+        }
+        self.tls.is_some() || self.jwt.is_some()
+    }
+}
+
 /// A server with an open socket.
 #[derive(Debug)]
 pub struct Server {
     listener: TcpListener,
     address: SocketAddr,
     services: Arc<Services>,
-    tls: Option<Arc<Tls>>,
+    reload: Reload,
     tasks: TaskTracker,
     connections: Arc<Semaphore>,
     refusals: Arc<Semaphore>,
@@ -96,9 +127,32 @@ impl Server {
     ///
     /// # Errors
     ///
-    /// The certificate cannot be used, which is found before the socket opens;
-    /// or the address cannot be listened on.
+    /// The certificate or the keys of tokens cannot be used, which is found
+    /// before the socket opens; or the address cannot be listened on.
     pub fn bind(config: Config, application: Arc<dyn Application>) -> Result<Self, BindError> {
+        let jwt = security::jwt(&config)?;
+        Self::bind_with(config, application, jwt.clone().map(|jwt| jwt as _), jwt)
+    }
+
+    /// The same with tokens of one's own: `security.jwt` is not looked at.
+    ///
+    /// # Errors
+    ///
+    /// As of [`bind`](Self::bind).
+    pub fn bind_with_authenticator(
+        config: Config,
+        application: Arc<dyn Application>,
+        authenticator: Arc<dyn Authenticator>,
+    ) -> Result<Self, BindError> {
+        Self::bind_with(config, application, Some(authenticator), None)
+    }
+
+    fn bind_with(
+        config: Config,
+        application: Arc<dyn Application>,
+        authenticator: Option<Arc<dyn Authenticator>>,
+        jwt: Option<Arc<Jwt>>,
+    ) -> Result<Self, BindError> {
         let tls = match config.server.ssl.files() {
             Some((certificate, private_key)) => {
                 let (certificate, private_key) = (certificate.to_owned(), private_key.to_owned());
@@ -112,6 +166,8 @@ impl Server {
             .map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
         let metrics = Metrics::try_new()?;
+        let security = security::security(&config, authenticator, &metrics)?;
+        let admission = security::admission(&config, &metrics);
         let relay = Relay::try_new(&config.relay, &config.instance, &metrics.relay)?;
         let store = Store::open(&config.store, &metrics.store)?;
         let max_connections = config.server.tomcat.max_connections;
@@ -135,7 +191,7 @@ impl Server {
             refusals: Arc::new(Semaphore::new(REFUSALS)),
             tasks: TaskTracker::new(),
             next_connection: AtomicU64::new(1),
-            tls,
+            reload: Reload { tls, jwt },
             services: Arc::new(Services {
                 broker: Arc::new(Broker::default()),
                 users: Arc::new(Users::default()),
@@ -150,6 +206,8 @@ impl Server {
                 socket_io: SocketIo::new(&config.socket_io),
                 stomp: Arc::new(stomp),
                 lifecycle: Lifecycle::default(),
+                security,
+                admission,
                 health: health::registry(&config.management),
                 application,
                 metrics,
@@ -171,11 +229,11 @@ impl Server {
         &self.services
     }
 
-    /// Asks for the certificate to be read again, now and later, also while the
-    /// server runs. None without TLS.
+    /// Asks for files to be read again, now and later, also while the server
+    /// runs.
     #[must_use]
-    pub fn tls(&self) -> Option<Arc<Tls>> {
-        self.tls.clone()
+    pub fn reload(&self) -> Reload {
+        self.reload.clone()
     }
 
     /// Serves until `shutdown` is cancelled, then leaves in order within the
@@ -187,10 +245,10 @@ impl Server {
         tracing::info!(
             address = %self.address,
             instance = %self.services.config.instance,
-            tls = self.tls.is_some(),
+            tls = self.reload.tls.is_some(),
             "listening"
         );
-        let watch = watch(self.tls.clone(), Arc::clone(&self.services));
+        let watch = watch(self.reload.clone(), Arc::clone(&self.services));
         health::warn_of_missing(&self.services.health);
         // What outlives the sessions, until `Lifecycle::flushing`, runs here.
         let mut background = JoinSet::new();
@@ -229,7 +287,7 @@ impl Server {
         let Ok(permit) = Arc::clone(&self.connections).try_acquire_owned() else {
             metrics.http_connections_refused.inc();
             tracing::warn!(%peer, "connection above max-connections refused");
-            if self.tls.is_some() {
+            if self.reload.tls.is_some() {
                 // An answer would cost a handshake, when there is least time.
                 return;
             }
@@ -250,7 +308,7 @@ impl Server {
             id: self.next_connection.fetch_add(1, Ordering::Relaxed),
             peer,
             local: stream.local_addr().unwrap_or(self.address),
-            tls: self.tls.clone(),
+            tls: self.reload.tls.clone(),
             active: Active::new(&metrics.http_connections_active),
             permit,
         };
@@ -266,11 +324,21 @@ async fn close_store(services: Arc<Services>, flushing: CancellationToken) {
     services.store.close().await;
 }
 
-/// Keeps the certificate current until the server closes.
-async fn watch(tls: Option<Arc<Tls>>, services: Arc<Services>) {
-    let Some(tls) = tls else { return };
+/// Keeps certificate and keys current until the server closes.
+async fn watch(reload: Reload, services: Arc<Services>) {
+    let Reload { tls, jwt } = reload;
+    let certificate = async {
+        if let Some(tls) = tls {
+            tls.watch(&services.metrics).await;
+        }
+    };
+    let keys = async {
+        if let Some(jwt) = jwt {
+            jwt.watch(&services.metrics.auth).await;
+        }
+    };
     tokio::select! {
-        () = tls.watch(&services.metrics) => {}
+        ((), ()) = futures_util::future::join(certificate, keys) => {}
         () = services.lifecycle.closing().cancelled() => {}
     }
 }

@@ -9,6 +9,7 @@ use std::time::Duration;
 use albeit_backend::auth::Client;
 use albeit_backend::broker::Item;
 use albeit_backend::endpoint::{Carrier, Encoding, Opened, serve_stomp};
+use albeit_backend::limits::Places;
 use albeit_backend::ws::{CloseCode, Event, Reading};
 use bytes::Bytes;
 use tokio::sync::mpsc;
@@ -75,7 +76,11 @@ impl Peer {
         let carrier = Strings { incoming, outgoing, heart_beats_disabled: Arc::clone(&heart_beats_disabled) };
         let opened = Opened {
             session: "s1".into(),
-            client: Arc::new(Client { address: IpAddr::V4(Ipv4Addr::LOCALHOST), principal: None }),
+            client: Arc::new(Client {
+                address: IpAddr::V4(Ipv4Addr::LOCALHOST),
+                principal: None,
+                places: Places::default(),
+            }),
             jitter: 0.0,
         };
         let mut session = JoinSet::new();

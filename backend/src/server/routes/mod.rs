@@ -72,7 +72,7 @@ pub(super) async fn respond(
     let request = Request::from_parts(parts, ());
     match request.uri().path() {
         "/whoami" => who_am_i(request, body_bytes, &exchange, services),
-        "/echo" => web_socket::echo(request, exchange, services),
+        "/echo" => web_socket::echo(request, exchange, services).await,
         path if rooms::is_below(path) => rooms::respond(request, exchange.connection, services).await,
         path => resource(path, &request, services).await,
     }

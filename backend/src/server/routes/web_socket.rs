@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use http::header::{HOST, ORIGIN};
+use http::header::{HOST, HeaderValue, ORIGIN, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{Request, StatusCode};
 
-use crate::auth::{self, Client};
+use crate::auth::{AuthError, Client};
 use crate::endpoint::{self, Opened, STOMP_PROTOCOLS, Services};
+use crate::limits::LimitError;
 use crate::server::connection::Connection;
 use crate::server::response::{self, Answer};
 use crate::ws::Socket;
@@ -32,30 +33,49 @@ pub(super) async fn stomp(request: Request<()>, exchange: Exchange<'_>, services
     switching(accepted)
 }
 
-/// `/echo`.
-pub(super) fn echo(request: Request<()>, exchange: Exchange<'_>, services: &Arc<Services>) -> Answer {
+/// `/echo`, where only the handshake can bring a token.
+pub(super) async fn echo(request: Request<()>, exchange: Exchange<'_>, services: &Arc<Services>) -> Answer {
     let accepted = match accept(&request, exchange.connection, services, &[]) {
         Ok(accepted) => accepted,
         Err(answer) => return *answer,
     };
+    let opened = match opened(&request, exchange.connection, services).await {
+        Ok(opened) => opened,
+        Err(answer) => return *answer,
+    };
+    if services.security.required && opened.client.principal.is_none() {
+        return unauthorized(&services.security.ended(AuthError::Missing, opened.client.address));
+    }
     let services = Arc::clone(services);
     exchange.upgrade.start(request, move |stream| async move {
         let socket = Socket::new(stream, services.config.websocket.echo_message_size_limit);
-        endpoint::serve_echo(socket, &services, rand::random()).await;
+        endpoint::serve_echo(socket, &services, opened).await;
     });
     switching(accepted)
 }
 
 /// A session of the request's client, with a name of its own; or the answer to
-/// a client that may not have one.
-#[expect(clippy::unused_async, reason = "whom a token names may be asked elsewhere")]
+/// a client that may not have one: 429 when there are too many, 401 for a token
+/// that names nobody. No token is no fault here, since CONNECT may bring one.
 pub(super) async fn opened(
     request: &Request<()>,
     connection: &Connection,
     services: &Services,
 ) -> Result<Opened, Box<Answer>> {
-    let client =
-        Client { address: forwarded(request.headers(), connection, services).client, principal: None };
+    let address = forwarded(request.headers(), connection, services).client;
+    let count = |answer| {
+        services.metrics.websocket_connection_errors.with_label_values(&["handshake"]).inc();
+        Box::new(answer)
+    };
+    let too_many = |error: LimitError| count(too_many(error));
+    let places = services.admission.address(address).map_err(too_many)?;
+    let named = services.security.handshake(request.headers(), request.uri().query(), address).await;
+    let principal = named.map_err(|error| count(unauthorized(&error)))?;
+    let places = match &principal {
+        Some(principal) => services.admission.user(&places, &principal.name, address).map_err(too_many)?,
+        None => places,
+    };
+    let client = Client { address, principal, places };
     Ok(Opened {
         session: format!("{:016x}", rand::random::<u64>()).into(),
         client: Arc::new(client),
@@ -84,20 +104,29 @@ pub(super) fn accept(
     Ok(accepted)
 }
 
-/// 403 for a page of a foreign origin.
+/// 403 for a page that may not open a session.
 pub(super) fn check_origin(
     request: &Request<()>,
     connection: &Connection,
     services: &Services,
 ) -> Result<(), Box<Answer>> {
+    allowed_origin(request, connection, services).map(drop)
+}
+
+/// What CORS answers in `Access-Control-Allow-Origin`, none where there is no
+/// Origin; or 403 for a page that may not open a session.
+pub(super) fn allowed_origin(
+    request: &Request<()>,
+    connection: &Connection,
+    services: &Services,
+) -> Result<Option<HeaderValue>, Box<Answer>> {
     let forwarded = forwarded(request.headers(), connection, services);
     let header = |name| request.headers().get(name).map(|value| value.to_str().unwrap_or_default());
     let host = forwarded.host.as_deref().or_else(|| header(HOST));
-    if auth::is_allowed(header(ORIGIN), host, &services.config.websocket.allowed_origins) {
-        return Ok(());
+    match services.security.check_origin(header(ORIGIN), host, forwarded.client) {
+        Ok(_) => Ok(request.headers().get(ORIGIN).cloned()),
+        Err(error) => Err(Box::new(response::error(StatusCode::FORBIDDEN, &error.to_string()))),
     }
-    tracing::warn!(origin = header(ORIGIN), host, "session of a foreign origin refused");
-    Err(Box::new(response::error(StatusCode::FORBIDDEN, "origin not allowed")))
 }
 
 /// The 101 response.
@@ -113,5 +142,25 @@ fn refused(error: HandshakeError) -> Answer {
     if let Some((name, value)) = error.header() {
         answer.headers_mut().insert(name, value);
     }
+    answer
+}
+
+/// 401, or 503 when tokens cannot be checked.
+fn unauthorized(error: &AuthError) -> Answer {
+    let (status, challenge) = match error {
+        AuthError::Unavailable => {
+            return response::error(StatusCode::SERVICE_UNAVAILABLE, &error.to_string());
+        }
+        AuthError::Missing => (StatusCode::UNAUTHORIZED, "Bearer"),
+        _ => (StatusCode::UNAUTHORIZED, "Bearer error=\"invalid_token\""),
+    };
+    let mut answer = response::error(status, &error.to_string());
+    answer.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
+    answer
+}
+
+fn too_many(error: LimitError) -> Answer {
+    let mut answer = response::error(StatusCode::TOO_MANY_REQUESTS, &error.to_string());
+    answer.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
     answer
 }
