@@ -51,6 +51,18 @@ pub struct Settled {
     pub discarded: u64,
 }
 
+impl Settled {
+    /// Both together.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        Self {
+            acknowledged: self.acknowledged + other.acknowledged,
+            redelivered: self.redelivered + other.redelivered,
+            discarded: self.discarded + other.discarded,
+        }
+    }
+}
+
 /// No message of this number waits to be settled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("no such message waits for an acknowledgement")]

@@ -22,6 +22,14 @@ pub struct StompConfig {
     pub header_size_limit: usize,
     /// Subscriptions that a session may have at one time. Default 1000.
     pub subscription_limit: usize,
+    /// Messages that a subscription with `ack:client` or `ack:client-individual`
+    /// may have in flight; more are held back until some are acknowledged.
+    /// Default 1000.
+    pub ack_window: usize,
+    /// Bytes that the frames of a session's open transactions may have together.
+    /// Default `512KiB`.
+    #[serde(deserialize_with = "units::size")]
+    pub transaction_size_limit: usize,
     /// Bytes that may wait for a slow client before it is closed with 4500.
     /// Default `512KiB`.
     #[serde(deserialize_with = "units::size")]
@@ -68,6 +76,8 @@ impl Default for StompConfig {
             header_count_limit: 128,
             header_size_limit: 16 * 1024,
             subscription_limit: 1000,
+            ack_window: 1000,
+            transaction_size_limit: 512 * 1024,
             send_buffer_size_limit: 512 * 1024,
             send_time_limit: Duration::from_secs(10),
             time_to_first_message: Duration::from_secs(60),
@@ -103,6 +113,11 @@ impl StompConfig {
         require(
             (1..=100_000).contains(&self.subscription_limit),
             "stomp.subscription-limit: must be from 1 to 100000",
+        );
+        require((1..=10_000).contains(&self.ack_window), "stomp.ack-window: must be from 1 to 10000");
+        require(
+            self.transaction_size_limit <= 64 << 20,
+            "stomp.transaction-size-limit: must not be above 64MiB",
         );
         require(
             self.send_buffer_size_limit >= self.message_size_limit,

@@ -86,11 +86,13 @@ fn a_timer_of_zero_is_no_way_to_switch_it_off() {
 fn stomp_limits_have_bounds() {
     fails_with(
         "stomp: { message-size-limit: 1, header-count-limit: 1, header-size-limit: 1, subscription-limit: 0, \
-         send-buffer-size-limit: 0 }",
+         send-buffer-size-limit: 0, ack-window: 0, transaction-size-limit: 65MiB }",
         "stomp.message-size-limit: must be from 1KiB to 64MiB\n\
          stomp.header-count-limit: must be from 8 to 10000\n\
          stomp.header-size-limit: must be from 256 bytes to 64MiB\n\
          stomp.subscription-limit: must be from 1 to 100000\n\
+         stomp.ack-window: must be from 1 to 10000\n\
+         stomp.transaction-size-limit: must not be above 64MiB\n\
          stomp.send-buffer-size-limit: must not be below stomp.message-size-limit",
     );
 }

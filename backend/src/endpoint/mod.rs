@@ -1,6 +1,7 @@
 //! Joins sockets, sessions and the broker: one task per WebSocket, which reads,
 //! writes and keeps the timers of its connection.
 
+mod acknowledge;
 mod carrier;
 mod connect;
 mod destinations;

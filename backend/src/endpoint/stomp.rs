@@ -17,12 +17,13 @@ use crate::auth::Client;
 use crate::broker::{Item, Outbox, OutboxState, Receiver};
 use crate::metrics::Active;
 use crate::stomp::session::Ending;
-use crate::stomp::{Headers, Output, Session};
+use crate::stomp::{AckMode, Headers, Output, Reference, Session, Verdict};
 use crate::ws::{CloseCode, Event, Reading};
 
+use super::acknowledge::{self, Subscribed};
 use super::carrier::Carrier;
 use super::connect::{Decided, Decision, Guard};
-use super::destinations::{Registered, Subscribing};
+use super::destinations::Subscribing;
 use super::{Services, destinations, echo, message};
 
 /// Frames written by one system call: each is a WebSocket head and a payload,
@@ -39,7 +40,7 @@ const NEVER: Duration = Duration::from_secs(365 * 24 * 3600);
 type Closing = (CloseCode, &'static str);
 
 /// Ends with the subscription that the frame asked for, under its key.
-type Processing = BoxFuture<'static, Result<Option<(String, Registered)>, Rejection>>;
+type Processing = BoxFuture<'static, Result<Option<(String, Subscribed)>, Rejection>>;
 
 /// A session that begins.
 #[derive(Debug, Clone)]
@@ -107,6 +108,7 @@ impl Drop for OpenOutbox {
     fn drop(&mut self) {
         let lost = self.outbox.close();
         self.services.metrics.outbox_dropped.inc_by(lost.dropped);
+        self.services.metrics.stomp.count_lost(lost.unacknowledged);
     }
 }
 
@@ -118,7 +120,7 @@ struct Connection<C> {
     guard: Guard,
     outbox: OpenOutbox,
     /// By the key that the session gives.
-    subscriptions: HashMap<String, Registered>,
+    subscriptions: HashMap<String, Subscribed>,
     services: Arc<Services>,
     /// The frame being processed.
     processing: Option<Processing>,
@@ -232,6 +234,7 @@ impl<C: Carrier> Connection<C> {
     /// before anything is done for them.
     fn admit(&mut self, now: Instant) {
         let Some(frame) = self.session.received() else { return };
+        self.services.metrics.stomp.frames_received.with_label_values(&[frame.command.as_str()]).inc();
         match self.guard.admit(now, frame) {
             Decision::Admitted => self.session.admit(),
             Decision::Waiting => {}
@@ -309,11 +312,14 @@ impl<C: Carrier> Connection<C> {
                 Output::Ping => self.carrier.queue_ping(),
                 Output::Received => self.admit(now),
                 Output::Connect(headers) => self.connect(&headers),
-                Output::Subscribe { id, destination, headers } => self.subscribe(id, destination, headers),
+                Output::Subscribe { id, destination, ack, headers } => {
+                    self.subscribe(id, destination, ack, headers);
+                }
                 Output::Unsubscribe(key) => {
-                    self.subscriptions.remove(&key);
+                    self.unsubscribe(&key);
                     self.session.accept(now);
                 }
+                Output::Settle(verdict, reference) => self.settle(now, verdict, &reference),
                 Output::Send(frame) => {
                     let services = Arc::clone(&self.services);
                     let session = Arc::clone(&self.session_id);
@@ -333,12 +339,16 @@ impl<C: Carrier> Connection<C> {
         self.closing = Some(closing);
     }
 
-    fn subscribe(&mut self, id: Option<String>, destination: String, headers: Headers) {
+    fn subscribe(&mut self, id: Option<String>, destination: String, ack: AckMode, headers: Headers) {
         let (version, encoding) = (self.session.version(), self.carrier.encoding());
+        let limit = self.services.config.stomp.ack_window;
+        let window = acknowledge::open_window(&self.outbox, ack, limit, encoding);
         let prefix = message::delivery_prefix(version, encoding, id.as_deref(), &self.session_id);
+        let mut receiver = Receiver::new(self.outbox.share(), prefix, message::dialect(version, encoding));
+        receiver.ack = window.map(|window| acknowledge::head(window, version, encoding, id.as_deref()));
         let key = id.unwrap_or_else(|| destination.clone());
         let subscribing = Subscribing {
-            receiver: Receiver::new(self.outbox.share(), prefix, message::dialect(version, encoding)),
+            receiver,
             session: Arc::clone(&self.session_id),
             principal: self.guard.client().principal.clone(),
             destination,
@@ -346,7 +356,32 @@ impl<C: Carrier> Connection<C> {
         };
         let services = Arc::clone(&self.services);
         let registering = async move { destinations::subscribe(&services, subscribing).await };
-        self.processing = Some(registering.map_ok(|registered| Some((key, registered))).boxed());
+        let subscribed = move |registered| Some((key, Subscribed { registered, window }));
+        self.processing = Some(registering.map_ok(subscribed).boxed());
+    }
+
+    fn unsubscribe(&mut self, key: &str) {
+        if let Some(Subscribed { registered, window }) = self.subscriptions.remove(key) {
+            drop(registered);
+            if let Some(window) = window {
+                self.outbox.close_window(window);
+            }
+        }
+    }
+
+    fn settle(&mut self, now: Instant, verdict: Verdict, reference: &Reference) {
+        let session = &self.session_id;
+        match acknowledge::settle(&self.outbox, &self.subscriptions, session, verdict, reference) {
+            Ok(settled) => {
+                self.services.metrics.stomp.count_settled(
+                    settled.acknowledged,
+                    settled.redelivered,
+                    settled.discarded,
+                );
+                self.session.accept(now);
+            }
+            Err(rejection) => self.session.reject(&rejection.message, &rejection.explanation),
+        }
     }
 
     fn end(&self, ending: Ending) -> Closing {
@@ -373,9 +408,14 @@ impl<C: Carrier> Connection<C> {
     /// the client is too slow, or when all is written and nothing more comes.
     fn write(&mut self, now: Instant) -> Option<Closing> {
         let slow = &self.services.metrics.slow_consumers;
-        if self.outbox.state() == OutboxState::Overflowed {
-            slow.with_label_values(&["buffer"]).inc();
-            return Some((CloseCode::NotReliable, "send buffer size limit exceeded"));
+        let (reason, text) = match self.outbox.state() {
+            OutboxState::Open | OutboxState::Closed => ("", ""),
+            OutboxState::Overflowed => ("buffer", "send buffer size limit exceeded"),
+            OutboxState::Unacknowledged => ("unacknowledged", "too much is not acknowledged"),
+        };
+        if !reason.is_empty() {
+            slow.with_label_values(&[reason]).inc();
+            return Some((CloseCode::NotReliable, text));
         }
         if self.write_deadline.is_some_and(|at| now >= at) {
             slow.with_label_values(&["time"]).inc();
@@ -406,7 +446,7 @@ async fn finish(processing: Option<Processing>) {
 }
 
 /// The outcome of the frame being processed; pending when there is none.
-async fn processed(processing: &mut Option<Processing>) -> Result<Option<(String, Registered)>, Rejection> {
+async fn processed(processing: &mut Option<Processing>) -> Result<Option<(String, Subscribed)>, Rejection> {
     let Some(future) = processing else {
         return std::future::pending().await;
     };

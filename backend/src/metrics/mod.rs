@@ -50,7 +50,7 @@ pub struct Metrics {
     /// Seconds from a SEND to its last delivery into an outbox.
     pub websocket_message_processing_time: Timer,
     /// Clients closed with 4500 because they read too slowly, by `reason`:
-    /// `buffer` or `time`.
+    /// `buffer` or `time`, or acknowledged too little: `unacknowledged`.
     pub slow_consumers: IntCounterVec,
     /// Messages that a full or closed outbox did not take.
     pub outbox_dropped: IntCounter,
@@ -126,7 +126,7 @@ impl Metrics {
                 "websocket_slow_consumers_total",
                 "Clients closed because they read too slowly",
                 "reason",
-                &["buffer", "time"],
+                &["buffer", "time", "unacknowledged"],
             )?,
             outbox_dropped: add(
                 &registry,

@@ -179,6 +179,7 @@ impl Server {
                 line: config.stomp.header_size_limit,
             },
             subscription_limit: config.stomp.subscription_limit,
+            transaction_size_limit: config.stomp.transaction_size_limit,
             heart_beat: (config.stomp.heart_beat.send, config.stomp.heart_beat.receive),
             time_to_first_message: config.stomp.time_to_first_message,
             ping_interval: config.websocket.ping_interval,

@@ -201,10 +201,15 @@ impl Frame {
 /// Appends one header line, escaped for `version`. A version 1.0 value keeps
 /// its text up to the first line end, since 1.0 cannot express more.
 pub fn put_header(out: &mut BytesMut, version: Version, name: &str, value: &str) {
+    put_header_start(out, version, name, value);
+    out.put_u8(b'\n');
+}
+
+/// The same without the line end: more of the value follows.
+pub fn put_header_start(out: &mut BytesMut, version: Version, name: &str, value: &str) {
     put_escaped(out, version, name);
     out.put_u8(b':');
     put_escaped(out, version, value);
-    out.put_u8(b'\n');
 }
 
 /// Appends the blank line, the body and the closing NUL.

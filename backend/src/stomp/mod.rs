@@ -6,8 +6,8 @@
 //!
 //! Where the specification and Spring's simple broker differ, addresses and
 //! headers are Spring's and behaviour is the specification's: every receipt is
-//! answered, every fault is an ERROR frame followed by a close. ACK, NACK and
-//! transactions are refused by an ERROR, never ignored.
+//! answered, every fault is an ERROR frame followed by a close, and ACK, NACK
+//! and transactions, which Spring ignores, do what the specification says.
 
 pub mod codec;
 pub mod frame;
@@ -17,4 +17,4 @@ pub mod session;
 pub use codec::{DecodeError, Decoder, Limits};
 pub use frame::{Command, Frame, Headers, Version};
 pub use heart_beat::HeartBeat;
-pub use session::{Output, Session, Settings};
+pub use session::{AckMode, Output, Reference, Session, Settings, Verdict};

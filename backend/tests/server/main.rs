@@ -41,6 +41,8 @@ mod sock_js_web_socket;
 #[cfg(test)]
 mod stomp;
 #[cfg(test)]
+mod stomp_acknowledge;
+#[cfg(test)]
 mod stomp_carrier;
 #[cfg(test)]
 mod store;

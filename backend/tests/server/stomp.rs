@@ -72,7 +72,7 @@ async fn faults_are_an_error_frame_and_a_close() {
         ("SEND\ndestination:/app/bid.1\nreceipt:9\n\nx\0", "invalid message", 1008),
         ("SEND\ndestination:/queue/a\n\nx\0", "clients must not publish", 1008),
         ("SUBSCRIBE\nid:0\ndestination:/nowhere\n\n\0", "unknown destination", 1008),
-        ("ACK\nid:1\n\n\0", "ACK is not supported yet", 1002),
+        ("ACK\nid:1\n\n\0", "unknown message", 1008),
         ("\u{1}\u{2}\n\n\0", "unknown command", 1002),
     ] {
         let mut client = server.stomp().await;

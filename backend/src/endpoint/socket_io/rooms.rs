@@ -108,7 +108,11 @@ mod tests {
     use crate::auth::Client;
 
     fn member(id: &str) -> Arc<Member> {
-        let client = Client { address: IpAddr::V4(Ipv4Addr::LOCALHOST), principal: None };
+        let client = Client {
+            address: IpAddr::V4(Ipv4Addr::LOCALHOST),
+            principal: None,
+            places: crate::limits::Places::default(),
+        };
         let outbox = Arc::new(SessionOutbox::new(1024));
         Arc::new(Member::new(id.into(), "/chat", Arc::new(client), outbox))
     }

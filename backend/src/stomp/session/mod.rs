@@ -4,12 +4,21 @@
 //! done from [`Session::poll_output`] until it returns `None`. Each frame is
 //! first shown as [`Output::Received`], for the owner to [admit](Session::admit)
 //! it; whoever the client is, the owner decides as well, on
-//! [`Output::Connect`]. A [`Output::Subscribe`], [`Output::Unsubscribe`] or
-//! [`Output::Send`] must be answered by [`Session::accept`] or
-//! [`Session::reject`] before the next frame is looked at, so that a receipt
-//! always follows the processing of its frame, and frames of one client are
-//! processed in order. Meanwhile the owner reads nothing, but keeps the timers:
-//! heart-beats flow on.
+//! [`Output::Connect`]. A [`Output::Subscribe`], [`Output::Unsubscribe`],
+//! [`Output::Send`] or [`Output::Settle`] must be answered by
+//! [`Session::accept`] or [`Session::reject`] before the next frame is looked
+//! at, so that a receipt always follows the processing of its frame, and frames
+//! of one client are processed in order. Meanwhile the owner reads nothing, but
+//! keeps the timers: heart-beats flow on.
+//!
+//! Frames of a transaction wait for its COMMIT and are processed there, one
+//! after the other, each with its receipt, that of the COMMIT last. A fault in
+//! one of them ends the session; those before it were processed. What is open
+//! when the session ends is aborted.
+
+mod acknowledgement;
+mod frames;
+mod transactions;
 
 use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
@@ -17,13 +26,12 @@ use std::sync::Arc;
 use bytes::Bytes;
 use tokio::time::{Duration, Instant};
 
+pub use acknowledgement::{AckMode, Reference, Verdict};
+use transactions::Transactions;
+
 use super::codec::{DecodeError, Decoder, Limits};
 use super::frame::{Command, Frame, Headers, Version};
 use super::heart_beat::{self, HeartBeat};
-
-/// Longest id of a subscription, in bytes: it is kept, and written in each
-/// delivery.
-pub const SUBSCRIPTION_ID_LIMIT: usize = 256;
 
 /// What all sessions of a server share.
 #[derive(Debug, Clone)]
@@ -32,6 +40,8 @@ pub struct Settings {
     pub limits: Limits,
     /// Subscriptions that one session may hold.
     pub subscription_limit: usize,
+    /// Bytes that the frames of open transactions may have together.
+    pub transaction_size_limit: usize,
     /// What the server sends and wants.
     pub heart_beat: (Duration, Duration),
     /// Longest time from the handshake to CONNECT.
@@ -76,6 +86,8 @@ pub enum Output {
         id: Option<String>,
         /// What it listens to.
         destination: String,
+        /// Whether its messages are acknowledged, and how.
+        ack: AckMode,
         /// All headers of the frame.
         headers: Headers,
     },
@@ -84,6 +96,8 @@ pub enum Output {
     Unsubscribe(String),
     /// Route a message, then accept or reject.
     Send(Frame),
+    /// Settle a message, then accept or reject.
+    Settle(Verdict, Reference),
     /// Write what is left and close.
     Close(Ending),
 }
@@ -116,6 +130,8 @@ pub struct Session {
     last_ping: Instant,
     /// Ids, or destinations in 1.0.
     subscriptions: HashSet<Box<str>>,
+    /// While there are any.
+    transactions: Option<Box<Transactions>>,
     outputs: VecDeque<Output>,
     /// A frame that is not admitted yet.
     received: Option<Frame>,
@@ -136,6 +152,7 @@ impl Session {
             heart_beat: HeartBeat::negotiate(none, none, now),
             last_ping: now,
             subscriptions: HashSet::new(),
+            transactions: None,
             outputs: VecDeque::new(),
             received: None,
             processing: None,
@@ -221,6 +238,10 @@ impl Session {
             if self.is_waiting() || self.phase == Phase::Over {
                 return None;
             }
+            if let Some(work) = self.next_committed() {
+                self.perform(work);
+                continue;
+            }
             match self.decoder.next_frame() {
                 Ok(Some(frame)) => {
                     self.received = Some(frame);
@@ -280,9 +301,8 @@ impl Session {
     /// be silent from `now` on, since it may not have been read before.
     pub fn accept(&mut self, now: Instant) {
         self.heart_beat.received(now);
-        if let Some(receipt) = self.processing.take().flatten() {
-            self.write(&Frame::new(Command::Receipt, [("receipt-id", &receipt)]));
-        }
+        let receipt = self.processing.take().flatten();
+        self.write_receipt(receipt.as_deref());
         if self.outputs.capacity() > 16 && self.outputs.is_empty() {
             self.outputs = VecDeque::new();
         }
@@ -298,113 +318,16 @@ impl Session {
         self.fail(Ending::Refused, message, explanation, receipt.as_deref());
     }
 
-    fn handle_frame(&mut self, frame: Frame) {
-        let opening = matches!(self.phase, Phase::Opening(_));
-        let receipt = frame.headers.value("receipt").map(str::to_owned);
-        match frame.command {
-            Command::Connect | Command::Stomp if opening => self.connect(frame.headers),
-            Command::Connect | Command::Stomp => {
-                self.refuse_frame("already connected", receipt.as_deref());
-            }
-            Command::Connected | Command::Message | Command::Receipt | Command::Error => {
-                let text = format!("{} is sent by servers only", frame.command);
-                self.refuse_frame(&text, receipt.as_deref());
-            }
-            command if opening => {
-                self.refuse_frame(&format!("{command} before CONNECT"), receipt.as_deref());
-            }
-            Command::Send => self.send(frame, receipt),
-            Command::Subscribe => self.subscribe(frame.headers, receipt),
-            Command::Unsubscribe => self.unsubscribe(&frame.headers, receipt),
-            Command::Disconnect => {
-                if let Some(receipt) = receipt {
-                    self.write(&Frame::new(Command::Receipt, [("receipt-id", &receipt)]));
-                }
-                self.end(Ending::Disconnect);
-            }
-            command @ (Command::Ack | Command::Nack | Command::Begin | Command::Commit | Command::Abort) => {
-                self.refuse_frame(&format!("{command} is not supported yet"), receipt.as_deref());
-            }
-        }
-    }
-
-    fn connect(&mut self, headers: Headers) {
-        let Some(version) = Version::negotiate(headers.value("accept-version")) else {
-            let explanation = format!("Supported protocol versions are {}", Version::SUPPORTED);
-            let mut error = Frame::new(
-                Command::Error,
-                [("message", "no common version"), ("version", Version::SUPPORTED)],
-            );
-            error.headers.push("content-type", "text/plain");
-            error.body = explanation.into();
-            self.write(&error);
-            return self.end(Ending::ProtocolError);
-        };
-        let client = match headers.value("heart-beat").map(heart_beat::parse) {
-            None => (Duration::ZERO, Duration::ZERO),
-            Some(Some(intervals)) => intervals,
-            Some(None) => return self.refuse_frame("malformed heart-beat header", None),
-        };
-        self.version = version;
-        self.decoder.set_version(version);
-        self.phase = Phase::Connecting { heart_beat: client };
-        self.process(Output::Connect(headers), None);
-    }
-
-    fn send(&mut self, frame: Frame, receipt: Option<String>) {
-        if frame.headers.value("transaction").is_some() {
-            return self.refuse_frame("transactions are not supported yet", receipt.as_deref());
-        }
-        if frame.headers.value("destination").is_none_or(str::is_empty) {
-            return self.refuse_frame("SEND without a destination", receipt.as_deref());
-        }
-        self.process(Output::Send(frame), receipt);
-    }
-
-    fn subscribe(&mut self, headers: Headers, receipt: Option<String>) {
-        let id = headers.value("id");
-        let destination = headers.value("destination").filter(|text| !text.is_empty());
-        let Some(destination) = destination else {
-            return self.refuse_frame("SUBSCRIBE without a destination", receipt.as_deref());
-        };
-        if id.is_none() && self.version > Version::V1_0 {
-            return self.refuse_frame("SUBSCRIBE without an id", receipt.as_deref());
-        }
-        if !matches!(headers.value("ack"), None | Some("auto")) {
-            return self.refuse_frame("only ack:auto is supported yet", receipt.as_deref());
-        }
-        if id.is_some_and(|id| id.len() > SUBSCRIPTION_ID_LIMIT) {
-            return self.refuse_frame("subscription id is too long", receipt.as_deref());
-        }
-        let key = id.unwrap_or(destination);
-        if self.subscriptions.contains(key) {
-            return self.refuse_frame("subscription id is in use", receipt.as_deref());
-        }
-        if self.subscriptions.len() >= self.settings.subscription_limit {
-            return self.refuse_frame("too many subscriptions", receipt.as_deref());
-        }
-        self.subscriptions.insert(key.into());
-        let (id, destination) = (id.map(str::to_owned), destination.to_owned());
-        self.process(Output::Subscribe { id, destination, headers }, receipt);
-    }
-
-    fn unsubscribe(&mut self, headers: &Headers, receipt: Option<String>) {
-        let key = match (headers.value("id"), self.version) {
-            (None, Version::V1_0) => headers.value("destination"),
-            (id, _) => id,
-        };
-        let Some(key) = key else {
-            return self.refuse_frame("UNSUBSCRIBE without an id", receipt.as_deref());
-        };
-        // Unsubscribing twice does no harm; the owner knows no such key then.
-        self.subscriptions.remove(key);
-        self.process(Output::Unsubscribe(key.to_owned()), receipt);
-    }
-
     /// Hands a frame to the owner and waits for its answer.
     fn process(&mut self, output: Output, receipt: Option<String>) {
         self.processing = Some(receipt);
         self.outputs.push_back(output);
+    }
+
+    fn write_receipt(&mut self, receipt: Option<&str>) {
+        if let Some(receipt) = receipt {
+            self.write(&Frame::new(Command::Receipt, [("receipt-id", receipt)]));
+        }
     }
 
     fn refuse_frame(&mut self, message: &str, receipt: Option<&str>) {

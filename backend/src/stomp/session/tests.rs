@@ -1,5 +1,7 @@
 //! Sessions with time passed in.
 
+use proptest::prelude::*;
+
 use super::*;
 
 const ZERO: Duration = Duration::ZERO;
@@ -18,6 +20,7 @@ impl Client {
         let settings = Settings {
             limits: Limits { frame: 1024, headers: 8, line: 512 },
             subscription_limit: 3,
+            transaction_size_limit: 500,
             heart_beat: (interval, interval),
             time_to_first_message: Duration::from_secs(60),
             ping_interval: Duration::from_secs(25),
@@ -66,9 +69,17 @@ impl Client {
             shown.push(match output {
                 Output::Write(bytes) => String::from_utf8(bytes.to_vec()).unwrap().replace('\0', "^@"),
                 Output::Ping => "ping".to_owned(),
-                Output::Subscribe { id, destination, .. } => {
+                Output::Subscribe { id, destination, ack, .. } => {
                     self.session.accept(self.now);
-                    format!("subscribe {} to {destination}", id.unwrap_or_else(|| "-".into()))
+                    let id = id.unwrap_or_else(|| "-".into());
+                    match ack {
+                        AckMode::Auto => format!("subscribe {id} to {destination}"),
+                        ack => format!("subscribe {id} to {destination} with {ack:?}"),
+                    }
+                }
+                Output::Settle(verdict, reference) => {
+                    self.session.accept(self.now);
+                    format!("{verdict:?} {reference:?}")
                 }
                 Output::Unsubscribe(key) => {
                     self.session.accept(self.now);
@@ -243,17 +254,22 @@ fn protocol_faults_are_an_error_and_a_close() {
     for (sent, message) in [
         ("SUBSCRIBE\ndestination:/topic/a\n\n\0", "SUBSCRIBE without an id"),
         ("SUBSCRIBE\nid:1\n\n\0", "SUBSCRIBE without a destination"),
-        ("SUBSCRIBE\nid:1\ndestination:/topic/a\nack:client\n\n\0", "only ack\\cauto is supported yet"),
+        (
+            "SUBSCRIBE\nid:1\ndestination:/topic/a\nack:maybe\n\n\0",
+            "ack is none of auto, client and client-individual",
+        ),
         ("SEND\n\nhi\0", "SEND without a destination"),
-        ("SEND\ndestination:/app/a\ntransaction:t\n\n\0", "transactions are not supported yet"),
+        ("SEND\ndestination:/app/a\ntransaction:t\n\n\0", "unknown transaction"),
         ("UNSUBSCRIBE\n\n\0", "UNSUBSCRIBE without an id"),
         ("CONNECT\n\n\0", "already connected"),
         ("MESSAGE\n\n\0", "MESSAGE is sent by servers only"),
-        ("ACK\nid:1\n\n\0", "ACK is not supported yet"),
-        ("NACK\nid:1\n\n\0", "NACK is not supported yet"),
-        ("BEGIN\ntransaction:1\n\n\0", "BEGIN is not supported yet"),
-        ("COMMIT\ntransaction:1\n\n\0", "COMMIT is not supported yet"),
-        ("ABORT\ntransaction:1\n\n\0", "ABORT is not supported yet"),
+        ("ACK\nmessage-id:1\n\n\0", "ACK without id"),
+        ("NACK\n\n\0", "NACK without id"),
+        ("ACK\nid:1\ntransaction:1\n\n\0", "unknown transaction"),
+        ("BEGIN\n\n\0", "BEGIN without a transaction"),
+        ("COMMIT\ntransaction:\n\n\0", "COMMIT without a transaction"),
+        ("COMMIT\ntransaction:1\n\n\0", "unknown transaction"),
+        ("ABORT\ntransaction:1\n\n\0", "unknown transaction"),
         ("NONSENSE\n\n\0", "unknown command \"NONSENSE\""),
     ] {
         let mut client = Client::connected("1.2", "0,0");
@@ -418,4 +434,210 @@ fn a_client_that_never_connects_is_closed() {
         ["ERROR\nmessage:no CONNECT frame in time\ncontent-length:0\n\n^@", "close Unreliable"]
     );
     assert_eq!(client.session.poll_timeout(), None);
+}
+
+#[test]
+fn each_version_names_an_acknowledged_message_in_its_own_way() {
+    let all = "id:0-7\nsubscription:0\nmessage-id:s1-7";
+    let named = r#"OfSubscription { subscription: "0", message_id: "s1-7" }"#;
+    for (version, expected) in [("1.0", r#"Message("s1-7")"#), ("1.1", named), ("1.2", r#"Ack("0-7")"#)] {
+        let mut client = Client::connected(version, "0,0");
+        let ack = format!("ACK\n{all}\nreceipt:r\n\n\0");
+        check(&mut client, &ack, &[&format!("Ack {expected}"), "RECEIPT\nreceipt-id:r\n\n^@"]);
+    }
+    for (version, headers, missing) in [
+        ("1.0", "id:1", "message-id"),
+        ("1.1", "message-id:1", "subscription"),
+        ("1.2", "message-id:1", "id"),
+    ] {
+        let mut client = Client::connected(version, "0,0");
+        let error = format!("ERROR\nmessage:ACK without {missing}\ncontent-length:0\n\n^@");
+        check(&mut client, &format!("ACK\n{headers}\n\n\0"), &[&error, "close ProtocolError"]);
+    }
+}
+
+#[test]
+fn version_1_0_has_no_nack() {
+    check(
+        &mut Client::connected("1.0", "0,0"),
+        "NACK\nmessage-id:1\nreceipt:r\n\n\0",
+        &["ERROR\nmessage:NACK is of STOMP 1.1\nreceipt-id:r\ncontent-length:0\n\n^@", "close ProtocolError"],
+    );
+    let mut client = Client::connected("1.1", "0,0");
+    assert!(client.send("NACK\nmessage-id:1\nsubscription:0\n\n\0")[0].starts_with("Nack "));
+}
+
+#[test]
+fn a_subscription_has_an_ack_mode() {
+    for (header, mode) in [
+        ("", ""),
+        ("ack:auto\n", ""),
+        ("ack:client\n", " with Client"),
+        ("ack:client-individual\n", " with ClientIndividual"),
+    ] {
+        let mut client = Client::connected("1.2", "0,0");
+        let subscribe = format!("SUBSCRIBE\nid:0\ndestination:/topic/a\n{header}\n\0");
+        check(&mut client, &subscribe, &[&format!("subscribe 0 to /topic/a{mode}")]);
+    }
+}
+
+#[test]
+fn frames_of_a_transaction_are_processed_at_its_commit_with_their_receipts() {
+    let mut client = Client::connected("1.2", "0,0");
+    check(
+        &mut client,
+        "BEGIN\ntransaction:t\nreceipt:1\n\n\0\
+         SEND\ndestination:/app/a\ntransaction:t\nreceipt:2\n\nhello\0\
+         ACK\nid:0-7\ntransaction:t\nreceipt:3\n\n\0\
+         SEND\ndestination:/app/a\nreceipt:4\n\nat once\0",
+        &["RECEIPT\nreceipt-id:1\n\n^@", "send 7 bytes", "RECEIPT\nreceipt-id:4\n\n^@"],
+    );
+    check(
+        &mut client,
+        "COMMIT\ntransaction:t\nreceipt:5\n\n\0SEND\ndestination:/app/a\n\n.\0",
+        &[
+            "send 5 bytes",
+            "RECEIPT\nreceipt-id:2\n\n^@",
+            "Ack Ack(\"0-7\")",
+            "RECEIPT\nreceipt-id:3\n\n^@",
+            "RECEIPT\nreceipt-id:5\n\n^@",
+            "send 1 bytes",
+        ],
+    );
+    assert!(client.session.transactions.is_none(), "no memory is held between transactions");
+}
+
+#[test]
+fn frames_of_an_aborted_transaction_are_forgotten() {
+    let mut client = Client::connected("1.1", "0,0");
+    check(
+        &mut client,
+        "BEGIN\ntransaction:t\n\n\0\
+         SEND\ndestination:/app/a\ntransaction:t\nreceipt:2\n\nhello\0\
+         ABORT\ntransaction:t\nreceipt:3\n\n\0",
+        &["RECEIPT\nreceipt-id:3\n\n^@"],
+    );
+    // The name is free again, and what is open at the end is aborted.
+    check(&mut client, "BEGIN\ntransaction:t\n\n\0", &[]);
+    check(&mut client, "SEND\ndestination:/app/a\ntransaction:t\n\n\0", &[]);
+    check(&mut client, "DISCONNECT\nreceipt:4\n\n\0", &["RECEIPT\nreceipt-id:4\n\n^@", "close Disconnect"]);
+}
+
+#[test]
+fn a_frame_that_is_rejected_at_the_commit_ends_the_session_with_its_receipt() {
+    let mut client = Client::connected("1.2", "0,0");
+    let send = "SEND\ndestination:/app/a\ntransaction:t\nreceipt:2\n\nhello\0";
+    client.send(&format!("BEGIN\ntransaction:t\n\n\0{send}{send}"));
+    client.session.handle_bytes(client.now, b"COMMIT\ntransaction:t\nreceipt:3\n\n\0");
+    assert!(matches!(client.poll(), Some(Output::Send(_))));
+    client.session.reject("invalid message", "");
+    assert_eq!(
+        client.outputs(),
+        ["ERROR\nmessage:invalid message\nreceipt-id:2\ncontent-length:0\n\n^@", "close Refused"]
+    );
+}
+
+#[test]
+fn a_transaction_begins_once_and_keeps_so_much() {
+    let begin = "BEGIN\ntransaction:t\n\n\0";
+    let mut client = Client::connected("1.2", "0,0");
+    check(
+        &mut client,
+        &format!("{begin}{begin}"),
+        &["ERROR\nmessage:transaction is in use\ncontent-length:0\n\n^@", "close ProtocolError"],
+    );
+    let mut client = Client::connected("1.2", "0,0");
+    let body = "x".repeat(500);
+    check(
+        &mut client,
+        &format!("{begin}SEND\ndestination:/app/a\ntransaction:t\nreceipt:9\n\n{body}\0"),
+        &[
+            "ERROR\nmessage:transactions hold too much\nreceipt-id:9\ncontent-length:0\n\n^@",
+            "close ProtocolError",
+        ],
+    );
+}
+
+fn any_frame() -> impl Strategy<Value = String> {
+    let command = prop_oneof![
+        4 => Just("CONNECT"),
+        8 => prop::sample::select(&["SEND", "SUBSCRIBE", "UNSUBSCRIBE", "ACK", "NACK", "BEGIN", "COMMIT", "ABORT"][..]),
+        1 => prop::sample::select(&["DISCONNECT", "STOMP", "MESSAGE", "ERROR", "HELLO", ""][..]),
+    ];
+    let header = (
+        prop::sample::select(
+            &[
+                "id",
+                "destination",
+                "ack",
+                "transaction",
+                "receipt",
+                "accept-version",
+                "heart-beat",
+                "message-id",
+                "subscription",
+                "content-length",
+            ][..],
+        ),
+        prop::sample::select(&["0", "1", "/app/a", "client", "1.0", "1.1,1.2", "10,10", "\\c", ""][..]),
+    );
+    (command, proptest::collection::vec(header, 0..5), "[a-z\u{0}]{0,5}").prop_map(
+        |(command, headers, body)| {
+            let headers: String = headers.iter().map(|(name, value)| format!("{name}:{value}\n")).collect();
+            let body = if command == "SEND" { body.as_str() } else { "" };
+            format!("{command}\n{headers}\n{body}\0\n")
+        },
+    )
+}
+
+/// What became of a frame, when its owner accepts it, rejects it or takes long.
+#[derive(Debug, Clone, Copy)]
+enum Answer {
+    Accept,
+    Reject,
+    Later,
+}
+
+proptest! {
+    #[test]
+    fn any_frames_are_answered_in_order_and_an_end_is_the_end(
+        connected in any::<bool>(),
+        frames in proptest::collection::vec(any_frame(), 0..30),
+        answers in proptest::collection::vec(
+            prop_oneof![8 => Just(Answer::Accept), 1 => Just(Answer::Reject), 3 => Just(Answer::Later)],
+            1..20,
+        ),
+    ) {
+        let mut client = if connected { Client::connected("1.2", "0,0") } else { Client::new() };
+        let mut answers = answers.iter().cycle();
+        let mut over = false;
+        for frame in frames {
+            client.session.handle_bytes(client.now, frame.as_bytes());
+            while let Some(output) = client.session.poll_output() {
+                prop_assert!(!over, "{output:?} after the end");
+                match output {
+                    Output::Write(_) | Output::Ping => continue,
+                    Output::Close(_) => {
+                        over = true;
+                        continue;
+                    }
+                    _ => {}
+                }
+                prop_assert_eq!(client.session.poll_output(), None, "the answer is waited for");
+                let answer = *answers.next().unwrap();
+                if matches!(answer, Answer::Later) {
+                    client.now += Duration::from_secs(30);
+                    client.session.handle_timeout(client.now);
+                    let late = client.session.poll_output();
+                    prop_assert!(matches!(late, None | Some(Output::Ping | Output::Write(_))) || client.session.phase == Phase::Over);
+                }
+                match (answer, &output) {
+                    (Answer::Reject, _) => client.session.reject("no", ""),
+                    (_, Output::Received) => client.session.admit(),
+                    (_, Output::Connect(_)) => client.session.accept_connect(client.now, Some("ann")),
+                    _ => client.session.accept(client.now),
+                }
+            }
+        }
+    }
 }
