@@ -8,7 +8,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use http::HeaderMap;
-use http::header::{AsHeaderName, HeaderValue};
+use http::header::HeaderName;
 use ipnet::IpNet;
 
 /// How the client reached the first proxy.
@@ -56,18 +56,35 @@ pub struct Hop {
     pub proto: Proto,
 }
 
+/// Whose headers are believed, and which.
+#[derive(Debug, Clone, Copy)]
+pub struct Proxies<'a> {
+    /// Networks of the proxies; with none, no header counts.
+    pub trusted: &'a [IpNet],
+    /// Addresses of client and proxies, as X-Forwarded-For.
+    pub remote_ip: &'a HeaderName,
+    /// The client's scheme, as X-Forwarded-Proto.
+    pub protocol: &'a HeaderName,
+    /// The scheme that means TLS, in any case.
+    pub https: &'a str,
+    /// The port that the client connected to, as X-Forwarded-Port.
+    pub port: &'a HeaderName,
+    /// The host that the client asked for, as X-Forwarded-Host.
+    pub host: &'a HeaderName,
+}
+
 /// Resolves the client of a request that came by `hop`.
 #[must_use]
-pub fn resolve(hop: Hop, headers: &HeaderMap, trusted: &[IpNet]) -> Forwarded {
+pub fn resolve(hop: Hop, headers: &HeaderMap, proxies: Proxies<'_>) -> Forwarded {
     let Hop { peer, local, .. } = hop;
     let peer_ip = peer.ip().to_canonical();
     let direct = Forwarded { client: peer_ip, proto: hop.proto, port: local.port(), host: None };
-    let is_trusted = |ip: &IpAddr| trusted.iter().any(|network| network.contains(ip));
+    let is_trusted = |ip: &IpAddr| proxies.trusted.iter().any(|network| network.contains(ip));
     if !is_trusted(&peer_ip) {
         return direct;
     }
     let mut client = peer_ip;
-    for entry in list(headers, "x-forwarded-for").rev() {
+    for entry in list(headers, proxies.remote_ip).rev() {
         // `unknown` and garbage: nothing to the left of it can be believed.
         let Some(ip) = address(entry) else { break };
         client = ip;
@@ -76,13 +93,13 @@ pub fn resolve(hop: Hop, headers: &HeaderMap, trusted: &[IpNet]) -> Forwarded {
         }
     }
     // Every proxy on the way must have said https.
-    let is_https = |proto: &str| proto.eq_ignore_ascii_case("https");
-    let proto = match list(headers, "x-forwarded-proto").map(is_https).reduce(|a, b| a && b) {
+    let is_https = |proto: &str| proto.eq_ignore_ascii_case(proxies.https);
+    let proto = match list(headers, proxies.protocol).map(is_https).reduce(|a, b| a && b) {
         None => None,
         Some(true) => Some(Proto::Https),
         Some(false) => Some(Proto::Http),
     };
-    let port = list(headers, "x-forwarded-port").next_back().and_then(|port| port.parse().ok());
+    let port = list(headers, proxies.port).next_back().and_then(|port| port.parse().ok());
     let default_port = match proto {
         None => local.port(),
         Some(Proto::Http) => 80,
@@ -92,13 +109,13 @@ pub fn resolve(hop: Hop, headers: &HeaderMap, trusted: &[IpNet]) -> Forwarded {
         client,
         proto: proto.unwrap_or(hop.proto),
         port: port.unwrap_or(default_port),
-        host: list(headers, "x-forwarded-host").next_back().map(str::to_owned),
+        host: list(headers, proxies.host).next_back().map(str::to_owned),
     }
 }
 
 /// The entries of a list header, over all its lines. Lines that are no ASCII
 /// text are skipped.
-fn list(headers: &HeaderMap<HeaderValue>, name: impl AsHeaderName) -> impl DoubleEndedIterator<Item = &str> {
+fn list<'a>(headers: &'a HeaderMap, name: &'a HeaderName) -> impl DoubleEndedIterator<Item = &'a str> {
     headers
         .get_all(name)
         .into_iter()
@@ -121,6 +138,8 @@ fn address(entry: &str) -> Option<IpAddr> {
 
 #[cfg(test)]
 mod tests {
+    use http::header::HeaderValue;
+
     use super::*;
 
     fn from(peer: &str, lines: &[(&'static str, &str)]) -> Forwarded {
@@ -128,10 +147,10 @@ mod tests {
         for (name, value) in lines {
             headers.append(*name, value.parse().unwrap());
         }
-        let trusted = crate::config::RemoteIpConfig::default().internal_proxies;
+        let config = crate::config::ServerConfig::default();
         let peer = SocketAddr::new(peer.parse().unwrap(), 40_000);
         let hop = Hop { peer, local: "10.0.0.9:8080".parse().unwrap(), proto: Proto::Http };
-        resolve(hop, &headers, &trusted)
+        resolve(hop, &headers, config.proxies())
     }
 
     #[track_caller]
@@ -169,12 +188,12 @@ mod tests {
     fn without_a_word_of_a_proxy_the_scheme_is_that_of_the_connection() {
         let peer = "10.0.0.1:40000".parse().unwrap();
         let hop = Hop { peer, local: "10.0.0.9:8443".parse().unwrap(), proto: Proto::Https };
-        let trusted = crate::config::RemoteIpConfig::default().internal_proxies;
+        let config = crate::config::ServerConfig::default();
         let mut headers = HeaderMap::new();
-        let direct = resolve(hop, &headers, &trusted);
+        let direct = resolve(hop, &headers, config.proxies());
         assert_eq!((direct.proto, direct.port), (Proto::Https, 8443));
         headers.insert("x-forwarded-proto", HeaderValue::from_static("http"));
-        let forwarded = resolve(hop, &headers, &trusted);
+        let forwarded = resolve(hop, &headers, config.proxies());
         assert_eq!((forwarded.proto, forwarded.port), (Proto::Http, 80));
     }
 
@@ -194,5 +213,28 @@ mod tests {
         assert_eq!(proto("https, http"), (Proto::Http, 80));
         let lines = [("x-forwarded-proto", "https"), ("x-forwarded-port", "8443")];
         assert_eq!(from("10.0.0.1", &lines).port, 8443);
+    }
+
+    #[test]
+    fn headers_are_those_of_the_settings_and_none_when_they_are_ignored() {
+        let mut config = crate::config::ServerConfig::default();
+        config.tomcat.remoteip.remote_ip_header = HeaderName::from_static("x-real-ip");
+        config.tomcat.remoteip.protocol_header_https_value = "on".to_owned();
+        let headers: HeaderMap = [("x-real-ip", "203.0.113.7"), ("x-forwarded-proto", "ON")]
+            .into_iter()
+            .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)))
+            .collect();
+        let hop = Hop {
+            peer: "10.0.0.1:40000".parse().unwrap(),
+            local: "10.0.0.9:8080".parse().unwrap(),
+            proto: Proto::Http,
+        };
+        let forwarded = resolve(hop, &headers, config.proxies());
+        assert_eq!(forwarded.client, "203.0.113.7".parse::<IpAddr>().unwrap());
+        assert_eq!(forwarded.proto, Proto::Https);
+        config.use_forward_headers = Some(false);
+        assert_eq!(resolve(hop, &headers, config.proxies()).client, hop.peer.ip());
+        config.forward_headers_strategy = Some(crate::config::ForwardHeadersStrategy::Framework);
+        assert_eq!(resolve(hop, &headers, config.proxies()), forwarded);
     }
 }

@@ -12,7 +12,7 @@ mod security;
 mod sources;
 
 pub use authenticator::{AuthError, Authenticator, Token};
-pub use forwarded::{Forwarded, Hop, Proto, resolve};
+pub use forwarded::{Forwarded, Hop, Proto, Proxies, resolve};
 pub use jwt::{Jwt, JwtSettings, KeyError, KeySources};
 pub use origin::{OriginError, Origins, Policy, is_origin};
 pub use permission::{Access, Action, Denied, Rule, Rules};

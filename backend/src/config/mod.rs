@@ -14,6 +14,7 @@ mod presence;
 mod proxy_protocol;
 mod relay;
 mod security;
+mod server;
 mod shutdown;
 mod sock_js;
 mod socket_io;
@@ -22,11 +23,9 @@ mod stomp;
 mod store;
 mod units;
 
-use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use ipnet::IpNet;
 use serde::Deserialize;
 
 pub use arguments::Arguments;
@@ -39,6 +38,9 @@ pub use relay::{
     RelaySubscribe, Secret, StreamsConfig,
 };
 pub use security::{AccessConfig, JwtConfig, RuleConfig, SecurityConfig, TokenConfig};
+pub use server::{
+    ForwardHeadersStrategy, RemoteIpConfig, ServerConfig, ShutdownMode, ThreadsConfig, TomcatConfig,
+};
 pub use shutdown::{ShutdownCloseCode, ShutdownConfig};
 pub use sock_js::SockJsConfig;
 pub use socket_io::{SocketIoArguments, SocketIoConfig};
@@ -88,70 +90,6 @@ pub struct Config {
     /// be given.
     #[serde(deserialize_with = "units::duration")]
     pub drain: Duration,
-}
-
-/// Where to listen, and the limits of HTTP.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
-pub struct ServerConfig {
-    /// TCP port; 0 lets the system choose. Default 8080.
-    pub port: u16,
-    /// Local address. Default 127.0.0.1: a backend stands behind a balancer.
-    pub address: IpAddr,
-    /// Listen with `SO_REUSEPORT`, for a harness that already holds the port.
-    /// Default false.
-    pub reuse_port: bool,
-    /// TLS that ends here: Spring's `server.ssl.*`.
-    pub ssl: SslConfig,
-    /// The PROXY protocol of a balancer that passes TCP on.
-    pub proxy_protocol: ProxyProtocolConfig,
-    /// Timeouts and limits under Tomcat's names.
-    pub tomcat: TomcatConfig,
-}
-
-/// Tomcat's connector settings, with its meaning.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
-pub struct TomcatConfig {
-    /// Longest time in which the whole head of a request must arrive, counted
-    /// from its first byte (from the accept for the first one). An absolute
-    /// deadline: Tomcat's restarts at each byte. Default `20s`.
-    ///
-    /// A PROXY protocol header and the TLS handshake, where there are any, have
-    /// the same time together, counted from the accept; the first head is then
-    /// counted from the end of the handshake.
-    #[serde(deserialize_with = "units::duration")]
-    pub connection_timeout: Duration,
-    /// How long a connection may idle between two requests. Default `70s`:
-    /// longer than the 60 s idle timeout of an Application Load Balancer, which
-    /// otherwise meets a closed connection and answers 502. (Tomcat takes
-    /// `connection-timeout`, 20 s, when this is unset; set `20s` here to have
-    /// that behaviour.)
-    #[serde(deserialize_with = "units::duration")]
-    pub keep_alive_timeout: Duration,
-    /// Largest head of a request in bytes, 431 above. Default `8192`.
-    #[serde(deserialize_with = "units::size")]
-    pub max_http_header_size: usize,
-    /// Connections served at one time, WebSockets included; the next one is
-    /// answered 503 with `Connection: close`, or closed unanswered where the
-    /// answer would need a TLS handshake first. Default 10000.
-    pub max_connections: usize,
-    /// Listen backlog. Default 4096 rather than Tomcat's 100, so that a
-    /// reconnecting fleet is not refused by the kernel.
-    pub accept_count: u32,
-    /// Who may set X-Forwarded-*.
-    pub remoteip: RemoteIpConfig,
-}
-
-/// Tomcat's `RemoteIpValve`.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
-pub struct RemoteIpConfig {
-    /// Networks of the proxies whose X-Forwarded-* headers are believed.
-    /// Default, Tomcat's: loopback, RFC 1918, RFC 6598 (100.64.0.0/10),
-    /// link-local and unique local addresses.
-    #[serde(deserialize_with = "units::networks")]
-    pub internal_proxies: Vec<IpNet>,
 }
 
 /// WebSocket limits.
@@ -250,38 +188,23 @@ impl Config {
     ///
     /// [`ConfigError::Invalid`] with one line for each problem.
     pub fn validate(&self) -> Result<(), ConfigError> {
-        let tomcat = &self.server.tomcat;
         let mut problems = Vec::new();
+        let printable = |text: &str| !text.is_empty() && text.chars().all(|c| c.is_ascii_graphic());
+        if !printable(&self.instance) || self.instance.len() > 64 {
+            problems.push("instance: must be 1 to 64 printable characters without blanks".to_owned());
+        }
+        problems.extend(self.server.problems());
         let mut require = |holds: bool, problem: &str| {
             if !holds {
                 problems.push(problem.to_owned());
             }
         };
-        let printable = |text: &str| !text.is_empty() && text.chars().all(|c| c.is_ascii_graphic());
-        require(
-            printable(&self.instance) && self.instance.len() <= 64,
-            "instance: must be 1 to 64 printable characters without blanks",
-        );
         for (key, timer) in [
-            ("server.tomcat.connection-timeout", tomcat.connection_timeout),
-            ("server.tomcat.keep-alive-timeout", tomcat.keep_alive_timeout),
             ("websocket.ping-interval", self.websocket.ping_interval),
             ("websocket.close-timeout", self.websocket.close_timeout),
         ] {
             require(!timer.is_zero(), &format!("{key}: must be above zero"));
         }
-        require(
-            (1024..=256 << 10).contains(&tomcat.max_http_header_size),
-            "server.tomcat.max-http-header-size: must be from 1KiB to 256KiB",
-        );
-        require(
-            (1..=1_000_000).contains(&tomcat.max_connections),
-            "server.tomcat.max-connections: must be from 1 to 1000000",
-        );
-        require(
-            (1..=65_535).contains(&tomcat.accept_count),
-            "server.tomcat.accept-count: must be from 1 to 65535",
-        );
         require(
             (1..=1 << 30).contains(&self.websocket.echo_message_size_limit),
             "websocket.echo-message-size-limit: must be from 1 byte to 1GiB",
@@ -295,8 +218,6 @@ impl Config {
                 ),
             );
         }
-        problems.extend(self.server.ssl.problems());
-        problems.extend(self.server.proxy_protocol.problems());
         problems.extend(self.stomp.problems());
         problems.extend(self.sockjs.problems());
         problems.extend(self.socket_io.problems());
@@ -308,6 +229,24 @@ impl Config {
         problems.extend(self.store.problems());
         problems.extend(self.management.problems());
         if problems.is_empty() { Ok(()) } else { Err(ConfigError::Invalid(problems)) }
+    }
+
+    /// Settings that are understood and change nothing, one line each.
+    #[must_use]
+    pub fn without_effect(&self) -> Vec<&'static str> {
+        let threads = &self.server.tomcat.threads;
+        let notes = [
+            (threads.max.is_some(), "server.tomcat.threads.max: there is no pool of request threads"),
+            (
+                threads.min_spare.is_some(),
+                "server.tomcat.threads.min-spare: there is no pool of request threads",
+            ),
+            (
+                threads.max_queue_capacity.is_some(),
+                "server.tomcat.threads.max-queue-capacity: there is no pool of request threads",
+            ),
+        ];
+        notes.into_iter().filter_map(|(is_set, note)| is_set.then_some(note)).collect()
     }
 
     /// Divides every timer by `scale`, so that an hour passes in a minute at

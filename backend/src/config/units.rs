@@ -109,6 +109,11 @@ pub(super) fn size<'de, D: Deserializer<'de>>(deserializer: D) -> Result<usize, 
     deserializer.deserialize_any(Text)
 }
 
+/// `deserialize_with` for a size that need not be set.
+pub(super) fn optional_size<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<usize>, D::Error> {
+    size(deserializer).map(Some)
+}
+
 /// `deserialize_with` for `[send, receive]`.
 pub(super) fn heart_beat<'de, D: Deserializer<'de>>(deserializer: D) -> Result<HeartBeatConfig, D::Error> {
     struct Pair;

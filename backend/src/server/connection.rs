@@ -100,7 +100,7 @@ async fn serve(
     let lifecycle = services.lifecycle.clone();
     let metrics = services.metrics.http_requests.clone();
     let mut builder = http1::Builder::new();
-    builder.header_read_timeout(None).max_header_size(tomcat.max_http_header_size);
+    builder.header_read_timeout(None).max_header_size(services.config.server.header_limit());
     let service = service_fn(move |request| {
         let started = Started {
             at: Instant::now(),
@@ -169,7 +169,9 @@ async fn respond(request: Request<Incoming>, started: Started, clock: Arc<Clock>
     {
         log_malformed(connection.hop.peer, status);
     }
-    if services.lifecycle.draining().is_cancelled() && status != StatusCode::SWITCHING_PROTOCOLS {
+    let is_last = services.config.server.tomcat.is_last_request(requests);
+    if (is_last || services.lifecycle.draining().is_cancelled()) && status != StatusCode::SWITCHING_PROTOCOLS
+    {
         // The balancer learns it from an answer, not from a reset.
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }

@@ -12,7 +12,7 @@ use tokio::time::{Duration, Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::config::Config;
+use crate::config::{Config, ShutdownMode};
 use crate::endpoint::Services;
 
 /// The last part of the drain, a tenth, in which nothing new starts and relay
@@ -42,8 +42,13 @@ impl Drain {
         self.log_start();
         // From here on the tracker can tell that nobody is left.
         self.tasks.close();
-        self.tell().await;
-        self.close(start).await;
+        match self.services.config.server.shutdown {
+            ShutdownMode::Graceful => {
+                self.tell().await;
+                self.close(start).await;
+            }
+            ShutdownMode::Immediate => self.drop_all().await,
+        }
         self.flush(start).await;
     }
 
@@ -88,6 +93,15 @@ impl Drain {
         }
         self.log_leftovers();
         lifecycle.aborting().cancel();
+        self.tasks.wait().await;
+    }
+
+    /// Tells nobody and waits for nobody.
+    async fn drop_all(&self) {
+        let lifecycle = &self.services.lifecycle;
+        for step in [lifecycle.draining(), lifecycle.closing(), lifecycle.ending(), lifecycle.aborting()] {
+            step.cancel();
+        }
         self.tasks.wait().await;
     }
 

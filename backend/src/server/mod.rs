@@ -185,7 +185,7 @@ impl Server {
             ping_interval: config.websocket.ping_interval,
             server: format!("albeit-backend/{} {}", env!("CARGO_PKG_VERSION"), config.instance),
         };
-        Ok(Self {
+        let server = Self {
             listener,
             address,
             connections: Arc::new(Semaphore::new(config.server.tomcat.max_connections)),
@@ -214,7 +214,9 @@ impl Server {
                 metrics,
                 config,
             }),
-        })
+        };
+        health::register(&server.services);
+        Ok(server)
     }
 
     /// The address listened on, with the port that the system chose for 0.

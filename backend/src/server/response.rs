@@ -36,6 +36,13 @@ pub(super) fn fatal(status: StatusCode, text: &str) -> Answer {
     response
 }
 
+/// What may be done with an address.
+pub(super) fn options(allowed: &'static str) -> Answer {
+    let mut response = Answer::default();
+    response.headers_mut().insert(ALLOW, HeaderValue::from_static(allowed));
+    response
+}
+
 /// 405 with the methods that are allowed.
 pub(super) fn method_not_allowed(allowed: &'static str) -> Answer {
     let mut response = error(StatusCode::METHOD_NOT_ALLOWED, "method not allowed");

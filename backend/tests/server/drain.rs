@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use albeit_backend::config::ShutdownCloseCode;
+use albeit_backend::config::{ShutdownCloseCode, ShutdownMode};
+use futures_util::StreamExt;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
@@ -125,4 +126,16 @@ async fn what_does_not_leave_is_dropped_when_the_drain_is_over() {
     server.shutdown.cancel();
     server.stopped().await;
     assert!(start.elapsed() < Duration::from_secs(2), "took {:?}", start.elapsed());
+}
+
+#[tokio::test]
+async fn an_immediate_shutdown_tells_nobody() {
+    let mut server = start(|config| {
+        config.drain = Duration::from_secs(600);
+        config.server.shutdown = ShutdownMode::Immediate;
+    });
+    let mut stomp = server.stomp().await;
+    server.shutdown.cancel();
+    server.stopped().await;
+    assert!(!matches!(soon(stomp.0.next()).await, Some(Ok(message)) if message.is_close()));
 }

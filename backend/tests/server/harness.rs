@@ -106,13 +106,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Tcp<S> {
         soon(self.0.write_all(text.as_bytes())).await.unwrap();
     }
 
-    /// One response with a content-length: head and body.
-    pub(crate) async fn response(&mut self) -> (String, String) {
+    /// The head of a response.
+    pub(crate) async fn head(&mut self) -> String {
         let mut head = Vec::new();
         while !head.ends_with(b"\r\n\r\n") {
             head.push(soon(self.0.read_u8()).await.expect("a response"));
         }
-        let head = String::from_utf8(head).unwrap().to_ascii_lowercase();
+        String::from_utf8(head).unwrap().to_ascii_lowercase()
+    }
+
+    /// One response with a content-length: head and body.
+    pub(crate) async fn response(&mut self) -> (String, String) {
+        let head = self.head().await;
         let length = head
             .lines()
             .find_map(|line| line.strip_prefix("content-length: ")?.parse().ok())

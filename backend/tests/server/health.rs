@@ -1,6 +1,6 @@
 //! Health over HTTP: addresses, statuses, media types.
 
-use albeit_backend::config::ShowDetails;
+use albeit_backend::config::{RelayMode, ShowDetails};
 use albeit_backend::health::{Health, HealthIndicator};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
@@ -71,4 +71,28 @@ async fn the_gateways_health_counts_its_connections() {
     let body: serde_json::Value = serde_json::from_str(&body).unwrap();
     assert_eq!(body["status"], "healthy");
     assert_eq!(body["connections"], serde_json::json!({ "websocket": 1, "tcp": 2, "max": 10000 }));
+}
+
+#[tokio::test]
+async fn what_the_server_uses_is_a_component() {
+    let server = start(|config| {
+        config.management.endpoint.health.show_details = ShowDetails::Always;
+        config.management.endpoint.health.cache.time_to_live = std::time::Duration::ZERO;
+        config.relay.mode = RelayMode::Redis;
+        // Nobody listens there.
+        config.relay.redis.port = 1;
+    });
+    let health = async || {
+        let (code, body) = server.get("/actuator/health").await;
+        (code, serde_json::from_str::<serde_json::Value>(&body).unwrap())
+    };
+    let (code, mut body) = health().await;
+    assert_eq!(code, 200, "an instance without its Redis still serves its clients");
+    while body["components"]["store"]["status"] != "UP" {
+        tokio::task::yield_now().await;
+        body = health().await.1;
+    }
+    assert_eq!(body["components"]["store"]["details"]["database"], "SQLite");
+    assert_eq!(body["components"]["redis"]["status"], "DOWN");
+    assert_eq!(server.get("/actuator/health/redis").await.0, 503);
 }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use albeit_backend::config::{ForwardHeadersStrategy, ServerConfig};
 use tokio::time::Instant;
 
 use crate::harness::{start, status};
@@ -30,7 +31,7 @@ async fn a_wrong_method_is_answered_with_the_right_ones() {
     tcp.send("DELETE /health HTTP/1.1\r\nHost: a\r\n\r\n").await;
     let (head, _) = tcp.response().await;
     assert_eq!(status(&head), 405);
-    assert!(head.contains("\r\nallow: get, head\r\n"), "{head}");
+    assert!(head.contains("\r\nallow: get, head, options\r\n"), "{head}");
 }
 
 #[tokio::test]
@@ -65,6 +66,7 @@ async fn whoami_tells_what_the_server_saw() {
 async fn malformed_requests_get_their_status_and_the_next_client_is_served() {
     let server = start(|_| {});
     let long = "x".repeat(9000);
+    let many: String = (0..101).map(|n| format!("X-{n}: 1\r\n")).collect();
     for (request, expected) in [
         ("GET / HTTP/1.1\r\n\r\n".to_owned(), 400),
         ("GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n".to_owned(), 400),
@@ -82,6 +84,8 @@ async fn malformed_requests_get_their_status_and_the_next_client_is_served() {
         ),
         ("\u{16}\u{3}\u{1}\r\n\r\n".to_owned(), 400),
         (format!("GET / HTTP/1.1\r\nHost: a\r\nX: {long}\r\n\r\n"), 431),
+        (format!("GET / HTTP/1.1\r\nHost: a\r\n{many}\r\n"), 431),
+        (format!("GET /{} HTTP/1.1\r\nHost: a\r\n\r\n", "x".repeat(70_000)), 431),
     ] {
         let mut tcp = server.tcp().await;
         tcp.send(&request).await;
@@ -174,4 +178,53 @@ async fn a_connection_above_the_limit_is_refused_with_503() {
         tokio::task::yield_now().await;
     }
     assert_eq!(server.get("/health").await.0, 200);
+}
+
+#[tokio::test]
+async fn the_head_may_be_as_large_as_any_name_of_the_setting_says() {
+    let head = format!("GET /health HTTP/1.1\r\nHost: a\r\nX: {}\r\n\r\n", "x".repeat(9000));
+    for change in [
+        (|server| server.max_http_request_header_size = Some(16 << 10)) as fn(&mut ServerConfig),
+        |server| server.max_http_header_size = Some(16 << 10),
+        |server| server.tomcat.max_http_header_size = 16 << 10,
+    ] {
+        let server = start(|config| change(&mut config.server));
+        let mut tcp = server.tcp().await;
+        tcp.send(&head).await;
+        assert_eq!(status(&tcp.response().await.0), 200);
+    }
+}
+
+#[tokio::test]
+async fn head_is_get_without_a_body_and_options_tells_the_methods() {
+    let server = start(|_| {});
+    let mut tcp = server.tcp().await;
+    tcp.send("HEAD /health HTTP/1.1\r\nHost: a\r\n\r\nOPTIONS /health HTTP/1.1\r\nHost: a\r\n\r\n").await;
+    // A body would be taken for the head of the second response.
+    let head = tcp.head().await;
+    assert_eq!(status(&head), 200);
+    assert!(head.contains("\r\ncontent-length: 15\r\n"), "{head}");
+    let (head, body) = tcp.response().await;
+    assert_eq!((status(&head), body.as_str()), (200, ""));
+    assert!(head.contains("\r\nallow: get, head, options\r\n"), "{head}");
+}
+
+#[tokio::test]
+async fn a_connection_closes_after_the_last_request_it_may_have() {
+    let server = start(|config| config.server.tomcat.max_keep_alive_requests = 2);
+    let mut tcp = server.tcp().await;
+    tcp.send(GET).await;
+    assert!(!tcp.response().await.0.contains("\r\nconnection: close\r\n"));
+    tcp.send(GET).await;
+    assert!(tcp.response().await.0.contains("\r\nconnection: close\r\n"));
+    assert_eq!(tcp.end().await, "");
+}
+
+#[tokio::test]
+async fn forwarded_headers_are_ignored_when_the_settings_say_so() {
+    let server = start(|config| config.server.forward_headers_strategy = Some(ForwardHeadersStrategy::None));
+    let mut tcp = server.tcp().await;
+    tcp.send("GET /whoami HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: 203.0.113.7\r\n\r\n").await;
+    let seen: serde_json::Value = serde_json::from_str(&tcp.response().await.1).unwrap();
+    assert_eq!(seen["forwarded"]["client"], "127.0.0.1");
 }

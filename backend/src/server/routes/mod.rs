@@ -31,6 +31,9 @@ pub(super) use template::template;
 /// Largest request body that is read, in bytes.
 const BODY_LIMIT: u64 = 16 * 1024 * 1024;
 
+/// Methods of what can only be read.
+const ALLOWED: &str = "GET, HEAD, OPTIONS";
+
 /// The circumstances of a request.
 pub(super) struct Exchange<'a> {
     pub(super) connection: &'a Connection,
@@ -102,10 +105,10 @@ async fn resource(path: &str, request: &Request<()>, services: &Services) -> Ans
             None => return response::error(StatusCode::NOT_FOUND, "not found"),
         },
     };
-    if request.method() == Method::GET || request.method() == Method::HEAD {
-        answer
-    } else {
-        response::method_not_allowed("GET, HEAD")
+    match *request.method() {
+        Method::GET | Method::HEAD => answer,
+        Method::OPTIONS => response::options(ALLOWED),
+        _ => response::method_not_allowed(ALLOWED),
     }
 }
 
@@ -118,8 +121,7 @@ async fn operations(request: &Request<()>, services: &Services) -> Option<Answer
 }
 
 fn forwarded(headers: &HeaderMap, connection: &Connection, services: &Services) -> Forwarded {
-    let trusted = &services.config.server.tomcat.remoteip.internal_proxies;
-    auth::resolve(connection.hop, headers, trusted)
+    auth::resolve(connection.hop, headers, services.config.server.proxies())
 }
 
 /// Any method, with or without a body.
