@@ -58,7 +58,7 @@ pub struct StoreConfig {
     /// is 100 ms. Default `5s`.
     #[serde(deserialize_with = "units::duration")]
     pub retry_interval: Duration,
-    /// Longest time at shutdown to write what waits, after the drain. Default
+    /// Longest time at the end of the drain to write what waits. Default
     /// `5s`.
     #[serde(deserialize_with = "units::duration")]
     pub flush_timeout: Duration,

@@ -15,6 +15,7 @@ mod relay;
 mod response;
 mod routes;
 mod security;
+mod store;
 mod timed_io;
 mod tls;
 mod upgrade;
@@ -172,6 +173,8 @@ impl Server {
         let store = Store::open(&config.store, &metrics.store)?;
         let max_connections = config.server.tomcat.max_connections;
         metrics.http.max_connections.set(i64::try_from(max_connections).unwrap_or(i64::MAX));
+        let health = health::registry(&config.management);
+        store::register(&store, &health);
         let stomp = Settings {
             limits: stomp::Limits {
                 frame: config.stomp.message_size_limit,
@@ -209,7 +212,7 @@ impl Server {
                 lifecycle: Lifecycle::default(),
                 security,
                 admission,
-                health: health::registry(&config.management),
+                health,
                 application,
                 metrics,
                 config,
@@ -257,7 +260,7 @@ impl Server {
         let mut background = JoinSet::new();
         let flushing = self.services.lifecycle.flushing();
         background.spawn(relay::run(Arc::clone(&self.services), flushing.clone()));
-        background.spawn(close_store(Arc::clone(&self.services), flushing.clone()));
+        background.spawn(store::close(Arc::clone(&self.services), flushing.clone()));
         let drain = drain::Drain::new(&self.services, &self.tasks, background);
         let services = Arc::clone(&self.services);
         tokio::join!(self.accept(), watch, services.keep_presence(), drain.run(&shutdown));
@@ -319,12 +322,6 @@ impl Server {
         let tasks = self.tasks.clone();
         self.tasks.spawn(connection::run(stream, accepted, services, tasks));
     }
-}
-
-/// Writes out what waits for the store, when `flushing` says so.
-async fn close_store(services: Arc<Services>, flushing: CancellationToken) {
-    flushing.cancelled().await;
-    services.store.close().await;
 }
 
 /// Keeps certificate and keys current until the server closes.

@@ -169,19 +169,15 @@ impl Store {
     /// Whether messages are being kept.
     #[must_use]
     pub fn status(&self) -> Status {
-        self.open.as_ref().map_or(Status::Off, |open| open.status.borrow().clone())
+        self.monitor().map_or(Status::Off, |monitor| monitor.status())
     }
 
-    /// Which database it is, as Spring's health names it: `SQLite`, `MySQL`.
+    /// Watches the store; None when it is off.
     #[must_use]
-    pub fn database(&self) -> Option<&'static str> {
-        self.open.as_ref().map(|open| open.database.name())
-    }
-
-    /// Messages that wait to be written.
-    #[must_use]
-    pub fn queued(&self) -> usize {
-        self.open.as_ref().map_or(0, |open| open.queue.len())
+    pub fn monitor(&self) -> Option<Monitor> {
+        let open = self.open.as_ref()?;
+        let (queue, status) = (Arc::clone(&open.queue), open.status.clone());
+        Some(Monitor { database: open.database.name(), queue, status })
     }
 
     /// Writes what waits, for at most `store.flush-timeout`, and closes the
@@ -195,6 +191,34 @@ impl Store {
             open.closing.cancel();
             open.tasks.wait().await;
         }
+    }
+}
+
+/// Tells how the store is, without holding it.
+#[derive(Debug, Clone)]
+pub struct Monitor {
+    database: &'static str,
+    queue: Arc<Queue>,
+    status: watch::Receiver<Status>,
+}
+
+impl Monitor {
+    /// Whether messages are being kept.
+    #[must_use]
+    pub fn status(&self) -> Status {
+        self.status.borrow().clone()
+    }
+
+    /// Which database it is, as Spring's health names it: `SQLite`, `MySQL`.
+    #[must_use]
+    pub fn database(&self) -> &'static str {
+        self.database
+    }
+
+    /// Messages that wait to be written.
+    #[must_use]
+    pub fn queued(&self) -> usize {
+        self.queue.len()
     }
 }
 

@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use albeit_backend::config::{Config, StoreUrl};
+use albeit_backend::config::{Config, ShowDetails, StoreUrl};
 use albeit_backend::store::{Cause, Status, Stored};
 use bytes::Bytes;
 use sqlx::{Connection, SqliteConnection};
@@ -96,13 +96,13 @@ async fn a_message_is_in_the_history_as_soon_as_it_was_delivered() {
     }
     let history = soon(server.services.store.history(ROOM, 2)).await.unwrap();
     assert_eq!(
-        history.iter().map(|message| &message.content_type[..]).collect::<Vec<_>>(),
+        history.iter().map(|message| message.content_type.as_str()).collect::<Vec<_>>(),
         ["application/json"; 2]
     );
     assert!(history[0].body.windows(5).any(|part| part == b"\"two\""), "{history:?}");
     assert!(history[1].body.windows(7).any(|part| part == b"\"three\""), "{history:?}");
     assert!(server.services.store.history("/topic/room.b", 2).await.unwrap().is_empty());
-    assert_eq!(server.services.store.database(), Some("SQLite"));
+    assert_eq!(server.services.store.monitor().unwrap().database(), "SQLite");
 }
 
 #[tokio::test]
@@ -162,20 +162,30 @@ async fn a_store_that_is_off_keeps_nothing_and_is_no_failure() {
 #[tokio::test]
 async fn a_locked_database_delays_no_message_and_gets_them_later() {
     let dir = TempDir::new().unwrap();
-    let server = start(|config| impatient(config, file(&dir)));
+    let server = start(|config| {
+        impatient(config, file(&dir));
+        config.management.endpoint.health.show_details = ShowDetails::Always;
+        config.management.endpoint.health.cache.time_to_live = Duration::ZERO;
+    });
     eventually(|| server.services.store.status() == Status::Up).await;
+    let (status, body) = server.get("/actuator/health/store").await;
+    assert!(status == 200 && body.starts_with("{\"status\":\"UP\","), "{body}");
     let mut other = connection(&file(&dir)).await;
     execute(&mut other, "BEGIN IMMEDIATE").await;
     let mut client = talker(&server).await;
     say(&mut client, "live").await;
     eventually(|| is_down(&server, Cause::Locked)).await;
     assert_eq!(server.services.metrics.store.up.get(), 0);
+    let health = server.get("/actuator/health/store").await;
+    assert_eq!(health.0, 503);
+    assert!(health.1.contains("\"database\":\"SQLite\"") && health.1.contains("\"waiting\":1"), "{health:?}");
+    assert_eq!(server.get("/health").await.0, 200, "a store is no reason to take an instance away");
     say(&mut client, "still live").await;
     assert_eq!(bodies(&server).await.len(), 2, "what waits is history as well");
     execute(&mut other, "COMMIT").await;
     eventually(|| server.services.metrics.store.stored.get() == 2).await;
     eventually(|| server.services.store.status() == Status::Up).await;
-    assert_eq!(server.services.store.queued(), 0);
+    assert_eq!(server.services.store.monitor().unwrap().queued(), 0);
 }
 
 #[tokio::test]

@@ -22,7 +22,7 @@ async fn two_instances_with_one_mysql_have_one_history() {
     let Some(database) = MariaDb::start().await else { return };
     let (first, second) = (server(&database, |_| {}), server(&database, |_| {}));
     let stores = [&first.services.store, &second.services.store];
-    assert_eq!(stores[0].database(), Some("MySQL"));
+    assert_eq!(stores[0].monitor().unwrap().database(), "MySQL");
     let mut client = talker(&first).await;
     say(&mut client, "über 🚀").await;
     eventually(|| first.services.metrics.store.stored.get() == 1).await;
