@@ -90,6 +90,64 @@ test("text of a message is never taken for markup", async () => {
   assert.equal(await second.evaluate(() => window.harmed), undefined);
 });
 
+test("a lower bid is refused by the page, a higher one shown to all", async () => {
+  const [first, second] = await twoTabs();
+  for (const tab of [first, second]) await tab.locator("#tab-auction").click();
+  await first.locator("#amount").fill("20");
+  await first.locator("#bid").click();
+  await eventually("the bid", async () => /^20 by guest-/.test(await text(second, "#highest")));
+  await second.locator("#amount").fill("19.5");
+  await second.locator("#bid").click();
+  assert.equal(await text(second, "#bid-error"), "A bid must be above 20.");
+  await second.locator("#amount").fill("20.5");
+  await second.locator("#bid").click();
+  await eventually("the higher bid", async () => /^20\.5 by /.test(await text(first, "#highest")));
+  assert.ok(await second.locator("#bid-error").isHidden());
+});
+
+test("history is read page by page, and as text only", async () => {
+  const [first] = await twoTabs();
+  await first.locator("#room").fill("past");
+  await first.locator("#room").press("Tab");
+  await first.evaluate(() => {
+    for (let number = 1; number <= 25; number++) {
+      document.getElementById("text").value = `<b>word</b> ${number}`;
+      document.getElementById("form").requestSubmit();
+    }
+  });
+  await heard(first, "<b>word</b> 25");
+  await first.locator("#tab-history").click();
+  await eventually("a page", async () => (await first.locator("#past-messages tr").count()) === 20);
+  assert.match(await text(first, "#past-messages tr:first-child"), /<b>word<\/b> 25/);
+  await first.locator("#earlier").click();
+  await eventually("the page before", async () => (await first.locator("#past-messages tr").count()) === 25);
+  assert.match(await text(first, "#past-messages tr:last-child"), /<b>word<\/b> 1\b/);
+  assert.ok(await first.locator("#earlier").isDisabled());
+  await first.locator("#past-kind").selectOption("auctions");
+  await first.locator("#past-id").fill("quiet");
+  await first.locator("#past button").click();
+  await eventually("an empty page", async () => (await text(first, "#past-note")) === "Nothing was said.");
+});
+
+test("tabs are worked by keyboard and named in the address", async () => {
+  const [first] = await twoTabs();
+  await first.locator("#tab-rooms").focus();
+  const open = async () => {
+    const shown = await first.locator("[role=tabpanel]:visible").evaluateAll(panels => panels.map(panel => panel.id));
+    assert.deepEqual(shown, [new URL(first.url()).hash.slice(1)]);
+    const selected = first.locator("[role=tab][aria-selected=true]");
+    assert.equal(await selected.getAttribute("aria-controls"), shown[0]);
+    assert.ok(await selected.evaluate(tab => tab === document.activeElement));
+    return shown[0];
+  };
+  for (const [key, expected] of [["ArrowRight", "auction"], ["End", "socketio"], ["ArrowRight", "rooms"], ["ArrowLeft", "socketio"], ["Home", "rooms"]]) {
+    await first.keyboard.press(key);
+    assert.equal(await open(), expected, key);
+  }
+  await first.goto(`https://${site.host}/#history`);
+  await eventually("the tab of the address", () => first.locator("#history").isVisible());
+});
+
 // Last, because it takes a backend away.
 test("when their backend is killed, the tabs reconnect to the other one and talk on", async () => {
   const [first, second] = await twoTabs();

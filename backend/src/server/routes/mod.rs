@@ -93,14 +93,9 @@ fn check_host(version: Version, headers: &HeaderMap) -> Result<(), &'static str>
 
 /// What can only be read.
 async fn resource(path: &str, request: &Request<()>, services: &Services) -> Answer {
-    let html = "text/html; charset=utf-8";
-    let text = "text/plain; charset=utf-8";
-    let script = "text/javascript; charset=utf-8";
-    let answer = match path {
-        "/" => response::content(StatusCode::OK, html, page::INDEX),
-        "/assets/stomp.umd.min.js" => response::content(StatusCode::OK, script, page::STOMP_JS),
-        "/assets/stomp.umd.min.js.LICENSE" => response::content(StatusCode::OK, text, page::STOMP_JS_LICENSE),
-        _ => match operations(request, services).await {
+    let answer = match page::asset(path) {
+        Some((media_type, text)) => response::content(StatusCode::OK, media_type, text),
+        None => match operations(request, services).await {
             Some(answer) => answer,
             None => return response::error(StatusCode::NOT_FOUND, "not found"),
         },
