@@ -27,7 +27,7 @@ pub(super) struct Interests {
     entries: HashMap<Subscription, Entry>,
     /// Subscriptions to be asked for.
     wanted: HashSet<Subscription>,
-    /// When which may be given up, if nobody came back.
+    /// When to look whether nobody came back; each subscription at most once.
     idle: VecDeque<(Instant, Subscription)>,
     is_connected: bool,
     linger: Duration,
@@ -39,6 +39,8 @@ struct Entry {
     is_confirmed: bool,
     /// When it is given up; none while it is needed.
     until: Option<Instant>,
+    /// Whether it is among those to be looked at.
+    is_queued: bool,
     settled: Arc<Notify>,
 }
 
@@ -60,7 +62,8 @@ impl Interests {
             entry.until = None;
             return;
         }
-        let entry = Entry { count: 1, is_confirmed: false, until: None, settled: Arc::default() };
+        let entry =
+            Entry { count: 1, is_confirmed: false, until: None, is_queued: false, settled: Arc::default() };
         self.entries.insert(subscription.clone(), entry);
         self.wanted.insert(subscription.clone());
     }
@@ -72,7 +75,9 @@ impl Interests {
         if entry.count == 0 {
             let until = now + self.linger;
             entry.until = Some(until);
-            self.idle.push_back((until, subscription.clone()));
+            if !std::mem::replace(&mut entry.is_queued, true) {
+                self.idle.push_back((until, subscription.clone()));
+            }
         }
     }
 
@@ -94,19 +99,22 @@ impl Interests {
     /// What nobody has needed for as long as `linger`; it is forgotten here.
     pub(super) fn take_idle(&mut self, now: Instant) -> Vec<Subscription> {
         let mut given_up = Vec::new();
-        while let Some((until, _)) = self.idle.front()
-            && *until <= now
-            && let Some((until, subscription)) = self.idle.pop_front()
+        while let Some((due, _)) = self.idle.front()
+            && *due <= now
+            && let Some((_, subscription)) = self.idle.pop_front()
+            && let Some(entry) = self.entries.get_mut(&subscription)
         {
-            // It may have been needed again, and be idle since later.
-            if self.entries.get(&subscription).is_none_or(|entry| entry.until != Some(until)) {
-                continue;
-            }
-            if let Some(entry) = self.entries.remove(&subscription) {
-                entry.settled.notify_waiters();
-                if !self.wanted.remove(&subscription) && self.is_connected {
-                    given_up.push(subscription);
+            match entry.until {
+                // It was needed again, and is idle since later.
+                Some(until) if until > now => self.idle.push_back((until, subscription)),
+                Some(_) => {
+                    entry.settled.notify_waiters();
+                    self.entries.remove(&subscription);
+                    if !self.wanted.remove(&subscription) && self.is_connected {
+                        given_up.push(subscription);
+                    }
                 }
+                None => entry.is_queued = false,
             }
         }
         given_up
@@ -215,6 +223,18 @@ mod tests {
         interests.release(&channel("a"), start + LINGER * 3 / 2);
         assert!(interests.take_idle(start + LINGER * 2).is_empty());
         assert_eq!(interests.take_idle(start + LINGER * 3), [channel("a")]);
+        assert_eq!(interests.poll_timeout(), None);
+    }
+
+    #[test]
+    fn who_comes_and_goes_takes_no_memory() {
+        let mut interests = Interests::new(LINGER);
+        let now = Instant::now();
+        for _ in 0..1000 {
+            interests.acquire(&channel("a"));
+            interests.release(&channel("a"), now);
+        }
+        assert_eq!(interests.idle.len(), 1);
     }
 
     #[test]

@@ -65,11 +65,14 @@ impl Receiver {
             Event::Subscribed(Subscription::Pattern(pattern)) => {
                 self.patterns.insert(pattern);
             }
-            Event::Unsubscribed(subscription) => {
-                match subscription {
-                    Subscription::Channel(channel) => self.channels.remove(&channel),
-                    Subscription::Pattern(pattern) => self.patterns.remove(&pattern),
-                };
+            Event::Unsubscribed(Subscription::Channel(channel)) => {
+                self.channels.remove(&channel);
+                if !self.patterns.iter().any(|pattern| glob::matches(pattern, &channel)) {
+                    self.tracker.forget(&channel);
+                }
+            }
+            Event::Unsubscribed(Subscription::Pattern(pattern)) => {
+                self.patterns.remove(&pattern);
                 let Self { tracker, channels, patterns, .. } = self;
                 tracker.retain(|channel| {
                     channels.contains(channel) || patterns.iter().any(|p| glob::matches(p, channel))
@@ -101,7 +104,7 @@ impl Receiver {
 
     /// Forgets the numbers of a stream, of which what is missing was counted.
     pub(super) fn forget(&mut self, stream: &str) {
-        self.tracker.retain(|channel| channel != stream);
+        self.tracker.forget(stream);
     }
 
     fn handle_message(&mut self, arrived: &Arrived) -> Outcome {

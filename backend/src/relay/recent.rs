@@ -32,6 +32,11 @@ impl<V> Recent<V> {
         self.young.insert(key, value);
     }
 
+    pub(super) fn remove(&mut self, key: &str) {
+        self.young.remove(key);
+        self.old.remove(key);
+    }
+
     pub(super) fn retain(&mut self, mut keep: impl FnMut(&str) -> bool) {
         self.young.retain(|key, _| keep(key));
         self.old.retain(|key, _| keep(key));
@@ -54,8 +59,10 @@ mod tests {
         }
         assert_eq!(recent.get_mut("used"), Some(&mut 100));
         assert_eq!(recent.get_mut("idle"), None);
-        recent.retain(|key| key == "99");
+        recent.retain(|key| key != "used");
         assert_eq!(recent.get_mut("used"), None);
         assert_eq!(recent.get_mut("99"), Some(&mut 99));
+        recent.remove("99");
+        assert_eq!(recent.get_mut("99"), None);
     }
 }

@@ -4,10 +4,16 @@
 //! that subscribes to some channels only still sees every number of these. A
 //! channel not used for long is forgotten by its origin and begins at 1 again.
 
+use std::collections::VecDeque;
+
 use super::recent::Recent;
 
 /// Channels that are remembered, at least.
 const CHANNELS: usize = 65_536;
+
+/// Origins that are remembered of a channel: instances, and those that they were
+/// before a restart.
+const ORIGINS: usize = 128;
 
 /// The numbers that an origin gives.
 #[derive(Debug)]
@@ -54,24 +60,27 @@ pub(super) enum Lower {
 /// The numbers that a receiver saw.
 #[derive(Debug)]
 pub(super) struct Tracker {
-    last: Recent<u64>,
+    /// Of each channel the origins and their last numbers, newest origin last.
+    channels: Recent<VecDeque<(String, u64)>>,
     lower: Lower,
-    key: String,
 }
 
 impl Tracker {
     pub(super) fn new(lower: Lower) -> Self {
-        Self { last: Recent::new(CHANNELS), lower, key: String::new() }
+        Self { channels: Recent::new(CHANNELS), lower }
     }
 
     /// Takes note of a message.
     pub(super) fn arrived(&mut self, origin: &str, channel: &str, number: u64) -> Arrival {
-        self.key.clear();
-        self.key.push_str(channel);
-        self.key.push('\0');
-        self.key.push_str(origin);
-        let Some(last) = self.last.get_mut(&self.key) else {
-            self.last.insert(self.key.clone(), number);
+        let Some(origins) = self.channels.get_mut(channel) else {
+            self.channels.insert(channel.to_owned(), VecDeque::from([(origin.to_owned(), number)]));
+            return Arrival::Expected;
+        };
+        let Some((_, last)) = origins.iter_mut().find(|(known, _)| known == origin) else {
+            if origins.len() >= ORIGINS {
+                origins.pop_front();
+            }
+            origins.push_back((origin.to_owned(), number));
             return Arrival::Expected;
         };
         let before = if number > *last {
@@ -88,9 +97,14 @@ impl Tracker {
         }
     }
 
-    /// Forgets channels that messages no longer come from.
-    pub(super) fn retain(&mut self, mut keep: impl FnMut(&str) -> bool) {
-        self.last.retain(|key| key.split_once('\0').is_none_or(|(channel, _)| keep(channel)));
+    /// Forgets a channel that messages no longer come from.
+    pub(super) fn forget(&mut self, channel: &str) {
+        self.channels.remove(channel);
+    }
+
+    /// Forgets all other channels.
+    pub(super) fn retain(&mut self, keep: impl FnMut(&str) -> bool) {
+        self.channels.retain(keep);
     }
 }
 
@@ -118,6 +132,18 @@ mod tests {
         tracker.retain(|channel| channel == "b");
         assert_eq!(tracker.arrived("o", "a", 90), Arrival::Expected);
         assert_eq!(tracker.arrived("o", "b", 9), Arrival::After(1));
+        tracker.forget("b");
+        assert_eq!(tracker.arrived("o", "b", 50), Arrival::Expected);
+    }
+
+    #[test]
+    fn origins_that_restart_again_and_again_take_no_memory() {
+        let mut tracker = Tracker::new(Lower::Restart);
+        for n in 0..1000 {
+            assert_eq!(tracker.arrived(&n.to_string(), "a", 5), Arrival::Expected);
+        }
+        assert_eq!(tracker.channels.get_mut("a").unwrap().len(), ORIGINS);
+        assert_eq!(tracker.arrived("999", "a", 7), Arrival::After(1));
     }
 
     #[test]

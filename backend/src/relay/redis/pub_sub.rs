@@ -103,13 +103,13 @@ impl<'a> PubSub<'a> {
     /// Shows this instance to the others, if Redis permits it.
     async fn join(&self, link: &Link) -> Result<(), LinkError> {
         let Link::Single(_) = link else { return Ok(()) };
-        match link.subscribe(&[Subscription::Channel(self.instances.clone())]).await {
-            Err(LinkError::Redis(error)) if is_refusal(&error) => {
-                tracing::info!(channel = self.instances, %error, "relay cannot count the instances");
-                Ok(())
-            }
-            joined => joined,
+        if !is_granted(link, &[Subscription::Channel(self.instances.clone())]).await? {
+            tracing::info!(
+                channel = self.instances,
+                "redis refuses a subscription, instances are not counted"
+            );
         }
+        Ok(())
     }
 }
 
@@ -165,15 +165,29 @@ async fn follow(shared: &Shared, link: &Link) -> Result<(), LinkError> {
     }
 }
 
+/// Asks for what is wanted. What Redis refuses, as for want of a permission, gets
+/// messages of this instance only.
 async fn subscribe(shared: &Shared, link: &Link) -> Result<(), LinkError> {
     let wanted = shared.interests.lock().take_wanted();
-    if !wanted.is_empty() {
-        link.subscribe(&wanted).await?;
+    if !wanted.is_empty() && !is_granted(link, &wanted).await? {
+        for subscription in &wanted {
+            if !is_granted(link, std::slice::from_ref(subscription)).await? {
+                tracing::warn!(?subscription, "redis refuses a subscription");
+            }
+        }
     }
     let mut interests = shared.interests.lock();
     interests.confirmed(&wanted);
     shared.metrics.subscriptions.set(i64::try_from(interests.len()).unwrap_or(i64::MAX));
     Ok(())
+}
+
+async fn is_granted(link: &Link, subscriptions: &[Subscription]) -> Result<bool, LinkError> {
+    match link.subscribe(subscriptions).await {
+        Ok(()) => Ok(true),
+        Err(LinkError::Redis(error)) if is_refusal(&error) => Ok(false),
+        Err(error) => Err(error),
+    }
 }
 
 /// The way from this instance to Redis.
@@ -234,7 +248,8 @@ impl Outward<'_> {
     }
 
     async fn count(&self) -> Result<Option<u64>, LinkError> {
-        let instances = self.link.subscribers(self.instances).await?;
+        // We are one of them, unless Redis refused it.
+        let instances = self.link.subscribers(self.instances).await?.filter(|&count| count > 0);
         if let Some(instances) = instances {
             self.peers.lock().counted(Instant::now(), instances);
         }
