@@ -23,6 +23,8 @@ mod redis_server;
 #[cfg(test)]
 mod relay;
 #[cfg(test)]
+mod relay_cluster;
+#[cfg(test)]
 mod relay_failures;
 #[cfg(test)]
 mod relay_streams;

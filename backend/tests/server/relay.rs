@@ -245,6 +245,31 @@ async fn a_password_that_changes_is_reported_until_it_fits() {
 }
 
 #[tokio::test]
+async fn a_channel_that_redis_refuses_leaves_the_others_alone() {
+    let redis = Redis::start(&[]).await;
+    let rules =
+        ["ACL", "SETUSER", "app", "on", ">p1", "+@all", "-info", "resetchannels", "&ws:/topic/room.*"];
+    redis.run::<String>(&rules).await;
+    let app = |config: &mut albeit_backend::config::Config| {
+        config.relay.redis.username = Some("app".to_owned());
+        config.relay.redis.password = Some(Secret::new("p1".to_owned()));
+    };
+    let (one, two) = (redis.instance("b1", app).await, redis.instance("b2", app).await);
+    let mut client = subscriber(&one, "/topic/room.a").await;
+    subscribe(&mut client, "1", "/topic/secret").await;
+    assert_eq!(redis.channels().await, ["ws:/topic/room.a"]);
+    publish(&two, "/topic/secret", "x").await;
+    publish(&two, "/topic/room.a", "y").await;
+    assert_eq!(body(&mut client).await, "y");
+    publish(&one, "/topic/secret", "z").await;
+    assert_eq!(body(&mut client).await, "z");
+    let relay = &two.services.metrics.relay;
+    until(|| relay.dropped.with_label_values(&["refused"]).get() == 1).await;
+    let status = one.services.relay.status().unwrap();
+    assert_eq!((status.instances, status.server_version), (None, None));
+}
+
+#[tokio::test]
 async fn what_waits_is_published_before_the_end() {
     let redis = Redis::start(&[]).await;
     let (one, mut two) = (redis.instance("b1", |_| {}).await, redis.instance("b2", |_| {}).await);

@@ -1,6 +1,7 @@
 //! A certificate for one test, and clients that trust it.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use albeit_backend::config::Config;
@@ -47,6 +48,11 @@ impl Pair {
     pub(crate) fn serve(&self, config: &mut Config) {
         config.server.ssl.certificate = Some(self.dir.path().join("c.pem"));
         config.server.ssl.certificate_private_key = Some(self.dir.path().join("k.pem"));
+    }
+
+    /// The files of certificate and key.
+    pub(crate) fn paths(&self) -> [PathBuf; 2] {
+        ["c.pem", "k.pem"].map(|name| self.dir.path().join(name))
     }
 
     /// The certificate that is in the file now.
