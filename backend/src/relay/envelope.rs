@@ -145,14 +145,14 @@ fn is_valid(json: &str) -> bool {
     serde_json::from_str::<IgnoredAny>(json).is_ok()
 }
 
-/// What Jackson makes of a value that is read as `Object`.
+/// What Jackson makes of a value that is read as `Object`. A JSON string is left
+/// to it, since `java.lang.String` stands for text that is no JSON.
 fn class(json: &str) -> &'static str {
     match json.trim_ascii_start().bytes().next() {
         Some(b'{') => "java.util.LinkedHashMap",
         Some(b'[') => "java.util.ArrayList",
-        Some(b'"') => STRING,
+        Some(b'"' | b'n') => "java.lang.Object",
         Some(b't' | b'f') => "java.lang.Boolean",
-        Some(b'n') => "java.lang.Object",
         _ if json.contains(['.', 'e', 'E']) => "java.lang.Double",
         _ => "java.math.BigInteger",
     }

@@ -1,11 +1,5 @@
 //! Patterns: from Spring's (Ant's) to those of Redis.
 
-/// Whether a destination is a pattern, as Spring's `AntPathMatcher` sees it.
-pub(super) fn is_ant(destination: &str) -> bool {
-    let variable = destination.split_once('{').is_some_and(|(_, rest)| rest.contains('}'));
-    destination.contains(['*', '?']) || variable
-}
-
 /// A text that stands for itself in a Redis pattern.
 pub(super) fn literal(text: &str) -> String {
     let mut glob = String::with_capacity(text.len());
@@ -95,16 +89,6 @@ mod tests {
             assert_eq!(of_ant(ant), glob);
             assert!(matches(glob, yes), "{glob} {yes}");
             assert!(!matches(glob, no), "{glob} {no}");
-        }
-    }
-
-    #[test]
-    fn patterns_are_told_from_names() {
-        for pattern in ["/topic/*", "/topic/**", "/topic/a?", "/topic/{x}"] {
-            assert!(is_ant(pattern), "{pattern}");
-        }
-        for name in ["/topic/a", "/topic/{", "/topic/a}b{"] {
-            assert!(!is_ant(name), "{name}");
         }
     }
 

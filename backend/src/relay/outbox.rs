@@ -29,7 +29,7 @@ pub(super) struct Outgoing {
 impl Outgoing {
     fn size(&self) -> usize {
         let texts = match &self.address {
-            Address::Destination(destination) | Address::Pattern(destination) => destination.len(),
+            Address::Destination(name) | Address::Pattern(name) => name.len(),
             Address::User { name, queue } => name.len() + queue.len(),
         };
         OVERHEAD + self.channel.len() + texts + self.body.len()

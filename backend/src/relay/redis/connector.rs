@@ -41,7 +41,7 @@ pub(in crate::relay) struct Connector {
 }
 
 enum Target {
-    Single(Client),
+    Single(Box<Client>),
     Cluster(Box<ClusterClient>),
 }
 
@@ -58,7 +58,7 @@ impl Connector {
         let is_tls = config.ssl.enabled || url.is_some_and(|url| url.starts_with("rediss://"));
         let certificates = if is_tls { Some(certificates(&config.ssl)?) } else { None };
         let target = if config.cluster.nodes.is_empty() {
-            Target::Single(single(config, url, certificates)?)
+            Target::Single(Box::new(single(config, url, certificates)?))
         } else {
             Target::Cluster(Box::new(cluster(config, certificates)?))
         };
