@@ -177,8 +177,8 @@ impl Session {
         if let Some(ending) = self.gone {
             return (self.processing.is_none() && self.inbox.is_empty()).then_some(ending);
         }
-        if self.processing.is_none() && self.leave_at.is_some_and(|at| now >= at) {
-            self.end_by(Ending::going_away(), now);
+        if self.processing.is_none() && self.leaves(now) {
+            self.end_by(Ending::leaving(self.services.leaving()), now);
         }
         self.write(now)
     }
@@ -381,6 +381,13 @@ impl Session {
             let member = &joined.membership.member;
             member.push(&Wire::event(&member.namespace, &event, None));
         }
+    }
+
+    /// Whether it is time to leave. The answer to a poll is the last one of a
+    /// server that accepts no more connections.
+    fn leaves(&self, now: Instant) -> bool {
+        let answers = matches!(self.transport, Transport::Polling { .. }) && self.outbox.outbox.bytes() > 0;
+        self.leave_at.is_some_and(|at| now >= at || answers)
     }
 
     /// Ends the session, unless it is ending already.
