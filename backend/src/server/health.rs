@@ -9,7 +9,6 @@ use crate::config::{ManagementConfig, ShowDetails};
 use crate::endpoint::Services;
 use crate::health::{Details, Health, HealthIndicator, Registry, Settings, Status};
 use crate::relay::RelayStatus;
-use crate::store;
 
 /// No components yet, and how they will be put together.
 pub(super) fn registry(config: &ManagementConfig) -> Registry {
@@ -37,15 +36,11 @@ pub(super) fn warn_of_missing(registry: &Registry) {
     }
 }
 
-/// Registers what the server itself uses: `redis` when it relays, `store` when
-/// it keeps messages.
+/// Registers `redis` when the server relays.
 pub(super) fn register(services: &Arc<Services>) {
     let component = |tell| Component { services: Arc::downgrade(services), tell };
     if services.relay.status().is_some() {
         services.health.register("redis", component(redis));
-    }
-    if services.store.status() != store::Status::Off {
-        services.health.register("store", component(message_store));
     }
 }
 
@@ -79,16 +74,4 @@ fn connected(status: &RelayStatus) -> Health {
         health = health.with("instances", instances);
     }
     health
-}
-
-fn message_store(services: &Services) -> Health {
-    let health = match services.store.status() {
-        store::Status::Up => Health::up(),
-        store::Status::Down(failure) => Health::down(failure),
-        store::Status::Starting | store::Status::Off => Health::new(Status::Unknown),
-    };
-    match services.store.database() {
-        Some(database) => health.with("database", database).with("queued", services.store.queued()),
-        None => health,
-    }
 }

@@ -75,7 +75,7 @@ impl Services {
                 self.relay.publish(&address(namespace, room), Some("application/json"), &body);
             }
             Err(error) => {
-                tracing::error!(error = &error as &dyn std::error::Error, "event cannot be relayed")
+                tracing::error!(error = &error as &dyn std::error::Error, "event cannot be relayed");
             }
         }
     }

@@ -52,11 +52,11 @@ impl Ending {
         }
     }
 
-    pub(super) fn going_away() -> Self {
+    pub(super) fn leaving(closing: Closing) -> Self {
         Self {
             reason: "server shutting down",
             counted: "server",
-            closing: Some((CloseCode::GoingAway, "server is going away")),
+            closing: Some(closing),
             patience: Patience::Flush,
         }
     }

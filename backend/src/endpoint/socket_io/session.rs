@@ -9,7 +9,7 @@ use futures_util::future::BoxFuture;
 use serde_json::Value;
 use tokio::time::{Duration, Instant};
 
-use crate::app::gateway::Event;
+use crate::app::gateway::{Event, Gateway};
 use crate::endpoint::{Opened, Services};
 use crate::engine_io::{self, Message, Output, Packet, Settings, TransportName};
 use crate::metrics::Active;
@@ -301,8 +301,7 @@ impl Session {
     fn join(&mut self, membership: Membership) {
         let namespace = Arc::clone(&membership.member.namespace);
         let config = &self.services.config.socket_io;
-        let beats =
-            dispatch::gateway(&self.services, &namespace).is_some_and(|gateway| gateway.has_heartbeat());
+        let beats = dispatch::gateway(&self.services, &namespace).is_some_and(Gateway::has_heartbeat);
         let heartbeat = beats
             .then(|| Heartbeat::new(config.heartbeat_interval, config.heartbeat_misses, Instant::now()))
             .flatten();

@@ -32,14 +32,15 @@ pub(super) type Closing = (CloseCode, &'static str);
 /// one the session's own task holds it.
 #[derive(Debug)]
 pub(super) struct Lent {
-    pub(super) socket: Socket,
-    back: Option<oneshot::Sender<(Socket, Closing)>>,
+    /// Boxed, since it is moved about.
+    pub(super) socket: Box<Socket>,
+    back: Option<oneshot::Sender<(Box<Socket>, Closing)>>,
 }
 
 impl Lent {
     /// A WebSocket of the session's own.
     pub(super) fn own(socket: Socket) -> Self {
-        Self { socket, back: None }
+        Self { socket: Box::new(socket), back: None }
     }
 
     /// Closes the WebSocket; when it was lent, in the task that lent it.
@@ -47,7 +48,7 @@ impl Lent {
         match self.back {
             // An error drops the socket: the task that lent it was aborted.
             Some(back) => drop(back.send((self.socket, closing))),
-            None => close(self.socket, services, closing).await,
+            None => close(*self.socket, services, closing).await,
         }
     }
 
@@ -64,14 +65,14 @@ impl Lent {
 pub async fn lend(handle: Arc<Handle>, socket: Socket, services: &Services) {
     let _active = Active::new(&services.metrics.websocket_connections_active);
     let (back, returned) = oneshot::channel();
-    let (socket, closing) = match handle.offer(Lent { socket, back: Some(back) }) {
+    let (socket, closing) = match handle.offer(Lent { socket: Box::new(socket), back: Some(back) }) {
         Ok(()) => match returned.await {
             Ok(returned) => returned,
             Err(_) => return,
         },
         Err(lent) => (lent.socket, (CloseCode::Normal, "")),
     };
-    close(socket, services, closing).await;
+    close(*socket, services, closing).await;
 }
 
 async fn close(socket: Socket, services: &Services, (code, reason): Closing) {
@@ -219,13 +220,12 @@ impl Transport {
                 }
                 Ok(last.is_some())
             }
-            Self::Polling { .. } => Ok(false),
             Self::WebSocket { write_deadline: Some(deadline), .. } if now >= *deadline => Err(Slow::Time),
-            Self::WebSocket { write_deadline: Some(_), .. } => Ok(false),
+            Self::Polling { .. } | Self::WebSocket { write_deadline: Some(_), .. } => Ok(false),
             Self::WebSocket { lent, write_deadline, .. } => {
                 let mut batch = Vec::new();
                 outbox.outbox.take(&mut batch, BATCH_ITEMS, BATCH_BYTES);
-                Carrier::queue(&mut lent.socket, &mut batch);
+                Carrier::queue(&mut *lent.socket, &mut batch);
                 if lent.socket.is_unflushed() {
                     *write_deadline = Some(now + config.send_time_limit);
                 }
