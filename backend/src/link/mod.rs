@@ -330,6 +330,10 @@ impl<M: Weight> Attached<M> {
                     inner.outbound_bytes -= message.weight();
                     messages.push(message);
                 }
+                if inner.outbound.is_empty() {
+                    // Most sessions idle: keep no buffer for them.
+                    inner.outbound = VecDeque::new();
+                }
                 if !messages.is_empty() {
                     return Taken::Messages(messages);
                 }

@@ -6,6 +6,9 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
+/// Room for so many sessions is kept; above, it is given back after a crowd.
+const KEPT: usize = 256;
+
 /// Open sessions by id, at most so many.
 #[derive(Debug)]
 pub struct Table<S> {
@@ -51,7 +54,17 @@ impl<S> Table<S> {
         let mut sessions = self.sessions.lock();
         if sessions.get(id).is_some_and(|known| Arc::ptr_eq(known, session)) {
             sessions.remove(id);
+            if sessions.capacity() > KEPT.max(sessions.len() * 4) {
+                let wanted = sessions.len() * 2;
+                sessions.shrink_to(wanted);
+            }
         }
+    }
+
+    /// For how many there is room.
+    #[cfg(test)]
+    pub(super) fn capacity(&self) -> usize {
+        self.sessions.lock().capacity()
     }
 
     /// How many there are.

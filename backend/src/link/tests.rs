@@ -85,3 +85,21 @@ fn a_table_is_bounded_and_keeps_the_newer_session() {
     table.remove("a", &first);
     assert!(table.is_empty());
 }
+
+#[test]
+fn a_table_gives_back_the_room_of_a_crowd() {
+    let table = Table::new(usize::MAX);
+    let crowd: Vec<_> = (0..10_000)
+        .map(|n| {
+            let id = n.to_string();
+            let (session, _) = table.get_or_insert(&id, || n).unwrap();
+            (id, session)
+        })
+        .collect();
+    assert!(table.capacity() >= 10_000);
+    for (id, session) in &crowd {
+        table.remove(id, session);
+    }
+    assert!(table.is_empty());
+    assert!(table.capacity() < 1000, "{}", table.capacity());
+}
