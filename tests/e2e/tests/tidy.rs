@@ -142,6 +142,7 @@ const BACKEND: Layers = Layers {
         ("proxy_protocol", &[]),
         ("engine_io", &[]),
         ("socket_io", &[]),
+        ("sock_js", &[]),
         ("transport", &[]),
         ("link", &[]),
         ("limits", &["metrics"]),
@@ -160,7 +161,7 @@ const BACKEND: Layers = Layers {
             "endpoint",
             &[
                 "app", "auth", "broker", "config", "health", "limits", "link", "metrics", "presence",
-                "relay", "stomp", "store", "ws",
+                "relay", "sock_js", "stomp", "store", "ws",
             ],
         ),
     ],

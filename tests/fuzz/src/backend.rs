@@ -1,7 +1,8 @@
-//! What the backend is sent before HTTP, and in Socket.IO sessions.
+//! What the backend is sent before HTTP, and in SockJS and Socket.IO sessions.
 
 use albeit_backend::engine_io::{Packet, payload};
 use albeit_backend::proxy_protocol::{self, HEADER_LIMIT, Start};
+use albeit_backend::sock_js::{Callback, client, route};
 use albeit_backend::socket_io::{Decoder, packet};
 
 /// The start of a connection, whole and in pieces.
@@ -44,5 +45,19 @@ pub(crate) fn socket_io(data: &[u8]) {
         let text = String::from_utf8(text).unwrap_or_default();
         let again = packet::decode(&text);
         assert!(again.is_ok_and(|(again, _)| again.namespace == decoded.namespace), "{text} is no packet");
+    }
+}
+
+/// A payload, which is tried as an address and a query, too.
+pub(crate) fn sock_js(data: &[u8]) {
+    let text = String::from_utf8_lossy(data);
+    let _ = route(&text);
+    if let Ok(callback) = Callback::try_from_query(Some(&text)) {
+        assert!(!callback.as_str().contains(['(', '<', '"', '/', '\n']), "{}", callback.as_str());
+    }
+    let Ok(messages) = client::array(data) else { return };
+    assert_eq!(client::array_or_string(data).as_ref(), Ok(&messages), "two readers differ");
+    for message in messages {
+        assert!(std::str::from_utf8(&message).is_ok(), "{message:?} is no UTF-8");
     }
 }

@@ -180,6 +180,15 @@ pub const TARGETS: &[Target] = &[
         seeds: &[b"4hello\x1e2\x1ebAQIDBA==\x1e3probe", b"42/chat,1[\"message\",{}]", b"1", b"6\x1e"],
     },
     Target {
+        name: "sock_js",
+        run: backend::sock_js,
+        seeds: &[
+            br#"["CONNECT\naccept-version:1.2\n\n\u0000","\ud83d\ude00\ud800"]"#,
+            b"/000/abc_def/xhr_streaming",
+            b"t=1&c=%5fjp.a1",
+        ],
+    },
+    Target {
         name: "socket_io",
         run: backend::socket_io,
         seeds: &[
