@@ -17,8 +17,9 @@ pub struct SockJsMetrics {
     pub sessions_opened: IntCounterVec,
     /// Sessions that ended, by `reason`: `session` (either side closed it, or
     /// STOMP did), `abandoned` (no receiver for the disconnect delay),
-    /// `interrupted` (the connection of a receiver broke), `malformed` (bad JSON
-    /// on a WebSocket), `overflow` (too much waited for a receiver).
+    /// `interrupted` (the connection broke), `malformed` (bad JSON on a
+    /// WebSocket, or no WebSocket frames), `overflow` (too much waited for a
+    /// receiver).
     pub sessions_closed: IntCounterVec,
     /// Sessions above `max-connections`, refused with 503.
     pub sessions_refused: IntCounter,

@@ -14,16 +14,24 @@ pub const OPEN: &[u8] = b"o";
 /// The connection lives.
 pub const HEART_BEAT: &[u8] = b"h";
 
-/// A frame of messages. Each is given in pieces that are the inside of a JSON
-/// string already, and copied once.
+/// Messages that are sent together. Each is given in pieces that are the inside
+/// of a JSON string already.
+pub trait Messages<'a>: Iterator<Item = [&'a [u8]; 2]> + Clone {}
+
+impl<'a, I: Iterator<Item = [&'a [u8]; 2]> + Clone> Messages<'a> for I {}
+
+/// A frame of messages.
 #[must_use]
-pub fn array<'a, P>(messages: impl Iterator<Item = P> + Clone) -> Bytes
-where
-    P: IntoIterator<Item = &'a [u8]>,
-{
-    let length: usize =
-        messages.clone().map(|pieces| 3 + pieces.into_iter().map(<[u8]>::len).sum::<usize>()).sum();
-    let mut out = BytesMut::with_capacity(3 + length);
+pub fn array<'a>(messages: impl Messages<'a>) -> Bytes {
+    array_within([b"", b""], messages)
+}
+
+/// The same with something before and after it, copied once.
+fn array_within<'a>([before, after]: [&[u8]; 2], messages: impl Messages<'a>) -> Bytes {
+    let length: usize = messages.clone().flatten().map(<[u8]>::len).sum();
+    let quotes = 3 * messages.clone().count();
+    let mut out = BytesMut::with_capacity(before.len() + 3 + length + quotes + after.len());
+    out.put_slice(before);
     out.put_slice(b"a[");
     for (index, pieces) in messages.enumerate() {
         if index > 0 {
@@ -34,6 +42,7 @@ where
         out.put_u8(b'"');
     }
     out.put_u8(b']');
+    out.put_slice(after);
     out.freeze()
 }
 
@@ -106,14 +115,11 @@ impl Framing {
     pub fn wrap(&self, frame: &[u8]) -> Bytes {
         let mut out = BytesMut::with_capacity(frame.len() + WRAPPING);
         match self {
-            Self::Xhr | Self::XhrStreaming => {
+            Self::Xhr | Self::XhrStreaming | Self::EventSource => {
+                let [before, after] = self.ends();
+                out.put_slice(before);
                 out.put_slice(frame);
-                out.put_u8(b'\n');
-            }
-            Self::EventSource => {
-                out.put_slice(b"data: ");
-                out.put_slice(frame);
-                out.put_slice(b"\r\n\r\n");
+                out.put_slice(after);
             }
             Self::HtmlFile(_) => {
                 out.put_slice(b"<script>\np(\"");
@@ -131,6 +137,24 @@ impl Framing {
             }
         }
         out.freeze()
+    }
+
+    /// A frame of messages, wrapped; copied once where it is not quoted again.
+    #[must_use]
+    pub fn wrap_array<'a>(&self, messages: impl Messages<'a>) -> Bytes {
+        match self {
+            Self::Xhr | Self::XhrStreaming | Self::EventSource => array_within(self.ends(), messages),
+            Self::HtmlFile(_) | Self::Jsonp(_) => self.wrap(&array(messages)),
+        }
+    }
+
+    /// What stands around a frame that is not quoted.
+    fn ends(&self) -> [&'static [u8]; 2] {
+        match self {
+            Self::Xhr | Self::XhrStreaming => [b"", b"\n"],
+            Self::EventSource => [b"data: ", b"\r\n\r\n"],
+            Self::HtmlFile(_) | Self::Jsonp(_) => [b"", b""],
+        }
     }
 }
 
@@ -171,7 +195,11 @@ mod tests {
     fn each_transport_has_its_wrapping() {
         let frame = array_of(&[["</script>\\\"", ""]]);
         let callback = Callback::try_from_query(Some("c=a.b")).unwrap();
-        let wrapped = |framing: Framing| String::from_utf8(framing.wrap(&frame).into()).unwrap();
+        let wrapped = |framing: Framing| {
+            let bytes = framing.wrap(&frame);
+            assert_eq!(framing.wrap_array([[&b"</script>\\\""[..], &b""[..]]].into_iter()), bytes);
+            String::from_utf8(bytes.into()).unwrap()
+        };
         for framing in [Framing::Xhr, Framing::XhrStreaming] {
             assert_eq!(wrapped(framing), "a[\"</script>\\\"\"]\n");
         }

@@ -242,6 +242,27 @@ async fn a_receiver_that_breaks_interrupts_the_session() {
 }
 
 #[tokio::test]
+async fn a_poll_that_breaks_interrupts_the_session() {
+    let server = start(|_| {});
+    server.polling_stomp("a").await;
+    let mut poll = server.tcp().await;
+    poll.send("POST /ws/0/a/xhr HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n").await;
+    // It is the receiver once another one is turned away.
+    while server.poll("a").await != "c[2010,\"Another connection still open\"]\n" {
+        server.xhr_send("a", "[\"SEND\\ndestination:/app/room.a\\n\\nx\\u0000\"]").await;
+    }
+    drop(poll);
+    let closed = &server.services.metrics.sock_js.sessions_closed;
+    let interrupted = async {
+        while closed.with_label_values(&["interrupted"]).get() == 0 {
+            tokio::task::yield_now().await;
+        }
+    };
+    soon(interrupted).await;
+    assert_eq!(server.poll("a").await, "c[1002,\"Connection interrupted\"]\n");
+}
+
+#[tokio::test]
 async fn a_poll_that_waits_gets_heart_beats() {
     let server = start(|config| config.sockjs.heartbeat_time = Duration::from_millis(50));
     assert_eq!(server.poll("a").await, "o\n");

@@ -34,10 +34,13 @@ enum Stage {
     Over,
 }
 
-/// A frame, and whether it is the last one.
-struct Frame {
-    bytes: Bytes,
-    is_last: bool,
+/// What comes next.
+enum Frame {
+    Open,
+    HeartBeat,
+    Messages(Vec<Item>),
+    /// The last one.
+    Close(u16, String),
 }
 
 impl Receiver {
@@ -63,17 +66,23 @@ impl Receiver {
             }
         }
         let frame = match &mut self.stage {
-            Stage::Refused => {
-                Frame { bytes: frame::close(2010, "Another connection still open"), is_last: true }
-            }
+            Stage::Refused => Frame::Close(2010, "Another connection still open".to_owned()),
             Stage::Attached(attached) => {
                 next_frame(attached, &self.session, self.left, self.heart_beat).await
             }
             Stage::Begun(_) | Stage::Over => return None,
         };
-        let wrapped = self.framing.wrap(&frame.bytes);
+        let wrapped = match &frame {
+            Frame::Open => self.framing.wrap(frame::OPEN),
+            Frame::HeartBeat => self.framing.wrap(frame::HEART_BEAT),
+            Frame::Messages(items) => {
+                self.framing.wrap_array(items.iter().map(|item| [&item.head[..], &item.tail[..]]))
+            }
+            Frame::Close(code, reason) => self.framing.wrap(&frame::close(*code, reason)),
+        };
         self.left = self.left.saturating_sub(wrapped.len());
-        if (frame.is_last || !self.framing.is_streaming() || self.left == 0)
+        let is_last = matches!(frame, Frame::Close(..));
+        if (is_last || !self.framing.is_streaming() || self.left == 0)
             && let Stage::Attached(attached) = std::mem::replace(&mut self.stage, Stage::Over)
         {
             attached.finish();
@@ -89,22 +98,17 @@ async fn next_frame(
     heart_beat: Duration,
 ) -> Frame {
     if session.greet() {
-        return Frame { bytes: Bytes::from_static(frame::OPEN), is_last: false };
+        return Frame::Open;
     }
     let taken = tokio::select! {
         taken = attached.next(bytes) => taken,
-        () = heart_beat_due(session, heart_beat) => {
-            return Frame { bytes: Bytes::from_static(frame::HEART_BEAT), is_last: false };
-        }
+        () = heart_beat_due(session, heart_beat) => return Frame::HeartBeat,
     };
     match taken {
-        Taken::Messages(items) => {
-            let pieces = items.iter().map(|item| [&item.head[..], &item.tail[..]]);
-            Frame { bytes: frame::array(pieces), is_last: false }
-        }
+        Taken::Messages(items) => Frame::Messages(items),
         Taken::Closed(close) => {
             session.told.cancel();
-            Frame { bytes: frame::close(close.code, &close.reason), is_last: true }
+            Frame::Close(close.code, close.reason)
         }
     }
 }

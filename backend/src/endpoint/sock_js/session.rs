@@ -205,3 +205,31 @@ async fn linger(session: &Session, services: &Services) {
         () = lifecycle.ending().cancelled() => {}
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::{IpAddr, Ipv4Addr};
+
+    use super::*;
+
+    fn client(name: Option<&str>) -> Client {
+        let principal = name.map(|name| {
+            Arc::new(Principal { name: name.to_owned(), authorities: Vec::new(), expires_at: None })
+        });
+        Client { address: IpAddr::V4(Ipv4Addr::LOCALHOST), principal }
+    }
+
+    #[tokio::test]
+    async fn a_session_belongs_to_its_user() {
+        let sessions = Sessions::new(10);
+        let config = SockJsConfig::default();
+        for (id, owner) in [("anns", Some("ann")), ("anyones", None)] {
+            sessions.0.get_or_insert(id, || Session::new(&config, &client(owner))).unwrap();
+        }
+        let found = |id, name| sessions.find(id, &client(name)).is_some();
+        assert!(found("anns", Some("ann")));
+        assert!(!found("anns", Some("bob")) && !found("anns", None));
+        assert!(found("anyones", None) && found("anyones", Some("bob")));
+        assert!(!found("nobodys", Some("ann")));
+    }
+}

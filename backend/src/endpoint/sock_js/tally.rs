@@ -12,9 +12,9 @@ pub(super) enum Reason {
     Session,
     /// No receiver came for the disconnect delay.
     Abandoned,
-    /// The connection of a receiver broke.
+    /// The connection broke.
     Interrupted,
-    /// Bad JSON on a WebSocket.
+    /// Bad JSON on a WebSocket, or no WebSocket frames.
     Malformed,
     /// Too much waited for a receiver.
     Overflow,

@@ -49,7 +49,7 @@ impl FramedSocket {
         }
     }
 
-    /// Messages of a frame; none when it cannot be read.
+    /// Takes the messages of a frame. Returns the end when it cannot be read.
     fn read(&mut self, text: &[u8]) -> Option<Event> {
         match client::array_or_string(text) {
             Ok(messages) => {
@@ -116,7 +116,14 @@ impl Carrier for FramedSocket {
                             return failed;
                         }
                     }
-                    Event::Alive | Event::Flushed | Event::Closed(_) | Event::Failed(_) => return event,
+                    Event::Failed(failure) => {
+                        self.tally.end(match failure {
+                            Failure::Protocol | Failure::TooLarge => Reason::Malformed,
+                            Failure::Io => Reason::Interrupted,
+                        });
+                        return event;
+                    }
+                    Event::Alive | Event::Flushed | Event::Closed(_) => return event,
                 },
                 () = sleep_until(self.heart_beat_at), if heart_beat.is_some() => {
                     self.beat(heart_beat.unwrap_or_default());
