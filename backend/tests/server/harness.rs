@@ -8,7 +8,7 @@ use std::time::Duration;
 use albeit_backend::app::{Application, Demo};
 use albeit_backend::config::Config;
 use albeit_backend::endpoint::Services;
-use albeit_backend::server::Server;
+use albeit_backend::server::{Reload, Server};
 use futures_util::{SinkExt, StreamExt};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -36,6 +36,7 @@ pub(crate) struct Running {
     pub(crate) address: SocketAddr,
     pub(crate) services: Arc<Services>,
     pub(crate) shutdown: CancellationToken,
+    pub(crate) reload: Reload,
     task: JoinSet<()>,
 }
 
@@ -46,20 +47,38 @@ pub(crate) fn start(change: impl FnOnce(&mut Config)) -> Running {
 
 /// The same with another application than the demo.
 pub(crate) fn start_with(application: Arc<dyn Application>, change: impl FnOnce(&mut Config)) -> Running {
-    let mut config = Config { instance: "b1".to_owned(), ..Config::default() };
-    config.server.port = 0;
-    change(&mut config);
-    config.validate().unwrap();
-    let server = Server::bind(config, application).unwrap();
-    let address = server.local_addr();
-    let services = Arc::clone(server.services());
-    let shutdown = CancellationToken::new();
-    let mut task = JoinSet::new();
-    task.spawn(server.run(shutdown.clone()));
-    Running { address, services, shutdown, task }
+    Running::of(|mut config| {
+        change(&mut config);
+        config.validate().unwrap();
+        Server::bind(config, application).unwrap()
+    })
+}
+
+/// Waits until something holds.
+#[track_caller]
+pub(crate) fn until(holds: impl Fn() -> bool) -> impl Future<Output = ()> {
+    soon(async move {
+        while !holds() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    })
 }
 
 impl Running {
+    /// Starts a server that is bound with a default configuration.
+    pub(crate) fn of(bind: impl FnOnce(Config) -> Server) -> Self {
+        let mut config = Config { instance: "b1".to_owned(), ..Config::default() };
+        config.server.port = 0;
+        let server = bind(config);
+        let address = server.local_addr();
+        let services = Arc::clone(server.services());
+        let reload = server.reload();
+        let shutdown = CancellationToken::new();
+        let mut task = JoinSet::new();
+        task.spawn(server.run(shutdown.clone()));
+        Self { address, services, shutdown, reload, task }
+    }
+
     /// Waits until `run` has returned.
     pub(crate) async fn stopped(&mut self) {
         soon(self.task.join_next()).await.unwrap().unwrap();

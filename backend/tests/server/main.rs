@@ -1,6 +1,10 @@
 //! The server over real loopback sockets, through the library's interface.
 
 #[cfg(test)]
+mod auth;
+#[cfg(test)]
+mod auth_sessions;
+#[cfg(test)]
 mod destinations;
 #[cfg(test)]
 mod drain;
@@ -10,6 +14,8 @@ mod harness;
 mod health;
 #[cfg(test)]
 mod http;
+#[cfg(test)]
+mod limits;
 #[cfg(test)]
 mod mariadb;
 #[cfg(test)]
@@ -54,5 +60,7 @@ mod store_mysql;
 mod tls;
 #[cfg(test)]
 mod tls_client;
+#[cfg(test)]
+mod tokens;
 #[cfg(test)]
 mod web_socket;

@@ -48,7 +48,10 @@ pub(super) async fn respond(request: Request<()>, connection: &Connection, servi
         Some(Resource::Malformed(rule)) => response::error(StatusCode::BAD_REQUEST, &rule),
         Some(Resource::Presence(destination)) => presence(&destination, services),
         Some(Resource::Messages(destination)) => {
-            messages(&destination, request.uri().query().unwrap_or_default(), services).await
+            match web_socket::may_read(&request, connection, services, &destination).await {
+                Ok(()) => messages(&destination, request.uri().query().unwrap_or_default(), services).await,
+                Err(answer) => *answer,
+            }
         }
     };
     share(&request, &mut answer);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use http::header::{HOST, HeaderValue, ORIGIN, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{Request, StatusCode};
 
-use crate::auth::{AuthError, Client};
+use crate::auth::{Action, AuthError, Client};
 use crate::endpoint::{self, Opened, STOMP_PROTOCOLS, Services};
 use crate::limits::LimitError;
 use crate::server::connection::Connection;
@@ -81,6 +81,26 @@ pub(super) async fn opened(
         client: Arc::new(client),
         jitter: rand::random(),
     })
+}
+
+/// Whether a request may read what is otherwise subscribed to; or 401, 403.
+pub(super) async fn may_read(
+    request: &Request<()>,
+    connection: &Connection,
+    services: &Services,
+    destination: &str,
+) -> Result<(), Box<Answer>> {
+    let address = forwarded(request.headers(), connection, services).client;
+    let security = &services.security;
+    let named = security.handshake(request.headers(), request.uri().query(), address).await;
+    let principal = match named {
+        Ok(principal) => security.connect(None, principal.as_ref(), address).await,
+        Err(error) => Err(error),
+    };
+    let principal = principal.map_err(|error| Box::new(unauthorized(&error)))?;
+    security
+        .check_permission(Action::Subscribe, destination, principal.as_deref(), address)
+        .map_err(|denied| Box::new(response::error(StatusCode::FORBIDDEN, &denied.to_string())))
 }
 
 /// Checks a handshake: its form, its origin, and that the server stays.
