@@ -216,7 +216,11 @@ mod tests {
         let principal = name.map(|name| {
             Arc::new(Principal { name: name.to_owned(), authorities: Vec::new(), expires_at: None })
         });
-        Client { address: IpAddr::V4(Ipv4Addr::LOCALHOST), principal }
+        Client {
+            address: IpAddr::V4(Ipv4Addr::LOCALHOST),
+            principal,
+            places: crate::limits::Places::default(),
+        }
     }
 
     #[tokio::test]
