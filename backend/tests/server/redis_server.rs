@@ -136,6 +136,8 @@ impl Redis {
     /// Lets a server relay through this Redis.
     pub(crate) fn relay(&self, config: &mut Config) {
         config.relay.mode = RelayMode::Redis;
+        // Its announcements would count as messages.
+        config.presence.enabled = false;
         config.relay.redis.host = "127.0.0.1".to_owned();
         config.relay.redis.port = self.proxy.port;
         config.relay.redis.reconnect.min = Duration::from_millis(20);

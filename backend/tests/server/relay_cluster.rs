@@ -98,6 +98,7 @@ async fn instance(name: &str, change: impl FnOnce(&mut Config)) -> Running {
     let server = start(|config| {
         config.instance = name.to_owned();
         config.relay.mode = RelayMode::Redis;
+        config.presence.enabled = false;
         config.relay.linger = Duration::from_millis(50);
         config.relay.redis.reconnect.min = Duration::from_millis(20);
         change(config);
