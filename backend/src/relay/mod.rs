@@ -173,8 +173,9 @@ impl Relay {
     }
 
     /// The work of the relay, to be awaited by whoever delivers, and what is to
-    /// be delivered. The work ends soon after `stop`, when what waits is
-    /// published or the timeout of Redis is over; deliveries end with it.
+    /// be delivered. The work ends soon after `stop`: when what waits is
+    /// published, when Redis does not answer, at most after five times its
+    /// timeout. Deliveries end with it.
     /// To be called once.
     pub fn run(
         &self,

@@ -31,6 +31,9 @@ pub use connector::RelayError;
 /// Messages published in one round trip.
 const BATCH: usize = 128;
 
+/// Timeouts of Redis in which the rest is published at the end.
+const FLUSH: u32 = 5;
+
 /// Runs until `stop`, and a little longer.
 pub(super) async fn run(shared: &Shared, deliveries: &mpsc::Sender<Delivery>, stop: &CancellationToken) {
     let reconnect = &shared.config.redis.reconnect;
@@ -85,10 +88,10 @@ enum Carrier<'a> {
 }
 
 impl Carrier<'_> {
-    /// One connection. A session that is up ends by itself after `stop`, when it
-    /// has published what waits; any other is cut short.
+    /// One connection. After `stop` a session ends by itself, when it has
+    /// published what waits or Redis does not answer; at last it is cut short.
     async fn session(&mut self, inward: &mut Inward<'_>, stop: &CancellationToken) -> Result<(), LinkError> {
-        let timeout = inward.shared.config.redis.timeout;
+        let timeout = inward.shared.config.redis.timeout * FLUSH;
         let overdue = async {
             stop.cancelled().await;
             tokio::time::sleep(timeout).await;
