@@ -40,6 +40,9 @@ pub enum DecodeError {
     /// A header line without a colon.
     #[error("header line without a colon")]
     MissingColon,
+    /// A carriage return within a header line, which 1.2 forbids.
+    #[error("carriage return within a header line")]
+    CarriageReturn,
     /// A header line that starts with its colon.
     #[error("header without a name")]
     EmptyHeaderName,
@@ -190,17 +193,20 @@ impl Decoder {
             if headers.len() == self.limits.headers {
                 return Err(DecodeError::TooManyHeaders(self.limits.headers));
             }
+            if version == Version::V1_2 && memchr::memchr(b'\r', line).is_some() {
+                return Err(DecodeError::CarriageReturn);
+            }
             let colon = memchr::memchr(b':', line).ok_or(DecodeError::MissingColon)?;
             let (name, value) = line.split_at_checked(colon).unwrap_or_default();
-            if name.is_empty() {
-                return Err(DecodeError::EmptyHeaderName);
-            }
             let value = value.get(1..).unwrap_or_default();
             // STOMP 1.0 knows no rule; its clients write `name: value`.
             let (name, value) = match self.version {
                 Version::V1_0 => (name.trim_ascii(), value.trim_ascii()),
                 Version::V1_1 | Version::V1_2 => (name, value),
             };
+            if name.is_empty() {
+                return Err(DecodeError::EmptyHeaderName);
+            }
             headers.push(unescape(name, version)?, unescape(value, version)?);
         }
         let body_length = headers.value("content-length").map(content_length).transpose()?;

@@ -200,12 +200,18 @@ impl Frame {
 
 /// Appends one header line, escaped for `version`. A version 1.0 value keeps
 /// its text up to the first line end, since 1.0 cannot express more.
+/// A header of whose name nothing is left is left out.
 pub fn put_header(out: &mut BytesMut, version: Version, name: &str, value: &str) {
-    put_header_start(out, version, name, value);
-    out.put_u8(b'\n');
+    let start = out.len();
+    put_escaped(out, version, name);
+    if out.len() > start {
+        out.put_u8(b':');
+        put_escaped(out, version, value);
+        out.put_u8(b'\n');
+    }
 }
 
-/// The same without the line end: more of the value follows.
+/// Appends a header line without its end: more of the value follows.
 pub fn put_header_start(out: &mut BytesMut, version: Version, name: &str, value: &str) {
     put_escaped(out, version, name);
     out.put_u8(b':');

@@ -51,6 +51,47 @@ async fn frames_may_share_a_message_or_span_several() {
 }
 
 #[tokio::test]
+async fn a_frame_has_64_kib_in_one_message_or_several() {
+    let server = start(|_| {});
+    let head = "SEND\ndestination:/app/room.a\nreceipt:r\n\n";
+    let frame = |size: usize| format!("{head}{}\0", "x".repeat(size - head.len() - 1));
+    let mut client = server.stomp().await;
+    client.send(&frame(64 * 1024)).await;
+    assert_eq!(client.text().await, "RECEIPT\nreceipt-id:r\n\n\0");
+    // As stompjs splits large frames.
+    for chunk in frame(64 * 1024).as_bytes().chunks(8 * 1024) {
+        client.send(std::str::from_utf8(chunk).unwrap()).await;
+    }
+    assert_eq!(client.text().await, "RECEIPT\nreceipt-id:r\n\n\0");
+    for chunk in frame(64 * 1024 + 1).as_bytes().chunks(8 * 1024) {
+        client.send(std::str::from_utf8(chunk).unwrap()).await;
+    }
+    assert!(client.text().await.starts_with("ERROR\nmessage:frame exceeds 65536 bytes\n"));
+    assert_eq!(client.close_code().await, 1009);
+}
+
+#[tokio::test]
+async fn limits_of_headers_and_subscriptions_can_be_set() {
+    let server = start(|config| {
+        config.stomp.header_count_limit = 8;
+        config.stomp.header_size_limit = 256;
+        config.stomp.subscription_limit = 1;
+    });
+    let subscribe = |id| format!("SUBSCRIBE\nid:{id}\ndestination:/topic/a\n\n\0");
+    for (frames, message) in [
+        (format!("SEND\n{}\n\0", "a:b\n".repeat(9)), "frame has more than 8 headers"),
+        (format!("SEND\na:{}\n\n\0", "b".repeat(256)), "header line exceeds 256 bytes"),
+        (subscribe(0) + &subscribe(1), "too many subscriptions"),
+    ] {
+        let mut client = server.stomp().await;
+        client.send(&frames).await;
+        let error = client.text().await;
+        assert!(error.starts_with(&format!("ERROR\nmessage:{message}\n")), "{error}");
+        assert_eq!(client.close_code().await, 1002);
+    }
+}
+
+#[tokio::test]
 async fn a_thousand_messages_arrive_in_order() {
     let server = start(|_| {});
     let mut client = server.stomp().await;

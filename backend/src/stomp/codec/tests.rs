@@ -110,6 +110,8 @@ fn blanks_around_a_value_are_its_own_but_in_1_0() {
         let frames = decode_in(version, &[sent]).unwrap();
         assert_eq!(frames[0].headers.value("destination"), Some(value), "{version:?}");
     }
+    let nameless = decode_in(Version::V1_0, &[b"SEND\n :a\n\n\0"]).map_err(|(_, error)| error);
+    assert_eq!(nameless, Err(DecodeError::EmptyHeaderName));
     check(b"SEND\na: b \n\n\0", &[frame(Command::Send, &[("a", " b ")], b"")]);
 }
 
@@ -118,6 +120,7 @@ fn what_is_no_frame_is_refused() {
     fails(b"send\n\n\0", DecodeError::UnknownCommand("send".into()));
     fails(b"SEND\nno colon\n\n\0", DecodeError::MissingColon);
     fails(b"SEND\n:value\n\n\0", DecodeError::EmptyHeaderName);
+    fails(b"SEND\na:b\rc\n\n\0", DecodeError::CarriageReturn);
     fails(b"SEND\na:\\t\n\n\0", DecodeError::UndefinedEscape);
     fails(b"SEND\na:\\\n\n\0", DecodeError::UndefinedEscape);
     fails(b"SEND\na:\xff\n\n\0", DecodeError::NotUtf8);
@@ -158,6 +161,18 @@ fn a_line_has_a_limit() {
     fails(&[b'A'; 129], too_long.clone());
     assert_eq!(decode(&[b'A'; 128]), Ok(Vec::new()));
     fails(&[b"SEND\n".as_slice(), &[b'a'; 129]].concat(), too_long);
+}
+
+#[test]
+fn a_header_that_a_version_cannot_name_is_left_out() {
+    let frame = frame(Command::Message, &[("\n", "a"), ("\r", "b"), ("x", "c\r\nd")], b"");
+    for (version, headers) in [
+        (Version::V1_0, "x:c\n"),
+        (Version::V1_1, "\\n:a\nx:c\\nd\n"),
+        (Version::V1_2, "\\n:a\n\\r:b\nx:c\\r\\nd\n"),
+    ] {
+        assert_eq!(frame.encode(version), format!("MESSAGE\n{headers}content-length:0\n\n\0"));
+    }
 }
 
 #[test]
