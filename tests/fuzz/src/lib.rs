@@ -14,6 +14,7 @@ mod request;
 mod rules;
 mod settings;
 mod stickiness;
+mod stomp;
 
 /// A fuzz target.
 #[derive(Debug, Clone, Copy)]
@@ -196,6 +197,26 @@ pub const TARGETS: &[Target] = &[
             b"52-/chat,17[\"file\",{\"_placeholder\":true,\"num\":0},{\"_placeholder\":true,\"num\":1}]\nab",
             b"51-[\"a\",[{\"_placeholder\":true,\"num\":0}]]\n\xff\n31[\"b\"]",
             b"4/x,\"no\"",
+        ],
+    },
+    Target {
+        name: "stomp_codec",
+        run: stomp::codec,
+        seeds: &[
+            b"\x02SEND\ndestination:/app/a\\c\\n\\\\\\r\ncontent-length:3\n\na\0b\0\n\nDISCONNECT\n\n\0",
+            b"\x01\r\nSUBSCRIBE\r\nid:1\r\ndestination:/topic/a:b\r\nack:client\r\n\r\n\0\r\n",
+            b"\0SEND\ndestination: /queue/a \n\nbody\0MESSAGE\na:\\c\n\n\xff\0",
+        ],
+    },
+    Target {
+        name: "stomp_session",
+        run: stomp::session,
+        seeds: &[
+            b"\0CONNECT\naccept-version:1.1,1.2\nheart-beat:10000,10000\n\n\0SUBSCRIBE\nid:0\ndestination:/topic/a\n\
+                ack:client\nreceipt:1\n\n\0ACK\nid:0-1\nreceipt:2\n\n\0UNSUBSCRIBE\nid:0\n\n\0DISCONNECT\nreceipt:3\n\n\0",
+            b"\x02STOMP\naccept-version:1.2\n\n\0BEGIN\ntransaction:t\n\n\0SEND\ndestination:/app/a\ntransaction:t\n\
+                receipt:1\n\nbody\0NACK\nid:0-1\ntransaction:t\n\n\0COMMIT\ntransaction:t\nreceipt:2\n\n\0",
+            b"\x01CONNECT\n\n\0BEGIN\ntransaction:t\n\n\0ACK\nmessage-id:s-1\ntransaction:t\n\n\0ABORT\ntransaction:t\n\n\0\n",
         ],
     },
 ];
