@@ -105,6 +105,18 @@ impl Rejection {
 
 /// Handles what clients send to `/app/…`.
 pub trait Application: Send + Sync + 'static {
+    /// A session has connected: Spring's `SessionConnectedEvent`. Called between
+    /// two frames of a client, so it must not block. By default nothing happens.
+    fn connected(&self, session: &str, principal: Option<&Principal>) {
+        let _unused = (session, principal);
+    }
+
+    /// A session that had connected is over, in whatever way: Spring's
+    /// `SessionDisconnectEvent`. It must not block. By default nothing happens.
+    fn disconnected(&self, session: &str, principal: Option<&Principal>) {
+        let _unused = (session, principal);
+    }
+
     /// Processes one message and tells what to send. Messages of one client
     /// come one after the other; its later frames wait for this one.
     ///

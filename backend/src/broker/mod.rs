@@ -13,7 +13,6 @@ mod pattern_index;
 mod patterns;
 mod receiver;
 mod registry;
-mod users;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -31,7 +30,6 @@ use receiver::Number;
 pub use receiver::{AckHead, Receiver};
 pub use registry::SubscriptionId;
 use registry::{Chunk, Registry, Subscriber};
-pub use users::{UserSession, Users};
 
 /// A wire format whose bytes subscribers can share, numbered by its user from 0
 /// to [`Dialect::COUNT`].

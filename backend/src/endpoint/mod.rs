@@ -2,6 +2,7 @@
 //! writes and keeps the timers of its connection.
 
 mod acknowledge;
+mod attending;
 mod carrier;
 mod connect;
 mod destinations;
@@ -19,7 +20,7 @@ use std::sync::Arc;
 
 use crate::app::Application;
 use crate::auth::Security;
-use crate::broker::{Broker, Users};
+use crate::broker::Broker;
 use crate::config::Config;
 use crate::health::{self, Lifecycle};
 use crate::limits::Admission;
@@ -50,8 +51,6 @@ pub struct Services {
     pub config: Config,
     /// Destinations and their subscribers.
     pub broker: Arc<Broker>,
-    /// The sessions of users.
-    pub users: Arc<Users>,
     /// Who is in which room.
     pub presence: Arc<Presence>,
     /// The other instances.

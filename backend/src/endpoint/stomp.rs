@@ -21,6 +21,7 @@ use crate::stomp::{AckMode, Headers, Output, Reference, Session, Verdict};
 use crate::ws::{CloseCode, Event, Reading};
 
 use super::acknowledge::{self, Subscribed};
+use super::attending::Attending;
 use super::carrier::Carrier;
 use super::connect::{Decided, Decision, Guard};
 use super::destinations::Subscribing;
@@ -118,6 +119,8 @@ struct Connection<C> {
     session_id: Arc<str>,
     /// Who opened it, since CONNECT who it is, and what it may.
     guard: Guard,
+    /// Since it has connected.
+    attending: Option<Attending>,
     outbox: OpenOutbox,
     /// By the key that the session gives.
     subscriptions: HashMap<String, Subscribed>,
@@ -141,6 +144,7 @@ impl<C: Carrier> Connection<C> {
             session: Session::new(Arc::clone(&services.stomp), &session_id, now),
             session_id,
             guard: Guard::new(&services, client, now),
+            attending: None,
             outbox: OpenOutbox::new(&services),
             subscriptions: HashMap::new(),
             processing: None,
@@ -258,6 +262,7 @@ impl<C: Carrier> Connection<C> {
                 let principal = self.guard.client().principal.clone();
                 let name = principal.as_ref().map(|principal| principal.name.as_str());
                 self.session.accept_connect(Instant::now(), name);
+                self.attending = Some(Attending::new(&self.services, &self.session_id, principal));
                 // Spring stops them also where the client wants no beats of
                 // ours, and nothing keeps the connection in use then.
                 if self.session.keeps_alive() {

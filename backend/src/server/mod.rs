@@ -33,7 +33,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::app::Application;
 use crate::auth::{Authenticator, Jwt, KeyError};
-use crate::broker::{Broker, Users};
+use crate::broker::Broker;
 use crate::config::Config;
 use crate::endpoint::sock_js::Sessions;
 use crate::endpoint::{Presence, Services, SocketIo};
@@ -198,7 +198,6 @@ impl Server {
             reload: Reload { tls, jwt },
             services: Arc::new(Services {
                 broker: Arc::new(Broker::default()),
-                users: Arc::new(Users::default()),
                 presence: Arc::new(Presence::new(
                     &config.presence,
                     &config.instance,
