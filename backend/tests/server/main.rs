@@ -15,6 +15,8 @@ mod health;
 #[cfg(test)]
 mod http;
 #[cfg(test)]
+mod instances;
+#[cfg(test)]
 mod limits;
 #[cfg(test)]
 mod mariadb;
@@ -62,5 +64,7 @@ mod tls;
 mod tls_client;
 #[cfg(test)]
 mod tokens;
+#[cfg(test)]
+mod users;
 #[cfg(test)]
 mod web_socket;
