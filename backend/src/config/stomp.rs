@@ -45,7 +45,7 @@ pub struct StompConfig {
     /// `0s` for none. Default `[10s, 10s]`.
     #[serde(deserialize_with = "units::heart_beat")]
     pub heart_beat: HeartBeatConfig,
-    /// Whether a client may SEND to a broker destination. Default `deny`
+    /// Whether a client may SEND to `/topic/…`, `/queue/…` and `/user/…`. Default `deny`
     /// (Spring allows it).
     pub client_publish_to_topic: ClientPublish,
 }
