@@ -210,17 +210,15 @@ async fn linger(session: &Session, services: &Services) {
 mod tests {
     use std::net::{IpAddr, Ipv4Addr};
 
+    use crate::limits::Places;
+
     use super::*;
 
     fn client(name: Option<&str>) -> Client {
         let principal = name.map(|name| {
             Arc::new(Principal { name: name.to_owned(), authorities: Vec::new(), expires_at: None })
         });
-        Client {
-            address: IpAddr::V4(Ipv4Addr::LOCALHOST),
-            principal,
-            places: crate::limits::Places::default(),
-        }
+        Client { address: IpAddr::V4(Ipv4Addr::LOCALHOST), principal, places: Places::default() }
     }
 
     #[tokio::test]
