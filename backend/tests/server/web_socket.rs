@@ -132,7 +132,7 @@ async fn what_is_no_handshake_is_refused() {
         (format!("{upgrade}Sec-WebSocket-Version: 13\r\n{key}Origin: https://evil.example\r\n"), 403),
     ] {
         let mut tcp = server.tcp().await;
-        tcp.send(&format!("GET /ws HTTP/1.1\r\nHost: a\r\n{headers}\r\n")).await;
+        tcp.send(&format!("GET /echo HTTP/1.1\r\nHost: a\r\n{headers}\r\n")).await;
         assert_eq!(status(&tcp.response().await.0), expected, "{headers}");
     }
     let errors = &server.services.metrics.websocket_connection_errors;
