@@ -13,7 +13,7 @@ use parking_lot::Mutex;
 use rcgen::{KeyPair, PKCS_RSA_SHA256, RsaKeySize};
 use serde_json::json;
 
-use crate::harness::{Running, Ws, start, start_with};
+use crate::harness::{Running, Ws, start, start_with, status};
 use crate::tokens::{ask, for_seconds, of, secured, time, with_roles};
 
 /// A STOMP client that brought this token in CONNECT.
@@ -114,6 +114,30 @@ async fn rules_say_who_may_send_and_subscribe_to_what() {
     }
     let denied = &server.services.metrics.auth.denied;
     assert_eq!(["send", "subscribe"].map(|action| denied.with_label_values(&[action]).get()), [1, 3]);
+}
+
+#[tokio::test]
+async fn what_was_said_is_read_over_http_by_whom_its_destination_may_be_subscribed_to() {
+    let server = start(|config| {
+        ask(config);
+        config.security.rules = vec![RuleConfig {
+            subscribe: Some("/topic/auction.*".to_owned()),
+            authority: Some("bidder".to_owned()),
+            ..RuleConfig::default()
+        }];
+    });
+    let bearer = |token: String| format!("Authorization: Bearer {token}\r\n");
+    for (path, headers, expected) in [
+        ("/rooms/a/messages", String::new(), 401),
+        ("/rooms/a/messages", bearer("x.y.z".to_owned()), 401),
+        ("/rooms/a/messages", bearer(of("ann")), 200),
+        ("/auctions/7/bids", bearer(of("ann")), 403),
+        ("/auctions/7/bids", bearer(with_roles("ann", &["bidder"])), 200),
+    ] {
+        let mut tcp = server.tcp().await;
+        tcp.send(&format!("GET {path} HTTP/1.1\r\nHost: a\r\n{headers}\r\n")).await;
+        assert_eq!(status(&tcp.response().await.0), expected, "{path} {headers}");
+    }
 }
 
 /// Keeps what it is given.
