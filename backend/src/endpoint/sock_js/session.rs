@@ -8,7 +8,7 @@ use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::auth::{Client, Principal};
+use crate::auth::Principal;
 use crate::broker::Item;
 use crate::config::SockJsConfig;
 use crate::endpoint::{Opened, Services, serve_stomp};
@@ -44,7 +44,7 @@ pub struct Session {
 }
 
 impl Session {
-    fn new(config: &SockJsConfig, client: &Client) -> Self {
+    fn new(config: &SockJsConfig, owner: Option<Arc<Principal>>) -> Self {
         let limits = Limits {
             messages: config.http_message_cache_size,
             bytes: config.http_message_cache_bytes,
@@ -52,7 +52,7 @@ impl Session {
         };
         Self {
             link: Arc::new(Link::new(limits, Instant::now())),
-            owner: client.principal.clone(),
+            owner,
             greeted: AtomicBool::new(false),
             heart_beats: AtomicBool::new(true),
             ping: Notify::new(),
@@ -67,10 +67,8 @@ impl Session {
     }
 
     /// A session that a user opened is nobody else's.
-    fn is_open_to(&self, client: &Client) -> bool {
-        self.owner.as_ref().is_none_or(|owner| {
-            client.principal.as_ref().is_some_and(|principal| principal.name == owner.name)
-        })
+    fn is_open_to(&self, user: Option<&Principal>) -> bool {
+        self.owner.as_ref().is_none_or(|owner| user.is_some_and(|user| user.name == owner.name))
     }
 
     /// Whether this is the first time.
@@ -98,10 +96,16 @@ impl Sessions {
         Self(Table::new(limit))
     }
 
-    /// The session of this id, if it is open to this client.
-    #[must_use]
-    pub fn find(&self, id: &str, client: &Client) -> Option<Arc<Session>> {
-        self.0.get(id).filter(|session| session.is_open_to(client))
+    /// The session of this id, if there is one.
+    ///
+    /// # Errors
+    ///
+    /// It is another user's.
+    pub fn find(&self, id: &str, user: Option<&Principal>) -> Result<Option<Arc<Session>>, OpenError> {
+        match self.0.get(id) {
+            Some(session) if !session.is_open_to(user) => Err(OpenError::Foreign),
+            session => Ok(session),
+        }
     }
 
     /// How many there are, those included that are closed and still say so.
@@ -131,7 +135,8 @@ pub enum OpenError {
     Leaving,
 }
 
-/// The session of this id; begins it if there is none, in a task of its own.
+/// Begins the session of this id in a task of its own, unless another request
+/// has just begun it.
 ///
 /// # Errors
 ///
@@ -145,14 +150,15 @@ pub fn open(
 ) -> Result<Arc<Session>, OpenError> {
     let sessions = &services.sock_js;
     if services.lifecycle.closing().is_cancelled() {
-        return sessions.find(id, &opened.client).ok_or(OpenError::Leaving);
+        return Err(OpenError::Leaving);
     }
-    let make = || Session::new(&services.config.sockjs, &opened.client);
+    let owner = &opened.client.principal;
+    let make = || Session::new(&services.config.sockjs, owner.clone());
     let (session, new) = sessions.0.get_or_insert(id, make).inspect_err(|_| {
         services.metrics.sock_js.sessions_refused.inc();
         tracing::warn!("SockJS session above max-connections refused");
     })?;
-    if !session.is_open_to(&opened.client) {
+    if !session.is_open_to(owner.as_deref()) {
         return Err(OpenError::Foreign);
     }
     if new {
@@ -208,30 +214,27 @@ async fn linger(session: &Session, services: &Services) {
 
 #[cfg(test)]
 mod tests {
-    use std::net::{IpAddr, Ipv4Addr};
-
-    use crate::limits::Places;
-
     use super::*;
 
-    fn client(name: Option<&str>) -> Client {
-        let principal = name.map(|name| {
-            Arc::new(Principal { name: name.to_owned(), authorities: Vec::new(), expires_at: None })
-        });
-        Client { address: IpAddr::V4(Ipv4Addr::LOCALHOST), principal, places: Places::default() }
+    fn user(name: &str) -> Option<Arc<Principal>> {
+        Some(Arc::new(Principal { name: name.to_owned(), authorities: Vec::new(), expires_at: None }))
     }
 
     #[tokio::test]
     async fn a_session_belongs_to_its_user() {
         let sessions = Sessions::new(10);
         let config = SockJsConfig::default();
-        for (id, owner) in [("anns", Some("ann")), ("anyones", None)] {
-            sessions.0.get_or_insert(id, || Session::new(&config, &client(owner))).unwrap();
+        for (id, owner) in [("anns", user("ann")), ("anyones", None)] {
+            sessions.0.get_or_insert(id, || Session::new(&config, owner)).unwrap();
         }
-        let found = |id, name| sessions.find(id, &client(name)).is_some();
-        assert!(found("anns", Some("ann")));
-        assert!(!found("anns", Some("bob")) && !found("anns", None));
-        assert!(found("anyones", None) && found("anyones", Some("bob")));
-        assert!(!found("nobodys", Some("ann")));
+        let found = |id, user: Option<Arc<Principal>>| {
+            sessions.find(id, user.as_deref()).map(|session| session.is_some())
+        };
+        assert_eq!(found("anns", user("ann")), Ok(true));
+        assert_eq!(found("anns", user("bob")), Err(OpenError::Foreign));
+        assert_eq!(found("anns", None), Err(OpenError::Foreign));
+        assert_eq!(found("anyones", None), Ok(true));
+        assert_eq!(found("anyones", user("bob")), Ok(true));
+        assert_eq!(found("nobodys", user("ann")), Ok(false));
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use http::header::{HOST, HeaderValue, ORIGIN, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{Request, StatusCode};
 
-use crate::auth::{Action, AuthError, Client};
+use crate::auth::{Action, AuthError, Client, Principal};
 use crate::endpoint::{self, Opened, STOMP_PROTOCOLS, Services};
 use crate::limits::LimitError;
 use crate::server::connection::Connection;
@@ -101,6 +101,18 @@ pub(super) async fn may_read(
     security
         .check_permission(Action::Subscribe, destination, principal.as_deref(), address)
         .map_err(|denied| Box::new(response::error(StatusCode::FORBIDDEN, &denied.to_string())))
+}
+
+/// Who sends a request of a session that is open, which needs no further place.
+/// 401 for a token that names nobody.
+pub(super) async fn principal(
+    request: &Request<()>,
+    connection: &Connection,
+    services: &Services,
+) -> Result<Option<Arc<Principal>>, Box<Answer>> {
+    let address = forwarded(request.headers(), connection, services).client;
+    let named = services.security.handshake(request.headers(), request.uri().query(), address).await;
+    named.map_err(|error| Box::new(unauthorized(&error)))
 }
 
 /// Checks a handshake: its form, its origin, and that the server stays.

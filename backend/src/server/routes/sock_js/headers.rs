@@ -93,7 +93,8 @@ pub(super) fn frame_ancestors(headers: &mut HeaderMap, allowed_origins: &[String
     let mut policy = "frame-ancestors 'self'".to_owned();
     for origin in allowed_origins {
         policy.push(' ');
-        policy.push_str(origin);
+        // Spring writes any port as `[*]`.
+        policy.push_str(&origin.replace("[*]", "*"));
     }
     if let Ok(policy) = HeaderValue::try_from(policy) {
         headers.insert(CONTENT_SECURITY_POLICY, policy);
@@ -129,6 +130,7 @@ mod tests {
         };
         assert_eq!(of(&[]).unwrap(), "frame-ancestors 'self'");
         assert_eq!(of(&["https://app.test"]).unwrap(), "frame-ancestors 'self' https://app.test");
+        assert_eq!(of(&["http://a.test:[*]"]).unwrap(), "frame-ancestors 'self' http://a.test:*");
         assert_eq!(of(&["*"]), None);
     }
 

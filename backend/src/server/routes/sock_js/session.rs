@@ -8,12 +8,11 @@ use futures_util::stream;
 use http::header::{CONNECTION, CONTENT_TYPE, HeaderValue, UPGRADE};
 use http::{Method, Request, Response, StatusCode};
 
-use crate::auth::Client;
-use crate::endpoint::sock_js::{self as sessions, FramedSocket, OpenError, Receiver};
-use crate::endpoint::{self, Opened, Services};
+use crate::endpoint::sock_js::{self as sessions, FramedSocket, OpenError, Receiver, Session};
+use crate::endpoint::{self, Services};
 use crate::server::body::Reply;
 use crate::server::response::{self, Answer};
-use crate::sock_js::client::{self, PayloadError};
+use crate::sock_js::client;
 use crate::sock_js::frame::Framing;
 use crate::sock_js::{Callback, Transport, field};
 use crate::ws::handshake::{self, HandshakeError};
@@ -55,10 +54,7 @@ pub(super) async fn respond(call: Call<'_>, exchange: Exchange<'_>, services: &A
     if *call.request.method() != method {
         return method_not_allowed(allowed);
     }
-    let mut answer = match web_socket::opened(&call.request, exchange.connection, services).await {
-        Ok(opened) => carry(&call, opened, &exchange, services).await,
-        Err(answer) => *answer,
-    };
+    let mut answer = carry(&call, &exchange, services).await.unwrap_or_else(|answer| *answer);
     let request_headers = call.request.headers();
     headers::never_cached(answer.headers_mut());
     headers::allow_origin(answer.headers_mut(), request_headers);
@@ -80,22 +76,38 @@ fn methods(transport: Transport) -> (Method, &'static str) {
 }
 
 /// Takes messages of the client, or gives it those for it.
-async fn carry(call: &Call<'_>, opened: Opened, exchange: &Exchange<'_>, services: &Arc<Services>) -> Answer {
-    let callback = || Callback::try_from_query(call.request.uri().query());
-    let framing = match call.transport {
-        Transport::XhrSend => return send(call, &opened.client, &call.body, services).await,
-        Transport::JsonpSend => return send_form(call, &opened.client, services).await,
-        Transport::Xhr => Ok(Framing::Xhr),
-        Transport::XhrStreaming => Ok(Framing::XhrStreaming),
-        Transport::EventSource => Ok(Framing::EventSource),
-        Transport::HtmlFile => callback().map(Framing::HtmlFile),
-        Transport::Jsonp => callback().map(Framing::Jsonp),
-        Transport::WebSocket => return not_found(),
+async fn carry(
+    call: &Call<'_>,
+    exchange: &Exchange<'_>,
+    services: &Arc<Services>,
+) -> Result<Answer, Box<Answer>> {
+    let callback = || {
+        let callback = Callback::try_from_query(call.request.uri().query());
+        callback.map_err(|error| Box::new(failed(&error)))
     };
-    match framing {
-        Ok(framing) => receive(call, opened, framing, exchange, services).await,
-        Err(error) => failed(&error),
-    }
+    let framing = match call.transport {
+        Transport::XhrSend => {
+            deliver(call, &call.body, exchange, services).await?;
+            let mut answer = response::content(StatusCode::NO_CONTENT, TEXT, Bytes::new());
+            answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(TEXT));
+            return Ok(answer);
+        }
+        Transport::JsonpSend => {
+            deliver(call, &payload_of_form(call), exchange, services).await?;
+            return Ok(response::content(StatusCode::OK, TEXT, "ok"));
+        }
+        Transport::WebSocket => return Err(Box::new(not_found())),
+        Transport::Xhr => Framing::Xhr,
+        Transport::XhrStreaming => Framing::XhrStreaming,
+        Transport::EventSource => Framing::EventSource,
+        Transport::HtmlFile => Framing::HtmlFile(callback()?),
+        Transport::Jsonp => Framing::Jsonp(callback()?),
+    };
+    let session = match find(call, exchange, services).await? {
+        Some(session) => session,
+        None => begin(call, &framing, exchange, services).await?,
+    };
+    Ok(receive(session, framing, services).await)
 }
 
 /// 500 with its text, as the protocol has it.
@@ -103,21 +115,39 @@ fn failed(error: &impl std::error::Error) -> Answer {
     response::content(StatusCode::INTERNAL_SERVER_ERROR, TEXT, error.to_string())
 }
 
-/// The next frames of the session, which begins if there is none.
-async fn receive(
+/// The session, if there is one. It is not found by others than its user.
+async fn find(
     call: &Call<'_>,
-    opened: Opened,
-    framing: Framing,
+    exchange: &Exchange<'_>,
+    services: &Services,
+) -> Result<Option<Arc<Session>>, Box<Answer>> {
+    let user = web_socket::principal(&call.request, exchange.connection, services).await?;
+    services.sock_js.find(call.session, user.as_deref()).map_err(refused)
+}
+
+/// The session, which begins.
+async fn begin(
+    call: &Call<'_>,
+    framing: &Framing,
     exchange: &Exchange<'_>,
     services: &Arc<Services>,
-) -> Answer {
-    let session = match sessions::open(services, &exchange.upgrade.tasks, call.session, opened, &framing) {
-        Ok(session) => session,
-        Err(OpenError::Foreign) => return not_found(),
-        Err(error @ (OpenError::Full(_) | OpenError::Leaving)) => {
-            return response::error(StatusCode::SERVICE_UNAVAILABLE, &error.to_string());
+) -> Result<Arc<Session>, Box<Answer>> {
+    let opened = web_socket::opened(&call.request, exchange.connection, services).await?;
+    let tasks = &exchange.upgrade.tasks;
+    sessions::open(services, tasks, call.session, opened, framing).map_err(refused)
+}
+
+fn refused(error: OpenError) -> Box<Answer> {
+    Box::new(match error {
+        OpenError::Foreign => not_found(),
+        OpenError::Full(_) | OpenError::Leaving => {
+            response::error(StatusCode::SERVICE_UNAVAILABLE, &error.to_string())
         }
-    };
+    })
+}
+
+/// The next frames of a session.
+async fn receive(session: Arc<Session>, framing: Framing, services: &Services) -> Answer {
     let content_type = HeaderValue::from_static(framing.content_type());
     let is_streaming = framing.is_streaming();
     let is_page = matches!(framing, Framing::HtmlFile(_));
@@ -141,44 +171,26 @@ async fn receive(
     answer
 }
 
-/// `xhr_send`.
-async fn send(call: &Call<'_>, client: &Client, payload: &[u8], services: &Services) -> Answer {
-    match deliver(call, client, payload, services).await {
-        Ok(()) => {
-            let mut answer = response::content(StatusCode::NO_CONTENT, TEXT, Bytes::new());
-            answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(TEXT));
-            answer
-        }
-        Err(answer) => *answer,
-    }
-}
-
-/// `jsonp_send`: a form, or the payload itself.
-async fn send_form(call: &Call<'_>, client: &Client, services: &Services) -> Answer {
+/// What a form says, or the body itself.
+fn payload_of_form(call: &Call<'_>) -> Bytes {
     let content_type = call.request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
-    let is_form = content_type
-        .is_some_and(|value| value.to_ascii_lowercase().contains("application/x-www-form-urlencoded"));
-    let payload = if is_form {
-        let form = String::from_utf8_lossy(&call.body);
-        field(&form, "d").unwrap_or_default().into()
+    let form = "application/x-www-form-urlencoded";
+    if content_type.is_some_and(|value| value.to_ascii_lowercase().contains(form)) {
+        field(&String::from_utf8_lossy(&call.body), "d").unwrap_or_default().into()
     } else {
         call.body.clone()
-    };
-    match deliver(call, client, &payload, services).await {
-        Ok(()) => response::content(StatusCode::OK, TEXT, "ok"),
-        Err(answer) => *answer,
     }
 }
 
 /// Hands the messages of a payload to the session.
 async fn deliver(
     call: &Call<'_>,
-    client: &Client,
     payload: &[u8],
+    exchange: &Exchange<'_>,
     services: &Services,
 ) -> Result<(), Box<Answer>> {
-    let messages = client::array(payload).map_err(|error: PayloadError| Box::new(failed(&error)))?;
-    let session = services.sock_js.find(call.session, client).ok_or_else(|| Box::new(not_found()))?;
+    let messages = client::array(payload).map_err(|error| Box::new(failed(&error)))?;
+    let session = find(call, exchange, services).await?.ok_or_else(|| Box::new(not_found()))?;
     session.link().deliver(messages).await.map_err(|_| Box::new(not_found()))
 }
 
