@@ -47,6 +47,8 @@ mod sock_js_client;
 #[cfg(test)]
 mod sock_js_http;
 #[cfg(test)]
+mod sock_js_users;
+#[cfg(test)]
 mod sock_js_web_socket;
 #[cfg(test)]
 mod stomp;
