@@ -14,7 +14,7 @@ pub struct SocketIoMetrics {
     /// Sessions closed, by `reason`: `transport_close` (the client left),
     /// `transport_error`, `ping_timeout`, `parse_error`, `protocol` (no
     /// Socket.IO packet, at the wrong time, or no namespace in time),
-    /// `slow_consumer`, `stale` (heartbeats unanswered), `server` (the
+    /// `limit` (it sent too fast), `slow_consumer`, `stale` (heartbeats unanswered), `server` (the
     /// application or the drain).
     pub sessions_closed: IntCounterVec,
     /// Upgrades from polling to WebSocket, by `result`: `completed`, `failed`.
@@ -72,6 +72,7 @@ impl SocketIoMetrics {
                     "ping_timeout",
                     "parse_error",
                     "protocol",
+                    "limit",
                     "slow_consumer",
                     "stale",
                     "server",

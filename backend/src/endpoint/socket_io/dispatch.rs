@@ -8,7 +8,7 @@ use futures_util::future::{BoxFuture, ready};
 use serde_json::{Map, Value, json};
 
 use crate::app::gateway::{Action, Event, Gateway, Handled, Others, Peer, Refusal};
-use crate::auth::Client;
+use crate::auth::{AuthError, Client};
 use crate::endpoint::Services;
 use crate::metrics::Active;
 use crate::relay::Interest;
@@ -17,7 +17,7 @@ use crate::socket_io::{Body, Packet, Payload};
 
 use super::emit::address;
 use super::member::{Member, SessionOutbox, Wire};
-use super::new_id;
+use super::{guard, new_id};
 
 /// A client in a namespace; dropping it takes the client out.
 #[derive(Debug)]
@@ -81,6 +81,10 @@ pub(super) async fn connect(
     };
     let Some(gateway) = gateway(&services, &namespace) else {
         return refuse("namespace", "Invalid namespace");
+    };
+    let client = match guard::authenticate(&services, &client, &auth).await {
+        Ok(client) => client,
+        Err(Refusal(message)) => return refuse("refused", &message),
     };
     let member = Arc::new(Member::new(new_id().into(), &namespace, client, Arc::clone(&outbox)));
     let actions = match gateway.connect(member.peer(), auth).await {
@@ -161,6 +165,14 @@ pub(super) async fn acknowledged(
     let Payload { args, attachments } = payload;
     let answer = Event { name: String::new(), args, attachments };
     let actions = gateway.acknowledged(member.peer(), tag, answer).await;
+    act(&services, &member, actions).await
+}
+
+/// Puts a client out of its namespace, whose token has expired.
+pub(super) async fn expire(services: Arc<Services>, member: Arc<Member>) -> Processed {
+    services.security.ended(AuthError::Expired, member.client.address);
+    let exception = json!({ "status": "error", "message": AuthError::Expired.to_string() });
+    let actions = vec![Action::Emit(Event::new("exception", exception)), Action::Disconnect];
     act(&services, &member, actions).await
 }
 

@@ -70,6 +70,15 @@ impl Ending {
         }
     }
 
+    pub(super) fn too_fast() -> Self {
+        Self {
+            reason: "forced server close",
+            counted: "limit",
+            closing: Some((CloseCode::PolicyViolation, "rate limit exceeded")),
+            patience: Patience::AtOnce,
+        }
+    }
+
     pub(super) fn stale() -> Self {
         Self {
             reason: "heartbeat timeout",

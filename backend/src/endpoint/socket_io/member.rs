@@ -167,14 +167,12 @@ mod tests {
     use std::net::{IpAddr, Ipv4Addr};
 
     use super::*;
+    use crate::limits::Places;
 
     #[test]
     fn acknowledgements_are_owed_once_and_not_without_end() {
-        let client = Client {
-            address: IpAddr::V4(Ipv4Addr::LOCALHOST),
-            principal: None,
-            places: crate::limits::Places::default(),
-        };
+        let client =
+            Client { address: IpAddr::V4(Ipv4Addr::LOCALHOST), principal: None, places: Places::default() };
         let outbox = Arc::new(SessionOutbox::new(1024));
         let member = Member::new("m".into(), "/chat", Arc::new(client), outbox);
         assert_eq!(member.owe_ack("a".to_owned()), (0, false));

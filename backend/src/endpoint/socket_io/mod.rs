@@ -9,6 +9,7 @@
 mod dispatch;
 mod emit;
 mod ending;
+mod guard;
 mod handle;
 mod heartbeat;
 mod member;

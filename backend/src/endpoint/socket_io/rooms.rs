@@ -106,13 +106,11 @@ mod tests {
     use super::super::member::SessionOutbox;
     use super::*;
     use crate::auth::Client;
+    use crate::limits::Places;
 
     fn member(id: &str) -> Arc<Member> {
-        let client = Client {
-            address: IpAddr::V4(Ipv4Addr::LOCALHOST),
-            principal: None,
-            places: crate::limits::Places::default(),
-        };
+        let client =
+            Client { address: IpAddr::V4(Ipv4Addr::LOCALHOST), principal: None, places: Places::default() };
         let outbox = Arc::new(SessionOutbox::new(1024));
         Arc::new(Member::new(id.into(), "/chat", Arc::new(client), outbox))
     }

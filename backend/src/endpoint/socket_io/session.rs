@@ -18,6 +18,7 @@ use crate::ws::{CloseCode, Reading, Socket};
 
 use super::dispatch::{self, Membership, Processed};
 use super::ending::{Ending, Patience};
+use super::guard::{self, Rates};
 use super::handle::Ends;
 use super::heartbeat::{Due, Heartbeat};
 use super::member::{SessionOutbox, Wire};
@@ -58,6 +59,8 @@ struct Joined {
     heartbeat: Option<Heartbeat>,
     /// Under which id the last heartbeat may be acknowledged.
     heartbeat_ack: Option<u64>,
+    /// When the client's token expires.
+    expires_at: Option<Instant>,
 }
 
 struct Session {
@@ -72,6 +75,7 @@ struct Session {
     ends: Ends,
     outbox: Arc<SessionOutbox>,
     joined: HashMap<Arc<str>, Joined>,
+    rates: Rates,
     /// Messages that are read and wait for the one before them.
     inbox: VecDeque<Message>,
     processing: Option<BoxFuture<'static, Processed>>,
@@ -107,6 +111,7 @@ impl Session {
             outbox: Arc::new(SessionOutbox::new(config.send_buffer_size_limit)),
             candidate: None,
             joined: HashMap::new(),
+            rates: Rates::new(&services.config.limits, now),
             inbox: VecDeque::new(),
             processing: None,
             leave_at: None,
@@ -139,6 +144,7 @@ impl Session {
                 timer.as_mut().reset(next);
             }
             let busy = self.processing.is_some() || !self.inbox.is_empty() || self.ending.is_some();
+            let busy = busy || self.rates.slowed_until.is_some();
             let reading = if busy { Reading::Paused } else { Reading::On };
             let present = self.gone.is_none();
             let writable = self.transport.is_writable();
@@ -171,8 +177,10 @@ impl Session {
         if let Err(fault) = self.clients.handle_timeout(now) {
             self.end_by(Ending::of_fault(fault), now);
         }
+        self.rates.handle_timeout(now);
         self.beat(now);
         self.carry_out();
+        self.expire(now);
         self.process(now);
         if let Some(ending) = self.gone {
             return (self.processing.is_none() && self.inbox.is_empty()).then_some(ending);
@@ -306,7 +314,9 @@ impl Session {
             .then(|| Heartbeat::new(config.heartbeat_interval, config.heartbeat_misses, Instant::now()))
             .flatten();
         self.clients.connected(&namespace);
-        self.joined.insert(namespace, Joined { membership, heartbeat, heartbeat_ack: None });
+        let expires_at = guard::expires_at(&membership.member.client, Instant::now());
+        let joined = Joined { membership, heartbeat, heartbeat_ack: None, expires_at };
+        self.joined.insert(namespace, joined);
     }
 
     fn handle_transport(&mut self, happened: Happened) {
@@ -314,6 +324,7 @@ impl Session {
         match happened {
             Happened::Packets(packets) => {
                 for packet in packets {
+                    self.charge(now, packet.as_ref().ok());
                     self.engine.handle_packet(now, packet);
                 }
             }
@@ -321,6 +332,13 @@ impl Session {
             Happened::Closed(reason, closing) => {
                 self.gone = Some(Ending { closing, ..Ending::of_engine(reason, None) });
             }
+        }
+    }
+
+    fn charge(&mut self, now: Instant, packet: Option<&Packet>) {
+        let Some(Packet::Message(Message::Text(data) | Message::Binary(data))) = packet else { return };
+        if self.rates.charge(&self.services, now, data.len()).is_err() {
+            self.end_by(Ending::too_fast(), now);
         }
     }
 
@@ -370,6 +388,18 @@ impl Session {
         if stale {
             tracing::info!(sid = self.handle.sid(), "client leaves heartbeats unanswered");
             self.end_by(Ending::stale(), now);
+        }
+    }
+
+    /// Puts out whose token has expired, one at a time.
+    fn expire(&mut self, now: Instant) {
+        if self.processing.is_some() {
+            return;
+        }
+        let expired = |joined: &mut Joined| joined.expires_at.take_if(|at| now >= *at).is_some();
+        if let Some(joined) = self.joined.values_mut().find_map(|joined| expired(joined).then_some(joined)) {
+            let member = Arc::clone(&joined.membership.member);
+            self.processing = Some(dispatch::expire(Arc::clone(&self.services), member).boxed());
         }
     }
 
@@ -433,6 +463,8 @@ impl Session {
 
     fn next_timer(&self) -> Option<Instant> {
         let beats = self.joined.values().filter_map(|joined| Some(joined.heartbeat.as_ref()?.next()));
+        let expiries = self.joined.values().filter_map(|joined| joined.expires_at);
+        let expiries = expiries.filter(|_| self.processing.is_none());
         let leave = self.leave_at.filter(|_| self.ending.is_none() && self.processing.is_none());
         self.engine
             .poll_timeout()
@@ -441,6 +473,8 @@ impl Session {
             .chain(self.transport.write_deadline())
             .chain(leave)
             .chain(self.ending.map(|(_, at)| at))
+            .chain(self.rates.slowed_until)
+            .chain(expiries)
             .chain(beats)
             .min()
     }
