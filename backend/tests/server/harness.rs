@@ -164,6 +164,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Ws<S> {
         soon(self.0.send(Message::text(text.to_owned()))).await.unwrap();
     }
 
+    pub(crate) async fn send_binary(&mut self, bytes: &[u8]) {
+        soon(self.0.send(Message::binary(bytes.to_vec()))).await.unwrap();
+    }
+
     /// The next message that is no ping.
     pub(crate) async fn message(&mut self) -> Message {
         loop {

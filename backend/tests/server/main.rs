@@ -51,6 +51,12 @@ mod sock_js_users;
 #[cfg(test)]
 mod sock_js_web_socket;
 #[cfg(test)]
+mod socket_io;
+#[cfg(test)]
+mod socket_io_gateway;
+#[cfg(test)]
+mod socket_io_upgrade;
+#[cfg(test)]
 mod stomp;
 #[cfg(test)]
 mod stomp_acknowledge;
