@@ -96,10 +96,12 @@ class Child {
 
 /** The balancer with HTTPS in front of the backends `b1` and `b2`. */
 export class Site {
-  static async start() {
+  /** `options.stickiness` false leaves it out; `options.backend` are settings of both backends. */
+  static async start(options = {}) {
     let failure;
     for (let attempt = 0; attempt < START_ATTEMPTS; attempt++) {
       const site = new Site();
+      site.options = { stickiness: true, ...options };
       try {
         await site.launch();
         return site;
@@ -124,7 +126,7 @@ export class Site {
     for (const instance of ["b1", "b2"]) this.startBackend(instance);
     const file = path.join(this.directory, "albeit.yaml");
     // JSON is a subset of YAML.
-    writeFileSync(file, JSON.stringify(configuration(certs, port, adminPort, [b1, b2]), null, 2));
+    writeFileSync(file, JSON.stringify(this.configuration(certs, port, adminPort, [b1, b2]), null, 2));
     // Timers of the balancer run at ten times their speed: a check each half second.
     const args = ["run", "-c", file, "--time-scale", "10", "--drain", "1s"];
     this.albeit = new Child("albeit", binary("ALBEIT_BIN", "albeit"), args, this.directory);
@@ -137,9 +139,20 @@ export class Site {
     });
   }
 
+  configuration(certs, port, adminPort, backendPorts) {
+    const file = configuration(certs, port, adminPort, backendPorts);
+    file.target_groups[0].attributes["stickiness.enabled"] = this.options.stickiness;
+    return file;
+  }
+
   startBackend(instance) {
     const port = this.backendPorts[instance];
     const args = ["--port", String(port), "--address", "127.0.0.1", "--instance", instance, "--drain", "1s"];
+    if (this.options.backend) {
+      const settings = path.join(this.directory, "backend.yaml");
+      writeFileSync(settings, JSON.stringify(this.options.backend));
+      args.push("--config", settings);
+    }
     const file = binary("ALBEIT_BACKEND_BIN", "albeit-backend");
     this.backends[instance] = new Child(instance, file, args, this.directory);
   }
