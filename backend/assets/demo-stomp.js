@@ -6,7 +6,8 @@ const PROBE_INTERVAL = 5000;
 const HISTORY = "20";
 
 let room = element("room").value;
-let roomSubscription = null;
+let roomSubscriptions = [];
+let presenceChanged = () => {};
 let heard = null;
 let attempts = 0;
 let highest = 0;
@@ -32,13 +33,17 @@ function showCookie() {
 
 // What was said before comes once, not again after a reconnect.
 function enterRoom() {
-  if (roomSubscription) roomSubscription.unsubscribe();
+  for (const subscription of roomSubscriptions) subscription.unsubscribe();
   const headers = heard === room ? {} : { history: HISTORY };
   heard = room;
-  roomSubscription = client.subscribe("/topic/room." + room, frame => {
+  const said = frame => {
     const message = JSON.parse(frame.body);
     add("messages", `${message.from}: ${message.text}`, "via " + message.instance);
-  }, headers);
+  };
+  roomSubscriptions = [
+    client.subscribe("/topic/presence.room." + room, frame => presenceChanged(JSON.parse(frame.body))),
+    client.subscribe("/topic/room." + room, said, headers),
+  ];
 }
 
 function bidden(frame) {
@@ -63,7 +68,7 @@ client.beforeConnect = () => {
 };
 client.onConnect = frame => {
   element("instance").textContent = instanceOf(frame);
-  roomSubscription = null;
+  roomSubscriptions = [];
   enterRoom();
   client.subscribe("/topic/auction.demo", bidden, attempts > 1 ? {} : { history: HISTORY });
   client.subscribe("/topic/server.events", event => add("messages", JSON.parse(event.body).message, "server"));
@@ -91,6 +96,13 @@ onSubmit("bidding", () => {
   showError("bid-error", low ? `A bid must be above ${highest}.` : null);
   if (!low) sendTimed(client, "/app/bid.demo", { amount, bidder: me }, "latency");
 });
+
+export const currentRoom = () => room;
+
+/** Calls `callback` with each change of who is in the room. */
+export function onPresence(callback) {
+  presenceChanged = callback;
+}
 
 /** Connects, and stays connected. */
 export function start() {

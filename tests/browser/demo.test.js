@@ -105,6 +105,22 @@ test("a lower bid is refused by the page, a higher one shown to all", async () =
   assert.ok(await second.locator("#bid-error").isHidden());
 });
 
+test("presence shows who is in the room, as they come and go", async () => {
+  const [first, second] = await twoTabs();
+  await first.locator("#room").fill("lobby");
+  await first.locator("#room").press("Tab");
+  await first.locator("#tab-presence").click();
+  const sessions = count =>
+    eventually(`${count} sessions`, async () => (await text(first, "#presence-sessions")) === String(count));
+  await sessions(1);
+  await second.locator("#room").fill("lobby");
+  await second.locator("#room").press("Tab");
+  await sessions(2);
+  assert.match(await text(first, "#presence-instances tr"), /^b[12]\s+2\s/);
+  await second.close();
+  await sessions(1);
+});
+
 test("history is read page by page, and as text only", async () => {
   const [first] = await twoTabs();
   await first.locator("#room").fill("past");
@@ -140,7 +156,7 @@ test("tabs are worked by keyboard and named in the address", async () => {
     assert.ok(await selected.evaluate(tab => tab === document.activeElement));
     return shown[0];
   };
-  for (const [key, expected] of [["ArrowRight", "auction"], ["End", "socketio"], ["ArrowRight", "rooms"], ["ArrowLeft", "socketio"], ["Home", "rooms"]]) {
+  for (const [key, expected] of [["ArrowRight", "auction"], ["ArrowRight", "presence"], ["End", "socketio"], ["ArrowRight", "rooms"], ["ArrowLeft", "socketio"], ["Home", "rooms"]]) {
     await first.keyboard.press(key);
     assert.equal(await open(), expected, key);
   }

@@ -20,6 +20,7 @@ pub fn asset(path: &str) -> Option<Asset> {
         "/assets/demo.js" => (SCRIPT, include_str!("../../assets/demo.js")),
         "/assets/demo-history.js" => (SCRIPT, include_str!("../../assets/demo-history.js")),
         "/assets/demo-page.js" => (SCRIPT, include_str!("../../assets/demo-page.js")),
+        "/assets/demo-presence.js" => (SCRIPT, include_str!("../../assets/demo-presence.js")),
         "/assets/demo-socketio.js" => (SCRIPT, include_str!("../../assets/demo-socketio.js")),
         "/assets/demo-sockjs.js" => (SCRIPT, include_str!("../../assets/demo-sockjs.js")),
         "/assets/demo-stomp.js" => (SCRIPT, include_str!("../../assets/demo-stomp.js")),
