@@ -5,6 +5,8 @@ mod auth;
 #[cfg(test)]
 mod auth_sessions;
 #[cfg(test)]
+mod demo;
+#[cfg(test)]
 mod destinations;
 #[cfg(test)]
 mod drain;

@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use crate::harness::{Running, start, status};
 use crate::store::{eventually, is_down, say, talker};
+use crate::tokens;
 
 async fn json(server: &Running, path: &str) -> Value {
     let (status, body) = server.get(path).await;
@@ -99,5 +100,20 @@ async fn pages_of_allowed_origins_may_read_them() {
         let (head, _) = tcp.response().await;
         assert_eq!(status(&head), 403);
         assert!(!head.contains("access-control"), "{head}");
+    }
+}
+
+#[tokio::test]
+async fn only_those_who_may_enter_a_room_read_it() {
+    let server = tokens::secured();
+    for path in ["/rooms/a/messages", "/auctions/a/bids", "/rooms/a/presence"] {
+        let (head, _) = ask(&server, &format!("GET {path}")).await;
+        assert!(status(&head) == 401 && head.contains("\r\nwww-authenticate: bearer\r\n"), "{path}: {head}");
+        let mut tcp = server.tcp().await;
+        let token = tokens::of("ann");
+        let bearer = format!("Authorization: Bearer {token}\r\nConnection: close");
+        tcp.send(&format!("GET {path} HTTP/1.1\r\nHost: a\r\n{bearer}\r\n\r\n")).await;
+        let (head, body) = tcp.response().await;
+        assert_eq!(status(&head), 200, "{path}: {body}");
     }
 }

@@ -46,7 +46,12 @@ pub(super) async fn respond(request: Request<()>, connection: &Connection, servi
             response::method_not_allowed("GET, HEAD, OPTIONS")
         }
         Some(Resource::Malformed(rule)) => response::error(StatusCode::BAD_REQUEST, &rule),
-        Some(Resource::Presence(destination)) => presence(&destination, services),
+        Some(Resource::Presence(destination)) => {
+            match web_socket::may_read(&request, connection, services, &destination).await {
+                Ok(()) => presence(&destination, services),
+                Err(answer) => *answer,
+            }
+        }
         Some(Resource::Messages(destination)) => {
             match web_socket::may_read(&request, connection, services, &destination).await {
                 Ok(()) => messages(&destination, request.uri().query().unwrap_or_default(), services).await,
