@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use albeit_backend::app::Demo;
-use albeit_backend::config::{Arguments, Config};
+use albeit_backend::config::{Arguments, Config, Loaded};
 use albeit_backend::server::{BindError, Server};
 use anyhow::Context;
 use clap::Parser;
@@ -30,8 +30,9 @@ fn main() -> ExitCode {
         .with_ansi(std::io::stderr().is_terminal())
         .with_writer(std::io::stderr)
         .init();
-    let config = match arguments.into_config() {
-        Ok(config) => config,
+    let is_check = arguments.check_config;
+    let loaded = match arguments.load() {
+        Ok(loaded) => loaded,
         Err(error) => {
             for line in format!("{:#}", anyhow::Error::from(error)).lines() {
                 tracing::error!("{line}");
@@ -39,7 +40,12 @@ fn main() -> ExitCode {
             return ExitCode::from(USAGE);
         }
     };
-    match run(config) {
+    report(&loaded);
+    if is_check {
+        tracing::info!("the configuration is valid");
+        return ExitCode::SUCCESS;
+    }
+    match run(loaded.config) {
         Ok(code) => code,
         Err(error) => {
             tracing::error!("{error:#}");
@@ -55,6 +61,16 @@ fn main() -> ExitCode {
             );
             if is_configuration { ExitCode::from(USAGE) } else { ExitCode::FAILURE }
         }
+    }
+}
+
+/// Tells which settings change nothing.
+fn report(loaded: &Loaded) {
+    if !loaded.ignored.is_empty() {
+        tracing::info!(keys = loaded.ignored.join(" "), "settings that mean nothing here");
+    }
+    for setting in loaded.config.without_effect() {
+        tracing::info!(setting, "without effect");
     }
 }
 

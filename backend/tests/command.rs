@@ -38,6 +38,41 @@ fn a_wrong_file_is_named_with_its_key_and_place() {
 }
 
 #[test]
+fn a_file_of_spring_is_checked_and_what_means_nothing_is_told() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("application.yml");
+    let text = "spring.application.name: chat\nserver:\n  port: 0\n  tomcat: { threads: { max: 200 } }\n";
+    std::fs::write(&file, text).unwrap();
+    let path = file.to_str().unwrap();
+    let (code, said) = run(&["--config", path, "--check-config"]);
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("settings that mean nothing here keys=\"spring.application.name\""), "{said}");
+    assert!(said.contains("without effect setting=\"server.tomcat.threads.max: there is no pool"), "{said}");
+    std::fs::write(&file, "server:\n  tomcat:\n    keepalive: 3s\n").unwrap();
+    let (code, said) = run(&["--config", path, "--check-config"]);
+    assert_eq!(code, Some(2), "{said}");
+    assert!(said.contains("server.tomcat.keepalive: ") && said.contains("at line 3 column"), "{said}");
+}
+
+#[test]
+fn a_second_signal_ends_the_process_at_once() {
+    let child = backend(&["--port", "0", "--drain", "600s"]).spawn().unwrap();
+    let mut process = Process(child);
+    let mut lines = BufReader::new(process.0.stderr.take().unwrap()).lines();
+    let line = lines.next().unwrap().unwrap();
+    let (_, rest) = line.split_once("address=").unwrap();
+    // Holds the drain up.
+    let mut client = TcpStream::connect(rest.split(' ').next().unwrap()).unwrap();
+    client.write_all(b"POST /whoami HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nab").unwrap();
+    let pid = process.0.id().to_string();
+    let signal = || assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+    signal();
+    assert!(lines.any(|line| line.unwrap().contains("draining")));
+    signal();
+    assert_eq!(process.0.wait().unwrap().code(), Some(130));
+}
+
+#[test]
 fn a_missing_file_and_a_wrong_flag_exit_with_2() {
     let (code, said) = run(&["--config", "/nonexistent.yml"]);
     assert_eq!(code, Some(2));

@@ -6,15 +6,18 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
-use super::{Config, ConfigError, ProxyProtocolMode, Secret, SocketIoArguments, parse_duration};
+use super::{Config, ConfigError, Loaded, ProxyProtocolMode, Secret, SocketIoArguments, parse_duration};
 
 /// A STOMP over WebSocket service to stand behind a load balancer.
 #[derive(Debug, Clone, Default, clap::Parser)]
 #[command(name = "albeit-backend", version)]
 pub struct Arguments {
-    /// YAML file with the settings
+    /// YAML file with the settings: our own, or Spring Boot's application.yml
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
+    /// Check the settings, tell which of the file mean nothing, and exit
+    #[arg(long)]
+    pub check_config: bool,
     /// TCP port, 0 for any free one [default: 8080]
     #[arg(long, env = "SERVER_PORT")]
     pub port: Option<u16>,
@@ -74,9 +77,18 @@ impl Arguments {
     ///
     /// The file cannot be read or does not parse, or a value cannot be served.
     pub fn into_config(self) -> Result<Config, ConfigError> {
-        let mut config = match &self.config {
-            Some(path) => Config::read(path)?,
-            None => Config::default(),
+        self.load().map(|loaded| loaded.config)
+    }
+
+    /// The same, and what of the file means nothing here.
+    ///
+    /// # Errors
+    ///
+    /// As [`into_config`](Self::into_config).
+    pub fn load(self) -> Result<Loaded, ConfigError> {
+        let Loaded { mut config, ignored } = match &self.config {
+            Some(path) => Config::load(path)?,
+            None => Loaded { config: Config::default(), ignored: Vec::new() },
         };
         let tomcat = &mut config.server.tomcat;
         replace(&mut tomcat.keep_alive_timeout, self.keep_alive_timeout);
@@ -101,7 +113,7 @@ impl Arguments {
         config.server.reuse_port |= self.reuse_port;
         config.store.take_credentials(|name| std::env::var(name).ok());
         config.validate()?;
-        Ok(config.scaled(self.time_scale))
+        Ok(Loaded { config: config.scaled(self.time_scale), ignored })
     }
 }
 

@@ -18,6 +18,7 @@ mod server;
 mod shutdown;
 mod sock_js;
 mod socket_io;
+mod spring;
 mod ssl;
 mod stomp;
 mod store;
@@ -114,6 +115,16 @@ pub struct WebSocketConfig {
     pub echo_message_size_limit: usize,
 }
 
+/// A configuration as it was read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Loaded {
+    /// The settings.
+    pub config: Config,
+    /// Keys of Spring or of an application that mean nothing here, in the order
+    /// of the alphabet.
+    pub ignored: Vec<String>,
+}
+
 /// Why there is no configuration.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
@@ -147,18 +158,32 @@ pub enum ConfigError {
 }
 
 impl Config {
-    /// Reads a YAML file. Does not [`validate`](Self::validate).
+    /// Reads a YAML file: our own, or Spring Boot's `application.yml`. Does not
+    /// [`validate`](Self::validate).
     ///
     /// # Errors
     ///
     /// The file cannot be read, or does not parse.
     pub fn read(path: &Path) -> Result<Self, ConfigError> {
+        Self::load(path).map(|loaded| loaded.config)
+    }
+
+    /// Reads a YAML file and tells what of it means nothing here. A file is
+    /// Spring's when it is named `application*.yml` or has a key `spring`.
+    ///
+    /// # Errors
+    ///
+    /// The file cannot be read, or does not parse.
+    pub fn load(path: &Path) -> Result<Loaded, ConfigError> {
         let unreadable = |source| ConfigError::Unreadable { path: path.to_owned(), source };
         if std::fs::metadata(path).map_err(unreadable)?.len() > FILE_LIMIT {
             return Err(ConfigError::TooLarge { path: path.to_owned() });
         }
         let text = std::fs::read_to_string(path).map_err(unreadable)?;
-        Self::parse(&text, path)
+        if spring::is_spring(&text, path) {
+            return spring::parse(&text, path, &|name| std::env::var(name).ok());
+        }
+        Ok(Loaded { config: Self::parse(&text, path)?, ignored: Vec::new() })
     }
 
     /// Parses YAML; `file` is only named in errors. An empty text is the
