@@ -39,11 +39,11 @@ use crate::metrics::RelayMetrics;
 
 use self::interests::{Interests, Subscription};
 use self::outbox::{Outbox, Outgoing};
-use self::redis::Connector;
+use self::redis::{Connector, carry};
 use self::status::StatusCell;
 
+pub use self::redis::RelayError;
 pub use address::Address;
-pub use redis::RelayError;
 pub use resync::Resync;
 pub use status::RelayStatus;
 
@@ -185,7 +185,7 @@ impl Relay {
         let shared = self.shared.clone();
         let work = async move {
             if let Some(shared) = shared {
-                redis::run(&shared, &deliveries, &stop).await;
+                carry(&shared, &deliveries, &stop).await;
             }
         };
         (work, receiver)

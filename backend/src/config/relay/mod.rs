@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use super::units;
 
-pub use redis::{ClusterConfig, ReconnectConfig, RedisConfig, RedisSslConfig, Secret};
+pub use self::redis::{ClusterConfig, ReconnectConfig, RedisConfig, RedisSslConfig, Secret};
 
 /// The way to other instances.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]

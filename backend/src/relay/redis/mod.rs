@@ -35,7 +35,7 @@ const BATCH: usize = 128;
 const FLUSH: u32 = 5;
 
 /// Runs until `stop`, and a little longer.
-pub(super) async fn run(shared: &Shared, deliveries: &mpsc::Sender<Delivery>, stop: &CancellationToken) {
+pub(super) async fn carry(shared: &Shared, deliveries: &mpsc::Sender<Delivery>, stop: &CancellationToken) {
     let reconnect = &shared.config.redis.reconnect;
     let mut backoff = Backoff::new(reconnect.min, reconnect.max);
     let mut rng = StdRng::from_os_rng();
