@@ -46,7 +46,7 @@ pub use shutdown::{ShutdownCloseCode, ShutdownConfig};
 pub use sock_js::SockJsConfig;
 pub use socket_io::{SocketIoArguments, SocketIoConfig};
 pub use ssl::SslConfig;
-pub use stomp::{ClientPublish, HeartBeatConfig, StompConfig};
+pub use stomp::{Acknowledgements, ClientPublish, HeartBeatConfig, StompConfig};
 pub use store::{Password, StoreConfig, StoreUrl};
 pub use units::{UnitError, parse_duration, parse_size};
 

@@ -26,6 +26,8 @@ pub struct StompConfig {
     /// may have in flight; more are held back until some are acknowledged.
     /// Default 1000.
     pub ack_window: usize,
+    /// Whether acknowledgements are asked for. Default `served`.
+    pub acknowledgements: Acknowledgements,
     /// Bytes that the frames of a session's open transactions may have together.
     /// Default `512KiB`.
     #[serde(deserialize_with = "units::size")]
@@ -59,6 +61,18 @@ pub struct HeartBeatConfig {
     pub receive: Duration,
 }
 
+/// What `ack:client` and `ack:client-individual` mean.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Acknowledgements {
+    /// What the specification says.
+    Served,
+    /// Nothing, as in Spring's simple broker: every subscription is one with
+    /// `ack:auto`, and ACK and NACK have no effect. For a front end that asks
+    /// for them and sends none.
+    Ignored,
+}
+
 /// Policy for a SEND to `/topic/…`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -77,6 +91,7 @@ impl Default for StompConfig {
             header_size_limit: 16 * 1024,
             subscription_limit: 1000,
             ack_window: 1000,
+            acknowledgements: Acknowledgements::Served,
             transaction_size_limit: 512 * 1024,
             send_buffer_size_limit: 512 * 1024,
             send_time_limit: Duration::from_secs(10),

@@ -10,6 +10,7 @@ use bytes::{Bytes, BytesMut};
 
 use crate::app::Rejection;
 use crate::broker::{AckHead, Acknowledging, Outbox, Settled, Settling, WindowId};
+use crate::config::{Acknowledgements, StompConfig};
 use crate::stomp::frame::put_header_start;
 use crate::stomp::{AckMode, Reference, Verdict, Version};
 
@@ -25,21 +26,21 @@ pub(super) struct Subscribed {
     pub(super) window: Option<WindowId>,
 }
 
-/// Opens the window of a subscription in its outbox, for at most `limit` messages
-/// in flight; none is needed without acknowledgements.
+/// Opens the window of a subscription in its outbox; none is needed without
+/// acknowledgements.
 pub(super) fn open_window(
     outbox: &Outbox,
     ack: AckMode,
-    limit: usize,
+    config: &StompConfig,
     encoding: Encoding,
 ) -> Option<WindowId> {
-    let settling = match ack {
-        AckMode::Auto => return None,
-        AckMode::Client => Settling::Cumulative,
-        AckMode::ClientIndividual => Settling::Individual,
+    let settling = match (ack, config.acknowledgements) {
+        (AckMode::Auto, _) | (_, Acknowledgements::Ignored) => return None,
+        (AckMode::Client, Acknowledgements::Served) => Settling::Cumulative,
+        (AckMode::ClientIndividual, Acknowledgements::Served) => Settling::Individual,
     };
     let redelivered = encoding.encode(Bytes::from_static(b"\nredelivered:true"));
-    Some(outbox.open_window(Acknowledging { settling, window: limit, redelivered }))
+    Some(outbox.open_window(Acknowledging { settling, window: config.ack_window, redelivered }))
 }
 
 /// How the messages of a window are written, for the subscription of this id.

@@ -15,6 +15,7 @@ use tokio::time::{Duration, Instant};
 use crate::app::Rejection;
 use crate::auth::Client;
 use crate::broker::{Item, Outbox, OutboxState, Receiver};
+use crate::config::Acknowledgements;
 use crate::metrics::Active;
 use crate::stomp::session::Ending;
 use crate::stomp::{AckMode, Headers, Output, Reference, Session, Verdict};
@@ -346,8 +347,7 @@ impl<C: Carrier> Connection<C> {
 
     fn subscribe(&mut self, id: Option<String>, destination: String, ack: AckMode, headers: Headers) {
         let (version, encoding) = (self.session.version(), self.carrier.encoding());
-        let limit = self.services.config.stomp.ack_window;
-        let window = acknowledge::open_window(&self.outbox, ack, limit, encoding);
+        let window = acknowledge::open_window(&self.outbox, ack, &self.services.config.stomp, encoding);
         let prefix = message::delivery_prefix(version, encoding, id.as_deref(), &self.session_id);
         let mut receiver = Receiver::new(self.outbox.share(), prefix, message::dialect(version, encoding));
         receiver.ack = window.map(|window| acknowledge::head(window, version, encoding, id.as_deref()));
@@ -375,6 +375,9 @@ impl<C: Carrier> Connection<C> {
     }
 
     fn settle(&mut self, now: Instant, verdict: Verdict, reference: &Reference) {
+        if self.services.config.stomp.acknowledgements == Acknowledgements::Ignored {
+            return self.session.accept(now);
+        }
         let session = &self.session_id;
         match acknowledge::settle(&self.outbox, &self.subscriptions, session, verdict, reference) {
             Ok(settled) => {

@@ -1,5 +1,6 @@
 //! Acknowledgements and transactions over sockets.
 
+use albeit_backend::config::Acknowledgements;
 use albeit_backend::endpoint::Content;
 
 use crate::harness::{Running, Ws, soon, start};
@@ -148,6 +149,22 @@ async fn a_client_that_never_acknowledges_is_closed() {
     assert_eq!(code, 4500);
     let [.., lost] = outcomes(&server);
     assert!(lost > 10, "{lost}");
+}
+
+#[tokio::test]
+async fn acknowledgements_can_be_ignored_as_in_spring() {
+    let server = start(|config| {
+        config.stomp.acknowledgements = Acknowledgements::Ignored;
+        config.stomp.ack_window = 1;
+    });
+    let mut client = subscribed(&server, "1.2", "client").await;
+    publish(&server, &["a", "b", "c"]).await;
+    for text in ["a", "b", "c"] {
+        let message = client.text().await;
+        assert_eq!((header(&message, "ack"), body(&message)), (None, text));
+    }
+    client.send("NACK\nid:undefined\nreceipt:n\n\n\0").await;
+    assert_eq!(client.text().await, "RECEIPT\nreceipt-id:n\n\n\0");
 }
 
 #[tokio::test]

@@ -88,8 +88,8 @@ impl Peer {
         Self { incoming: to_server, outgoing: from_server, heart_beats_disabled, _session: session }
     }
 
-    async fn send(&self, text: &'static str) {
-        soon(self.incoming.send(Bytes::from_static(text.as_bytes()))).await.unwrap();
+    async fn send(&self, text: &str) {
+        soon(self.incoming.send(Bytes::copy_from_slice(text.as_bytes()))).await.unwrap();
     }
 
     async fn next(&mut self) -> String {
@@ -121,6 +121,21 @@ async fn everything_is_written_in_the_carriers_encoding() {
     assert!(frames[1].contains("line \u{2028}\\n\\\"quoted\\\""), "{}", frames[1]);
     assert!(frames[2].starts_with("ERROR\nmessage:unknown command \"NONSENSE\"\n"), "{}", frames[2]);
     assert_eq!(frames[3], "close 1002");
+}
+
+#[tokio::test]
+async fn what_is_acknowledged_is_named_in_the_carriers_encoding() {
+    let server = start(|_| {});
+    let mut peer = Peer::open(&server);
+    peer.send("CONNECT\naccept-version:1.2\n\n\0").await;
+    assert!(peer.next().await.starts_with("CONNECTED\n"));
+    peer.send("SUBSCRIBE\nid:\"0\"\ndestination:/topic/room.a\nack:client\n\n\0").await;
+    peer.send("SEND\ndestination:/app/room.a\n\nhi\0").await;
+    let first = peer.next().await;
+    let ack = first.lines().find_map(|line| line.strip_prefix("ack:")).unwrap();
+    assert!(ack.starts_with("\"0\"-"), "{first}");
+    peer.send(&format!("NACK\nid:{ack}\n\n\0")).await;
+    assert_eq!(peer.next().await, first.replace("\ndestination", "\nredelivered:true\ndestination"));
 }
 
 #[tokio::test]

@@ -335,6 +335,9 @@ impl Session {
     }
 
     fn fail(&mut self, ending: Ending, message: &str, explanation: &str, receipt: Option<&str>) {
+        if self.phase == Phase::Over {
+            return;
+        }
         let mut error = Frame::new(Command::Error, [("message", message)]);
         if let Some(receipt) = receipt {
             error.headers.push("receipt-id", receipt);

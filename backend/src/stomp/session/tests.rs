@@ -247,6 +247,8 @@ fn a_rejected_frame_is_an_error_with_its_receipt() {
         ]
     );
     assert!(client.send("SEND\ndestination:/app/a\n\n\0").is_empty());
+    client.session.reject("once more", "");
+    assert!(client.outputs().is_empty());
 }
 
 #[test]
