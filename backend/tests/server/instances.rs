@@ -9,6 +9,7 @@ use crate::redis_server::{Redis, until};
 use crate::relay::{body, content, publish, subscribe};
 
 fn quick(config: &mut Config) {
+    config.presence.enabled = true;
     config.presence.announce_interval = Duration::from_millis(500);
     config.presence.change_delay = Duration::from_millis(10);
 }

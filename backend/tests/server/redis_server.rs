@@ -135,6 +135,8 @@ impl Redis {
 
     /// Lets a server relay through this Redis.
     pub(crate) fn relay(&self, config: &mut Config) {
+        // Its announcements would be among the messages that are counted.
+        config.presence.enabled = false;
         config.relay.mode = RelayMode::Redis;
         // Its announcements would count as messages.
         config.presence.enabled = false;

@@ -97,6 +97,8 @@ async fn cluster() -> Vec<Node> {
 async fn instance(name: &str, change: impl FnOnce(&mut Config)) -> Running {
     let server = start(|config| {
         config.instance = name.to_owned();
+        // Its announcements would be among the messages that are counted.
+        config.presence.enabled = false;
         config.relay.mode = RelayMode::Redis;
         config.presence.enabled = false;
         config.relay.linger = Duration::from_millis(50);
