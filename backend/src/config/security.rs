@@ -267,3 +267,76 @@ fn policy<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Policy, D::Error
         Name::Deny => Policy::Deny,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::super::Config;
+    use super::*;
+
+    /// What `validate` says of a text.
+    #[track_caller]
+    fn check(text: &str, expected: &[&str]) {
+        let config = Config::parse(text, Path::new("backend.yml")).unwrap();
+        let problems = config.validate().map_err(|error| error.to_string());
+        let expected = if expected.is_empty() { Ok(()) } else { Err(expected.join("\n")) };
+        assert_eq!(problems, expected);
+    }
+
+    #[test]
+    fn every_origin_is_for_development() {
+        check(
+            "websocket: { allowed-origins: [\"*\"] }",
+            &["websocket.allowed-origins: \"*\" lets every page act for its visitors, list the origins \
+               (for development: security.development: true)"],
+        );
+        check("{ websocket: { allowed-origins: [\"*\"] }, security: { development: true } }", &[]);
+        check("websocket: { allowed-origins: [\"https://*.example.com\", \"http://localhost:*\"] }", &[]);
+    }
+
+    #[test]
+    fn a_rule_has_one_pattern_and_one_who_may() {
+        check(
+            "security:\n  rules:\n\
+             \x20   - { send: /app/a, subscribe: /topic/a, authority: x }\n\
+             \x20   - { send: /app/a }\n\
+             \x20   - { send: /app/a, authority: x, access: nobody }\n\
+             \x20   - { subscribe: \"/topic/{a\", access: authenticated }\n\
+             \x20   - { subscribe: topic, access: anyone }\n\
+             \x20   - { subscribe: \"/topic/**\", access: anyone }\n",
+            &[
+                "security.rules[0]: must have either send or subscribe",
+                "security.rules[1]: must have either authority or access",
+                "security.rules[2]: must have either authority or access",
+                "security.rules[3]: \"/topic/{a\": a brace is not closed, or not opened",
+                "security.rules[4]: \"topic\": a destination begins with a slash",
+            ],
+        );
+    }
+
+    #[test]
+    fn values_out_of_range_are_told() {
+        check(
+            "security: { unauthenticated-timeout: 0s, jwt: { clock-skew: 31s, principal-claim-name: \"\" } }\n\
+             limits: { messages-burst: 0, handshakes-per-second: 1, handshakes-burst: 0 }",
+            &[
+                "security.unauthenticated-timeout: must be above zero",
+                "security.jwt.clock-skew: must be at most 30s",
+                "security.jwt.principal-claim-name: must not be empty",
+                "limits.messages-burst: must be above zero where there is a rate",
+                "limits.handshakes-burst: must be above zero where there is a rate",
+            ],
+        );
+    }
+
+    #[test]
+    fn a_secret_is_not_printed_and_clocks_are_not_scaled() {
+        let text = "security: { jwt: { secret: hidden-hidden-hidden-hidden-hidden } }";
+        let config = Config::parse(text, Path::new("backend.yml")).unwrap().scaled(10);
+        assert!(!format!("{config:?}").contains("hidden"));
+        assert_eq!(config.security.jwt.clock_skew, Duration::from_secs(30));
+        assert_eq!(config.security.unauthenticated_timeout, Duration::from_secs(1));
+        assert_eq!(config.limits.messages_per_second, 10_000);
+    }
+}
