@@ -22,7 +22,7 @@ let quick;
 const sockets = [];
 
 before(async () => {
-  const security = { required: true, jwt: { secret: SECRET } };
+  const security = { required: true, jwt: { secret: SECRET, "clock-skew": "0s" } };
   [site, quick] = await Promise.all([
     Site.start({ stickiness: false, backend: { security } }),
     Site.start({ backend: QUICK }),
