@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use albeit_backend::app::Demo;
-use albeit_backend::config::{Arguments, Config, Loaded};
+use albeit_backend::config::{Arguments, Config, ConfigError, Loaded};
 use albeit_backend::server::{BindError, Server};
 use anyhow::Context;
 use clap::Parser;
@@ -33,35 +33,38 @@ fn main() -> ExitCode {
     let is_check = arguments.check_config;
     let loaded = match arguments.load() {
         Ok(loaded) => loaded,
-        Err(error) => {
-            for line in format!("{:#}", anyhow::Error::from(error)).lines() {
-                tracing::error!("{line}");
-            }
-            return ExitCode::from(USAGE);
-        }
+        Err(error) => return refuse(error),
     };
     report(&loaded);
     if is_check {
         tracing::info!("the configuration is valid");
         return ExitCode::SUCCESS;
     }
-    match run(loaded.config) {
-        Ok(code) => code,
-        Err(error) => {
-            tracing::error!("{error:#}");
-            let is_configuration = matches!(
-                error.downcast_ref(),
-                Some(
-                    BindError::Tls(_)
-                        | BindError::Keys(_)
-                        | BindError::NoKeys
-                        | BindError::Relay(_)
-                        | BindError::Store(_)
-                )
-            );
-            if is_configuration { ExitCode::from(USAGE) } else { ExitCode::FAILURE }
-        }
+    run(loaded.config).unwrap_or_else(|error| fail(&error))
+}
+
+/// A configuration that cannot be served.
+fn refuse(error: ConfigError) -> ExitCode {
+    for line in format!("{:#}", anyhow::Error::from(error)).lines() {
+        tracing::error!("{line}");
     }
+    ExitCode::from(USAGE)
+}
+
+/// A server that could not start or run.
+fn fail(error: &anyhow::Error) -> ExitCode {
+    tracing::error!("{error:#}");
+    let is_configuration = matches!(
+        error.downcast_ref(),
+        Some(
+            BindError::Tls(_)
+                | BindError::Keys(_)
+                | BindError::NoKeys
+                | BindError::Relay(_)
+                | BindError::Store(_)
+        )
+    );
+    if is_configuration { ExitCode::from(USAGE) } else { ExitCode::FAILURE }
 }
 
 /// Tells which settings change nothing.
