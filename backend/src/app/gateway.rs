@@ -150,7 +150,7 @@ impl Handled {
 }
 
 /// Why a client may not join, or its event is not handled: the `message` of a
-/// CONNECT_ERROR, or of an `exception` event as NestJS sends it.
+/// `CONNECT_ERROR`, or of an `exception` event as NestJS sends it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct Refusal(pub String);

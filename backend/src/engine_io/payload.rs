@@ -2,23 +2,55 @@
 //! them.
 
 use base64::Engine;
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::{Buf, BufMut, Bytes, BytesMut};
 
 use super::packet::{BASE64, Malformed, Packet};
 
 /// U+001E, which JSON cannot hold unescaped.
 const SEPARATOR: u8 = 0x1e;
 
-/// Reads the packets of a request's body.
+/// The packets of a request's body, decoded one by one: a payload may hold very
+/// many that are very small.
+#[derive(Debug)]
+pub struct Packets {
+    /// None after the last one.
+    rest: Option<Bytes>,
+}
+
+impl Packets {
+    /// The packets of a payload.
+    ///
+    /// # Errors
+    ///
+    /// It is not UTF-8.
+    pub fn try_new(payload: Bytes) -> Result<Self, Malformed> {
+        std::str::from_utf8(&payload).map_err(|_| Malformed::Utf8)?;
+        Ok(Self { rest: Some(payload) })
+    }
+}
+
+impl Iterator for Packets {
+    type Item = Result<Packet, Malformed>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let mut packet = self.rest.take()?;
+        if let Some(end) = memchr::memchr(SEPARATOR, &packet) {
+            let mut rest = packet.split_off(end);
+            // The separator.
+            rest.advance(1);
+            self.rest = Some(rest);
+        }
+        Some(Packet::decode(&packet))
+    }
+}
+
+/// Whether a request's body is a payload.
 ///
 /// # Errors
 ///
-/// One of them is malformed; none is returned then.
-pub fn decode(payload: &Bytes) -> Result<Vec<Packet>, Malformed> {
-    if std::str::from_utf8(payload).is_err() {
-        return Err(Malformed::Utf8);
-    }
-    payload.split(|byte| *byte == SEPARATOR).map(|part| Packet::decode(&payload.slice_ref(part))).collect()
+/// It is not UTF-8, or one of its packets is malformed.
+pub fn check(payload: &Bytes) -> Result<(), Malformed> {
+    Packets::try_new(payload.clone())?.try_for_each(|packet| packet.map(drop))
 }
 
 /// Builds the body of a response.
@@ -74,6 +106,12 @@ mod tests {
     use super::super::packet::Message;
     use super::super::packet::tests::packets;
     use super::*;
+
+    fn decode(payload: &Bytes) -> Result<Vec<Packet>, Malformed> {
+        let packets: Result<Vec<_>, _> = Packets::try_new(payload.clone())?.collect();
+        assert_eq!(check(payload), packets.as_ref().map(drop).map_err(|malformed| *malformed));
+        packets
+    }
 
     #[test]
     fn packets_are_separated_as_in_the_protocol_document() {

@@ -1,6 +1,6 @@
 //! What the backend is sent before HTTP, and in SockJS and Socket.IO sessions.
 
-use albeit_backend::engine_io::{Packet, payload};
+use albeit_backend::engine_io::{Malformed, Packet, payload};
 use albeit_backend::proxy_protocol::{self, HEADER_LIMIT, Start};
 use albeit_backend::sock_js::{Callback, client, route};
 use albeit_backend::socket_io::{Decoder, packet};
@@ -22,12 +22,13 @@ pub(crate) fn proxy_protocol(data: &[u8]) {
 
 /// The body of a polling request.
 pub(crate) fn engine_io(data: &[u8]) {
-    let Ok(packets) = payload::decode(&data.to_vec().into()) else { return };
+    let decode = |payload| payload::Packets::try_new(payload)?.collect::<Result<Vec<Packet>, Malformed>>();
+    let Ok(packets) = decode(data.to_vec().into()) else { return };
     let mut encoder = payload::Encoder::default();
     for packet in &packets {
         encoder.push_text(&packet.encode());
     }
-    assert_eq!(payload::decode(&encoder.finish()), Ok(packets), "packets changed on the way");
+    assert_eq!(decode(encoder.finish()), Ok(packets), "packets changed on the way");
 }
 
 /// Lines are messages in turn: text, binary, text.

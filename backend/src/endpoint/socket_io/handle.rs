@@ -163,7 +163,7 @@ impl Posting<'_> {
     ///
     /// The payload may not be delivered.
     pub async fn deliver(self, payload: Bytes) -> Result<(), Overlap> {
-        if payload::decode(&payload).is_err() {
+        if payload::check(&payload).is_err() {
             return Err(self.handle.misuse(self.services, CloseReason::ParseError));
         }
         self.handle.link.deliver(vec![payload]).await.map_err(|Over| Overlap)

@@ -6,6 +6,7 @@
 //! written by the transport of the moment, so an upgrade loses and reorders
 //! nothing.
 
+mod clients;
 mod dispatch;
 mod emit;
 mod ending;

@@ -4,24 +4,22 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
-use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use serde_json::Value;
 use tokio::time::{Duration, Instant};
 
-use crate::app::gateway::{Event, Gateway};
 use crate::endpoint::{Opened, Services};
-use crate::engine_io::{self, Message, Output, Packet, Settings, TransportName};
+use crate::engine_io::payload::Packets;
+use crate::engine_io::{self, Malformed, Message, Output, Packet, Settings, TransportName};
 use crate::metrics::Active;
-use crate::socket_io::{self, Received};
+use crate::socket_io;
 use crate::ws::{CloseCode, Reading, Socket};
 
-use super::dispatch::{self, Membership, Processed};
+use super::clients::Joined;
+use super::dispatch::{self, Processed};
 use super::ending::{Ending, Patience};
-use super::guard::{self, Rates};
+use super::guard::Rates;
 use super::handle::Ends;
-use super::heartbeat::{Due, Heartbeat};
-use super::member::{SessionOutbox, Wire};
+use super::member::SessionOutbox;
 use super::transport::{Happened, Lent, Slow, Transport, of_socket};
 use super::{Handle, Prepared};
 
@@ -53,32 +51,24 @@ async fn serve(mut prepared: Prepared, opened: Opened, transport: Transport, nam
     }
 }
 
-/// A namespace that the client is in.
-struct Joined {
-    membership: Membership,
-    heartbeat: Option<Heartbeat>,
-    /// Under which id the last heartbeat may be acknowledged.
-    heartbeat_ack: Option<u64>,
-    /// When the client's token expires.
-    expires_at: Option<Instant>,
-}
-
-struct Session {
-    services: Arc<Services>,
-    handle: Arc<Handle>,
-    opened: Opened,
+pub(super) struct Session {
+    pub(super) services: Arc<Services>,
+    pub(super) handle: Arc<Handle>,
+    pub(super) opened: Opened,
     engine: engine_io::Session,
-    clients: socket_io::Session,
+    pub(super) clients: socket_io::Session,
     transport: Transport,
     /// The WebSocket that is probed.
     candidate: Option<Lent>,
     ends: Ends,
-    outbox: Arc<SessionOutbox>,
-    joined: HashMap<Arc<str>, Joined>,
+    pub(super) outbox: Arc<SessionOutbox>,
+    pub(super) joined: HashMap<Arc<str>, Joined>,
     rates: Rates,
+    /// Packets that came together and are not looked at yet.
+    unread: Option<Packets>,
     /// Messages that are read and wait for the one before them.
     inbox: VecDeque<Message>,
-    processing: Option<BoxFuture<'static, Processed>>,
+    pub(super) processing: Option<BoxFuture<'static, Processed>>,
     /// When to leave, once the server drains.
     leave_at: Option<Instant>,
     /// Set when the client is gone: what it sent before is still handled.
@@ -112,6 +102,7 @@ impl Session {
             candidate: None,
             joined: HashMap::new(),
             rates: Rates::new(&services.config.limits, now),
+            unread: None,
             inbox: VecDeque::new(),
             processing: None,
             leave_at: None,
@@ -143,21 +134,15 @@ impl Session {
             if next < timer.deadline() || timer.is_elapsed() {
                 timer.as_mut().reset(next);
             }
-            let busy = self.processing.is_some() || !self.inbox.is_empty() || self.ending.is_some();
-            let busy = busy || self.rates.slowed_until.is_some();
-            let reading = if busy { Reading::Paused } else { Reading::On };
+            let wanted = self.is_idle() && self.ending.is_none() && self.rates.slowed_until.is_none();
+            let reading = if wanted { Reading::On } else { Reading::Paused };
             let present = self.gone.is_none();
             let writable = self.transport.is_writable();
-            // In this order: what was sent by polling comes before an upgrade.
+            // What was sent by polling comes before an upgrade, and no client can keep
+            // the server from leaving.
             tokio::select! {
                 biased;
                 reason = handle.misused() => return Ending::of_engine(reason, None),
-                processed = processed(&mut self.processing) => self.handle_processed(processed),
-                happened = self.transport.event(reading), if present => self.handle_transport(happened),
-                happened = probed(&mut self.candidate, reading) => self.handle_probed(happened),
-                Some(lent) = self.ends.offers.recv() => self.handle_offer(lent),
-                () = self.outbox.outbox.filled(), if present && writable => {}
-                () = self.outbox.outbox.overflowed(), if present && !writable => {}
                 () = &mut draining, if !told => {
                     told = true;
                     self.tell_server_leaves();
@@ -166,6 +151,12 @@ impl Session {
                     let delay = services.jitter_window().mul_f64(self.opened.jitter);
                     self.leave_at = Some(Instant::now() + delay);
                 }
+                processed = processed(&mut self.processing) => self.handle_processed(processed),
+                happened = self.transport.event(reading), if present => self.handle_transport(happened),
+                happened = probed(&mut self.candidate, reading) => self.handle_probed(happened),
+                Some(lent) = self.ends.offers.recv() => self.handle_offer(lent),
+                () = self.outbox.outbox.filled(), if present && writable => {}
+                () = self.outbox.outbox.overflowed(), if present && !writable => {}
                 () = timer.as_mut() => {}
             }
         }
@@ -179,16 +170,36 @@ impl Session {
         }
         self.rates.handle_timeout(now);
         self.beat(now);
-        self.carry_out();
         self.expire(now);
-        self.process(now);
+        self.read_on(now);
         if let Some(ending) = self.gone {
-            return (self.processing.is_none() && self.inbox.is_empty()).then_some(ending);
+            return self.is_idle().then_some(ending);
         }
         if self.processing.is_none() && self.leaves(now) {
             self.end_by(Ending::leaving(self.services.leaving()), now);
         }
         self.write(now)
+    }
+
+    /// Takes one packet after the other, as long as none takes time.
+    fn read_on(&mut self, now: Instant) {
+        loop {
+            self.carry_out();
+            self.process(now);
+            if self.processing.is_some() || !self.inbox.is_empty() || self.ending.is_some() {
+                return;
+            }
+            let Some(packets) = &mut self.unread else { return };
+            match packets.next() {
+                Some(packet) => self.receive(now, packet),
+                None => self.unread = None,
+            }
+        }
+    }
+
+    /// Whether all that the client sent is handled.
+    fn is_idle(&self) -> bool {
+        self.processing.is_none() && self.inbox.is_empty() && self.unread.is_none()
     }
 
     /// What the Engine.IO session wants.
@@ -252,82 +263,11 @@ impl Session {
         }
     }
 
-    fn dispatch(&mut self, received: Received) -> Option<BoxFuture<'static, Processed>> {
-        let services = Arc::clone(&self.services);
-        match received {
-            Received::Connect { namespace, auth } => {
-                let (outbox, client) = (Arc::clone(&self.outbox), Arc::clone(&self.opened.client));
-                Some(dispatch::connect(services, outbox, client, namespace, auth).boxed())
-            }
-            Received::Event { namespace, id, payload } => {
-                let joined = self.joined.get_mut(namespace.as_str())?;
-                if payload.args.first().and_then(Value::as_str) == Some(HEARTBEAT) {
-                    joined.answered(&services);
-                }
-                let member = Arc::clone(&joined.membership.member);
-                Some(dispatch::event(services, member, id, payload).boxed())
-            }
-            Received::Ack { namespace, id, payload } => {
-                let joined = self.joined.get_mut(namespace.as_str())?;
-                if joined.heartbeat_ack == Some(id) {
-                    joined.answered(&services);
-                    return None;
-                }
-                let member = Arc::clone(&joined.membership.member);
-                Some(dispatch::acknowledged(services, member, id, payload).boxed())
-            }
-            Received::Disconnect { namespace } => {
-                let joined = self.joined.remove(namespace.as_str())?;
-                let left = async move {
-                    dispatch::disconnect(&services, joined.membership, "client namespace disconnect").await;
-                    Processed::Done
-                };
-                Some(left.boxed())
-            }
-        }
-    }
-
-    fn handle_processed(&mut self, processed: Processed) {
-        match processed {
-            Processed::Done => {}
-            Processed::Connected(membership) => self.join(*membership),
-            Processed::Disconnected(namespace) => {
-                self.clients.disconnected(&namespace);
-                if let Some(joined) = self.joined.remove(&namespace) {
-                    let services = Arc::clone(&self.services);
-                    let left = async move {
-                        let reason = "server namespace disconnect";
-                        dispatch::disconnect(&services, joined.membership, reason).await;
-                        Processed::Done
-                    };
-                    self.processing = Some(left.boxed());
-                }
-            }
-        }
-    }
-
-    fn join(&mut self, membership: Membership) {
-        let namespace = Arc::clone(&membership.member.namespace);
-        let config = &self.services.config.socket_io;
-        let beats = dispatch::gateway(&self.services, &namespace).is_some_and(Gateway::has_heartbeat);
-        let heartbeat = beats
-            .then(|| Heartbeat::new(config.heartbeat_interval, config.heartbeat_misses, Instant::now()))
-            .flatten();
-        self.clients.connected(&namespace);
-        let expires_at = guard::expires_at(&membership.member.client, Instant::now());
-        let joined = Joined { membership, heartbeat, heartbeat_ack: None, expires_at };
-        self.joined.insert(namespace, joined);
-    }
-
     fn handle_transport(&mut self, happened: Happened) {
         let now = Instant::now();
         match happened {
-            Happened::Packets(packets) => {
-                for packet in packets {
-                    self.charge(now, packet.as_ref().ok());
-                    self.engine.handle_packet(now, packet);
-                }
-            }
+            Happened::Packet(packet) => self.receive(now, packet),
+            Happened::Packets(packets) => self.unread = Some(packets),
             Happened::Nothing => {}
             Happened::Closed(reason, closing) => {
                 self.gone = Some(Ending { closing, ..Ending::of_engine(reason, None) });
@@ -335,21 +275,20 @@ impl Session {
         }
     }
 
-    fn charge(&mut self, now: Instant, packet: Option<&Packet>) {
-        let Some(Packet::Message(Message::Text(data) | Message::Binary(data))) = packet else { return };
-        if self.rates.charge(&self.services, now, data.len()).is_err() {
+    fn receive(&mut self, now: Instant, packet: Result<Packet, Malformed>) {
+        if let Ok(Packet::Message(Message::Text(data) | Message::Binary(data))) = &packet
+            && self.rates.charge(&self.services, now, data.len()).is_err()
+        {
             self.end_by(Ending::too_fast(), now);
+            return;
         }
+        self.engine.handle_packet(now, packet);
     }
 
     fn handle_probed(&mut self, happened: Happened) {
         match happened {
-            Happened::Packets(packets) => {
-                for packet in packets {
-                    self.engine.handle_probe(Instant::now(), packet);
-                }
-            }
-            Happened::Nothing => {}
+            Happened::Packet(packet) => self.engine.handle_probe(Instant::now(), packet),
+            Happened::Packets(_) | Happened::Nothing => {}
             Happened::Closed(..) => self.engine.handle_probe_closed(),
         }
     }
@@ -362,56 +301,6 @@ impl Session {
         }
     }
 
-    /// Sends the `heartbeat` events that are due.
-    fn beat(&mut self, now: Instant) {
-        let metrics = &self.services.metrics;
-        let mut stale = false;
-        for joined in self.joined.values_mut() {
-            match joined.heartbeat.as_mut().and_then(|heartbeat| heartbeat.take_due(now)) {
-                None => {}
-                Some(Due::Stale) => {
-                    metrics.socket_io.stale_clients.inc();
-                    stale = true;
-                }
-                Some(Due::Beat) => {
-                    let member = &joined.membership.member;
-                    let id = member.next_ack();
-                    joined.heartbeat_ack = Some(id);
-                    let event = Event::new(HEARTBEAT, serde_json::json!({ "timestamp": super::timestamp() }));
-                    if member.push(&Wire::event(&member.namespace, &event, Some(id))) {
-                        metrics.socket_io.heartbeats_sent.inc();
-                        metrics.websocket_messages_sent.inc();
-                    }
-                }
-            }
-        }
-        if stale {
-            tracing::info!(sid = self.handle.sid(), "client leaves heartbeats unanswered");
-            self.end_by(Ending::stale(), now);
-        }
-    }
-
-    /// Puts out whose token has expired, one at a time.
-    fn expire(&mut self, now: Instant) {
-        if self.processing.is_some() {
-            return;
-        }
-        let expired = |joined: &mut Joined| joined.expires_at.take_if(|at| now >= *at).is_some();
-        if let Some(joined) = self.joined.values_mut().find_map(|joined| expired(joined).then_some(joined)) {
-            let member = Arc::clone(&joined.membership.member);
-            self.processing = Some(dispatch::expire(Arc::clone(&self.services), member).boxed());
-        }
-    }
-
-    fn tell_server_leaves(&self) {
-        let notice = serde_json::from_str(&self.services.notice().json()).unwrap_or_default();
-        let event = Event::new("server.events", notice);
-        for joined in self.joined.values() {
-            let member = &joined.membership.member;
-            member.push(&Wire::event(&member.namespace, &event, None));
-        }
-    }
-
     /// Whether it is time to leave. The answer to a poll is the last one of a
     /// server that accepts no more connections.
     fn leaves(&self, now: Instant) -> bool {
@@ -420,7 +309,7 @@ impl Session {
     }
 
     /// Ends the session, unless it is ending already.
-    fn end_by(&mut self, ending: Ending, now: Instant) {
+    pub(super) fn end_by(&mut self, ending: Ending, now: Instant) {
         if self.ending.is_none() {
             let patience = match ending.patience {
                 Patience::Flush => self.services.config.websocket.close_timeout,
@@ -461,17 +350,22 @@ impl Session {
         }
     }
 
+    /// When [`advance`](Self::advance) has something to do. What was due and can
+    /// only be waited for is left out: it would be due at once, again and again.
     fn next_timer(&self) -> Option<Instant> {
+        if self.gone.is_some() {
+            return None;
+        }
+        let is_open = self.ending.is_none();
+        let is_free = self.processing.is_none();
         let beats = self.joined.values().filter_map(|joined| Some(joined.heartbeat.as_ref()?.next()));
-        let expiries = self.joined.values().filter_map(|joined| joined.expires_at);
-        let expiries = expiries.filter(|_| self.processing.is_none());
-        let leave = self.leave_at.filter(|_| self.ending.is_none() && self.processing.is_none());
+        let expiries = self.joined.values().filter_map(|joined| joined.expires_at).filter(|_| is_free);
         self.engine
             .poll_timeout()
             .into_iter()
-            .chain(self.clients.poll_timeout())
+            .chain(self.clients.poll_timeout().filter(|_| is_open))
             .chain(self.transport.write_deadline())
-            .chain(leave)
+            .chain(self.leave_at.filter(|_| is_open && is_free))
             .chain(self.ending.map(|(_, at)| at))
             .chain(self.rates.slowed_until)
             .chain(expiries)
@@ -505,17 +399,6 @@ impl Session {
         tokio::select! {
             ((), ()) = futures_util::future::join(closing, telling) => {}
             () = services.lifecycle.aborting().cancelled() => {}
-        }
-    }
-}
-
-/// The event that clients must answer, and its answer.
-const HEARTBEAT: &str = "heartbeat";
-
-impl Joined {
-    fn answered(&mut self, services: &Services) {
-        if self.heartbeat.as_mut().is_some_and(Heartbeat::answered) {
-            services.metrics.socket_io.heartbeats_answered.inc();
         }
     }
 }

@@ -11,7 +11,8 @@ use crate::broker::{Item, Kind, OutboxState};
 use crate::config::SocketIoConfig;
 use crate::endpoint::Services;
 use crate::endpoint::carrier::Carrier;
-use crate::engine_io::{CloseReason, Malformed, Message, Packet, TransportName, payload};
+use crate::engine_io::payload::{self, Packets};
+use crate::engine_io::{CloseReason, Malformed, Message, Packet, TransportName};
 use crate::link::{Link, LinkEvent};
 use crate::metrics::Active;
 use crate::ws::{CloseCode, Event, Failure, Reading, Socket};
@@ -86,8 +87,10 @@ async fn close(socket: Socket, services: &Services, (code, reason): Closing) {
 /// What the client did.
 #[derive(Debug)]
 pub(super) enum Happened {
-    /// It sent packets.
-    Packets(Vec<Result<Packet, Malformed>>),
+    /// It sent a packet.
+    Packet(Result<Packet, Malformed>),
+    /// It sent packets together.
+    Packets(Packets),
     /// Nothing that the session needs to know.
     Nothing,
     /// The transport is over, with the close frame that it still takes.
@@ -151,10 +154,8 @@ impl Transport {
                     LinkEvent::Attached => true,
                     LinkEvent::Detached => false,
                     LinkEvent::Message(payload) => {
-                        return Happened::Packets(match payload::decode(&payload) {
-                            Ok(packets) => packets.into_iter().map(Ok).collect(),
-                            Err(malformed) => vec![Err(malformed)],
-                        });
+                        return Packets::try_new(payload)
+                            .map_or_else(|malformed| Happened::Packet(Err(malformed)), Happened::Packets);
                     }
                     LinkEvent::Broken | LinkEvent::Overflowed => {
                         return Happened::Closed(CloseReason::TransportError, None);
@@ -279,8 +280,8 @@ fn encode(batch: Vec<Item>, last: Option<&Packet>) -> Option<Bytes> {
 /// What happened on a WebSocket.
 pub(super) fn of_socket(event: Event) -> Happened {
     match event {
-        Event::Text(text) => Happened::Packets(vec![Packet::decode(&text)]),
-        Event::Binary(binary) => Happened::Packets(vec![Ok(Packet::Message(Message::Binary(binary)))]),
+        Event::Text(text) => Happened::Packet(Packet::decode(&text)),
+        Event::Binary(binary) => Happened::Packet(Ok(Packet::Message(Message::Binary(binary)))),
         Event::Alive | Event::Flushed => Happened::Nothing,
         Event::Closed(_) => Happened::Closed(CloseReason::TransportClose, Some((CloseCode::Normal, ""))),
         Event::Failed(failure) => Happened::Closed(

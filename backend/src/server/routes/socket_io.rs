@@ -111,14 +111,15 @@ fn refuse(refusal: Refusal, services: &Services) -> Answer {
 }
 
 /// A new session, unless there are too many.
-fn prepare(services: &Arc<Services>, transport: TransportName) -> Result<Prepared, Answer> {
+fn prepare(services: &Arc<Services>, transport: TransportName) -> Result<Prepared, Box<Answer>> {
+    let unavailable = |text| Box::new(response::error(StatusCode::SERVICE_UNAVAILABLE, text));
     if services.lifecycle.closing().is_cancelled() {
-        return Err(response::error(StatusCode::SERVICE_UNAVAILABLE, "server is going away"));
+        return Err(unavailable("server is going away"));
     }
     Prepared::try_new(services, transport).map_err(|error| {
         services.metrics.socket_io.refusals.with_label_values(&["full"]).inc();
         tracing::warn!(%error, "socket.io session refused");
-        response::error(StatusCode::SERVICE_UNAVAILABLE, "too many sessions")
+        unavailable("too many sessions")
     })
 }
 
@@ -129,7 +130,7 @@ async fn open_polling(request: &Request<()>, exchange: Exchange<'_>, services: &
     };
     let prepared = match prepare(services, TransportName::Polling) {
         Ok(prepared) => prepared,
-        Err(answer) => return answer,
+        Err(answer) => return *answer,
     };
     let handle = Arc::clone(prepared.handle());
     exchange.upgrade.tasks.spawn(socket_io::serve_polling(prepared, opened));
@@ -149,7 +150,7 @@ async fn open_web_socket(request: Request<()>, exchange: Exchange<'_>, services:
     };
     let prepared = match prepare(services, TransportName::WebSocket) {
         Ok(prepared) => prepared,
-        Err(answer) => return answer,
+        Err(answer) => return *answer,
     };
     let mut switching = web_socket::switching(accepted);
     set_cookie(switching.headers_mut(), prepared.handle(), &services.config.socket_io);
