@@ -57,6 +57,8 @@ mod socket_io;
 #[cfg(test)]
 mod socket_io_gateway;
 #[cfg(test)]
+mod socket_io_relay;
+#[cfg(test)]
 mod socket_io_upgrade;
 #[cfg(test)]
 mod stomp;
