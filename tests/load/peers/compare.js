@@ -77,7 +77,7 @@ async function albeit(name) {
   writeFileSync(
     file,
     "stomp: { client-publish-to-topic: allow, send-buffer-size-limit: 8MiB }\n" +
-      "server: { tomcat: { max-connections: 20000 } }\ndrain: 1s\n",
+      "server: { tomcat: { max-connections: 20000 } }\nlimits: { messages-per-second: 0 }\ndrain: 1s\n",
   );
   const args = ["--config", file, "--port", String(port)];
   const server = await start(name, path.join(RELEASE, "albeit-backend"), args, port, {
@@ -95,6 +95,7 @@ async function rabbit(name) {
   writeFileSync(
     config,
     `web_stomp.tcp.ip = 127.0.0.1\nweb_stomp.tcp.port = ${port}\n` +
+      `web_stomp.ws_opts.idle_timeout = 3600000\n` +
       `stomp.listeners.tcp.1 = 127.0.0.1:${stomp}\nlisteners.tcp.1 = 127.0.0.1:${amqp}\nlog.console.level = error\n`,
   );
   const epmd = await freePort();

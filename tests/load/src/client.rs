@@ -19,8 +19,8 @@ const PER_ADDRESS: usize = 20_000;
 pub(crate) enum Protocol {
     /// STOMP 1.2: `/topic/load`.
     Stomp,
-    /// Socket.IO 5 in the namespace `/chat`: what is emitted as `load` comes
-    /// to everybody in the room `load` as `load`.
+    /// Socket.IO 5 in the namespace `/chat`: what is emitted as `message` comes
+    /// to everybody there as `message`.
     SocketIo,
 }
 
@@ -83,10 +83,8 @@ impl Client {
                 self.send(format!("SUBSCRIBE\nid:0\ndestination:{TOPIC}\nreceipt:s\n\n\0")).await?;
                 self.expect("RECEIPT").await
             }
-            Protocol::SocketIo => {
-                self.send(r#"42/chat,1["joinRoom","load"]"#.to_owned()).await?;
-                self.expect("43/chat,1").await
-            }
+            // Who is in the namespace hears what is said in no room.
+            Protocol::SocketIo => Ok(()),
         }
     }
 
@@ -99,7 +97,7 @@ impl Client {
                     format!("SEND\ndestination:{TOPIC}\ncontent-length:{length}\n\n{body}\0")
                 }
                 Protocol::SocketIo => {
-                    format!(r#"42/chat,["message",{{"room":"load","text":"{body}"}}]"#)
+                    format!(r#"42/chat,["message",{{"text":"{body}"}}]"#)
                 }
             };
             self.socket.feed(Message::text(text)).await?;
