@@ -2,7 +2,7 @@
 
 use albeit_backend::engine_io::{Malformed, Packet, payload};
 use albeit_backend::proxy_protocol::{self, HEADER_LIMIT, Start};
-use albeit_backend::sock_js::{Callback, client, route};
+use albeit_backend::sock_js::{Callback, Route, client, route};
 use albeit_backend::socket_io::{Decoder, packet};
 
 /// The start of a connection, whole and in pieces.
@@ -52,7 +52,9 @@ pub(crate) fn socket_io(data: &[u8]) {
 /// A payload, which is tried as an address and a query, too.
 pub(crate) fn sock_js(data: &[u8]) {
     let text = String::from_utf8_lossy(data);
-    let _ = route(&text);
+    if let Some(Route::Session { session, .. }) = route(&text) {
+        assert!(!session.is_empty() && !session.contains(['/', '.']), "{session:?} names no session");
+    }
     if let Ok(callback) = Callback::try_from_query(Some(&text)) {
         assert!(!callback.as_str().contains(['(', '<', '"', '/', '\n']), "{}", callback.as_str());
     }
