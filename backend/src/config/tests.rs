@@ -181,6 +181,17 @@ fn the_example_of_the_documentation_is_valid() {
 }
 
 #[test]
+fn the_file_for_production_is_valid() {
+    let config = parse(include_str!("../../../conf/backend-production.yaml")).unwrap();
+    assert!(config.without_effect().is_empty());
+    assert_eq!(config.security.required, Some(true));
+    assert!(config.security.jwt.jwk_set_file.is_some());
+    assert_eq!(config.relay.mode, RelayMode::Redis);
+    assert!(config.relay.redis.ssl.enabled);
+    assert!(config.store.url.0.starts_with("mysql:"));
+}
+
+#[test]
 fn the_documentation_has_every_flag() {
     let page = include_str!("../../../docs/backend.md");
     for argument in <Arguments as clap::CommandFactory>::command().get_arguments() {

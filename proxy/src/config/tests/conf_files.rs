@@ -22,12 +22,17 @@ fn yaml_files(dir: &Path) -> Vec<PathBuf> {
             if !path.ends_with("prometheus") && !path.ends_with("grafana") {
                 files.extend(yaml_files(&path));
             }
-        } else if path.extension().is_some_and(|extension| extension == "yaml") {
+        } else if path.extension().is_some_and(|extension| extension == "yaml") && !is_backends(&path) {
             files.push(path);
         }
     }
     files.sort();
     files
+}
+
+/// Files of the backend are loaded by its own tests.
+fn is_backends(path: &Path) -> bool {
+    path.file_name().and_then(|name| name.to_str()).is_some_and(|name| name.starts_with("backend-"))
 }
 
 /// A copy of `conf/` beside certificates, as after `albeit certs`.
