@@ -41,7 +41,7 @@ export async function eventually(what, probe, limit = SOON) {
 }
 
 /** A port that was free a moment ago. Another process may take it: whoever uses it must retry. */
-async function freePort() {
+export async function freePort() {
   const server = net.createServer().listen(0, "127.0.0.1");
   await once(server, "listening");
   const { port } = server.address();
@@ -67,11 +67,12 @@ export function get(url, options = {}) {
 }
 
 /** A child process whose output is kept in a file. */
-class Child {
-  constructor(name, file, args, directory) {
+export class Child {
+  constructor(name, file, args, directory, environment = {}) {
     this.log = path.join(directory, `${name}.log`);
     const output = openSync(this.log, "a");
-    this.process = spawn(file, args, { stdio: ["ignore", output, output], env: { ...process.env, NO_COLOR: "1" } });
+    const env = { ...process.env, NO_COLOR: "1", ...environment };
+    this.process = spawn(file, args, { stdio: ["ignore", output, output], env });
     closeSync(output);
     this.ended = new Promise(resolve => {
       this.process.once("exit", (code, signal) => resolve({ code, signal }));
@@ -96,7 +97,10 @@ class Child {
 
 /** The balancer with HTTPS in front of the backends `b1` and `b2`. */
 export class Site {
-  /** `options.stickiness` false leaves it out; `options.backend` are settings of both backends. */
+  /**
+   * `options.stickiness` false leaves it out; `options.backend` are settings of both backends, or
+   * the path of their file; `options.environment` are variables for them.
+   */
   static async start(options = {}) {
     let failure;
     for (let attempt = 0; attempt < START_ATTEMPTS; attempt++) {
@@ -148,13 +152,16 @@ export class Site {
   startBackend(instance) {
     const port = this.backendPorts[instance];
     const args = ["--port", String(port), "--address", "127.0.0.1", "--instance", instance, "--drain", "1s"];
-    if (this.options.backend) {
+    const { backend, environment } = this.options;
+    if (typeof backend === "string") {
+      args.push("--config", backend);
+    } else if (backend) {
       const settings = path.join(this.directory, "backend.yaml");
-      writeFileSync(settings, JSON.stringify(this.options.backend));
+      writeFileSync(settings, JSON.stringify(backend));
       args.push("--config", settings);
     }
     const file = binary("ALBEIT_BACKEND_BIN", "albeit-backend");
-    this.backends[instance] = new Child(instance, file, args, this.directory);
+    this.backends[instance] = new Child(instance, file, args, this.directory, environment);
   }
 
   /** Ports of the healthy targets. */
@@ -171,6 +178,34 @@ export class Site {
 
   async killBackend(instance) {
     await this.backends[instance].kill();
+  }
+
+  /** Starts a backend that has ended, and waits until the balancer sends it clients. */
+  async restartBackend(instance) {
+    this.startBackend(instance);
+    await this.bothHealthy();
+  }
+
+  bothHealthy() {
+    return eventually("two healthy targets", async () => (await this.healthy()).length === 2);
+  }
+
+  /** The cookie that binds to a backend. */
+  async cookieOf(instance) {
+    return eventually(`a cookie of ${instance}`, async () => {
+      const { headers, body } = await this.get("/whoami");
+      if (JSON.parse(body).instance !== instance) return undefined;
+      return headers["set-cookie"].find(line => line.startsWith("AWSALB=")).split(";")[0];
+    });
+  }
+
+  /** The sum of a metric of a backend over all of its labels, or over those of `labels`. */
+  async metric(instance, name, labels = "") {
+    const { body } = await get(`http://127.0.0.1:${this.backendPorts[instance]}/metrics`);
+    const lines = body.split("\n").filter(line => line.startsWith(`${name}{`) || line.startsWith(`${name} `));
+    if (lines.length === 0) throw new Error(`no metric ${name}`);
+    const chosen = lines.filter(line => line.includes(labels));
+    return chosen.reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(" "))), 0);
   }
 
   async stop() {
