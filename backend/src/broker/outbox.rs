@@ -131,28 +131,26 @@ impl Outbox {
     /// Adds an item, or holds it back in its window; false when it was dropped,
     /// because the outbox is full (which makes it overflow) or no longer open.
     pub fn push(&self, item: Item) -> bool {
-        let taken = {
-            let mut inner = self.inner.lock();
-            if inner.state != OutboxState::Open {
-                return false;
-            }
-            if let Some(overflow) = inner.overflow(&item, self.limit) {
-                inner.state = overflow;
-                inner.clear();
-                false
-            } else {
-                let was_empty = inner.queue.is_empty();
-                let item = inner.pass_window(item);
-                inner.enqueue(item);
-                if !was_empty || inner.queue.is_empty() {
-                    // The writer was woken by the first one, or has nothing.
-                    return true;
-                }
-                true
-            }
-        };
-        self.filled.notify_one();
-        taken
+        let mut inner = self.inner.lock();
+        if inner.state != OutboxState::Open {
+            return false;
+        }
+        let overflow = inner.overflow(&item, self.limit);
+        let was_empty = inner.queue.is_empty();
+        if let Some(overflow) = overflow {
+            inner.state = overflow;
+            inner.clear();
+        } else if let Some(item) = inner.pass_window(item) {
+            inner.enqueue(item);
+        }
+        // The writer was woken by the first item, and has nothing of one that is
+        // held back.
+        let wakes = overflow.is_some() || was_empty && !inner.queue.is_empty();
+        drop(inner);
+        if wakes {
+            self.filled.notify_one();
+        }
+        overflow.is_none()
     }
 
     /// Opens a window for items that must be acknowledged.
@@ -194,7 +192,7 @@ impl Outbox {
             let mut inner = self.inner.lock();
             let windows = inner.windows.as_mut().ok_or(UnknownMessage)?;
             let settled = windows.settle(pending, verdict, &mut ready)?;
-            inner.enqueue(ready);
+            ready.into_iter().for_each(|item| inner.enqueue(item));
             settled
         };
         self.filled.notify_one();
@@ -290,11 +288,9 @@ impl Inner {
         }
     }
 
-    fn enqueue(&mut self, items: impl IntoIterator<Item = Item>) {
-        for item in items {
-            self.bytes += item.len();
-            self.queue.push_back(item);
-        }
+    fn enqueue(&mut self, item: Item) {
+        self.bytes += item.len();
+        self.queue.push_back(item);
     }
 
     /// How one more item would be too much. What is held back is as good as
