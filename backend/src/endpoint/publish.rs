@@ -47,8 +47,10 @@ impl Services {
     /// Dropped half way, some subscribers have the message and some have not.
     pub async fn publish(&self, content: &Content) {
         self.publish_here(content).await;
-        let address = Address::Destination(content.destination().to_owned());
-        self.relay.publish(&address, content.content_type(), content.body());
+        if self.relay.is_shared() {
+            let address = Address::Destination(content.destination().to_owned());
+            self.relay.publish(&address, content.content_type(), content.body());
+        }
     }
 
     /// Publishes a message to the subscribers of this instance, and counts.
@@ -68,8 +70,10 @@ impl Services {
     /// Dropped half way, some sessions have the message and some have not.
     pub async fn publish_to_user(&self, name: &str, content: &Content) {
         self.publish_to_user_here(name, content).await;
-        let address = Address::User { name: name.to_owned(), queue: content.destination().to_owned() };
-        self.relay.publish(&address, content.content_type(), content.body());
+        if self.relay.is_shared() {
+            let address = Address::User { name: name.to_owned(), queue: content.destination().to_owned() };
+            self.relay.publish(&address, content.content_type(), content.body());
+        }
     }
 
     /// Delivers what another instance has published.

@@ -121,6 +121,13 @@ impl Relay {
         Ok(Self { shared: Some(Arc::new(shared)) })
     }
 
+    /// Whether there may be other instances, for whom it is worth to prepare a
+    /// message.
+    #[must_use]
+    pub fn is_shared(&self) -> bool {
+        self.shared.is_some()
+    }
+
     /// Hands a message to the other instances. Never waits: what cannot be kept
     /// until it is published is dropped and counted.
     pub fn publish(&self, address: &Address, content_type: Option<&str>, body: &Bytes) {

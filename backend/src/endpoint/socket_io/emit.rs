@@ -49,7 +49,8 @@ impl Services {
     /// Dropped half way, some clients have the event and some have not.
     pub async fn emit(&self, namespace: &str, audience: &Audience, except: Option<&str>, event: &Event) {
         let found = self.emit_here(namespace, audience, except, event).await;
-        if found && matches!(audience, Audience::Client(_)) {
+        let is_over = found && matches!(audience, Audience::Client(_));
+        if is_over || !self.relay.is_shared() {
             return;
         }
         let (rooms, client, room) = match audience {
