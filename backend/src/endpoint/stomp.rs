@@ -239,7 +239,7 @@ impl<C: Carrier> Connection<C> {
     /// before anything is done for them.
     fn admit(&mut self, now: Instant) {
         let Some(frame) = self.session.received() else { return };
-        self.services.metrics.stomp.frames_received.with_label_values(&[frame.command.as_str()]).inc();
+        self.services.metrics.stomp.count_frame(frame.command.as_str());
         match self.guard.admit(now, frame) {
             Decision::Admitted => self.session.admit(),
             Decision::Waiting => {}
