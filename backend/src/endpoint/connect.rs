@@ -5,20 +5,19 @@
 //! have to be asked for elsewhere; the client's later frames wait meanwhile.
 
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use tokio::time::{Duration, Instant};
+use tokio::time::Instant;
 
 use crate::app::Rejection;
 use crate::auth::{self, Action, AuthError, Client, Token};
-use crate::config::WhenExceeded;
-use crate::limits::Gcra;
 use crate::stomp::frame::Command;
 use crate::stomp::{Frame, Headers};
 
 use super::Services;
+use super::identity::{IdentityError, expires_at};
+use super::rates::{Exceeded, Rates};
 
 /// What becomes of a frame.
 #[derive(Debug, PartialEq, Eq)]
@@ -49,30 +48,23 @@ pub(super) struct Guard {
     /// What the session is ended at: when it should be named, or its token
     /// expires.
     ends: Option<(Instant, AuthError)>,
-    messages: Option<Gcra>,
-    bytes: Option<Gcra>,
-    /// Until when nothing more is read.
-    slowed_until: Option<Instant>,
+    rates: Rates,
     deciding: Option<(Decided, Deciding)>,
 }
 
 impl Guard {
     /// Guards a session that begins.
     pub(super) fn new(services: &Arc<Services>, client: Arc<Client>, now: Instant) -> Self {
-        let limits = &services.config.limits;
-        let security = &services.security;
         let mut guard = Self {
-            messages: limits.messages().map(|rate| Gcra::new(rate, now)),
-            bytes: limits.bytes().map(|rate| Gcra::new(rate, now)),
+            rates: Rates::new(&services.config.limits, now),
             services: Arc::clone(services),
             ends: None,
-            slowed_until: None,
             deciding: None,
             client,
         };
         if guard.client.principal.is_some() {
             guard.note_expiry(now);
-        } else if security.required {
+        } else if services.security.required {
             let timeout = guard.services.config.security.unauthenticated_timeout;
             guard.ends = Some((now + timeout, AuthError::Missing));
         }
@@ -90,16 +82,21 @@ impl Guard {
             return Decision::Admitted;
         }
         let token = auth::of_connect(headers.iter());
-        let connecting = connect(Arc::clone(&self.services), Arc::clone(&self.client), token);
+        let (services, client) = (Arc::clone(&self.services), Arc::clone(&self.client));
+        let connecting = async move {
+            services.identify(&client, token.as_ref()).await.map_err(|error| match error {
+                IdentityError::Auth(error) => rejection(&error),
+                IdentityError::Limit(error) => Rejection::new("too many connections", error.to_string()),
+            })
+        };
         self.deciding = Some((Decided::Connected, connecting.boxed()));
         Decision::Waiting
     }
 
     /// Decides on a frame before it is handled, CONNECT included.
     pub(super) fn admit(&mut self, now: Instant, frame: &Frame) -> Decision {
-        let wait = self.messages.as_ref().and_then(|account| account.charge(now, 1));
-        if let Err(rejection) = self.hold_back("messages", now, wait) {
-            return Decision::Rejected(rejection);
+        if let Err(exceeded) = self.rates.charge_message(&self.services.metrics.auth, now) {
+            return Decision::Rejected(too_fast(exceeded));
         }
         if matches!(frame.command, Command::Connect | Command::Stomp) {
             return Decision::Admitted;
@@ -121,9 +118,7 @@ impl Guard {
 
     /// Charges what was read.
     pub(super) fn charge(&mut self, now: Instant, bytes: usize) -> Result<(), Rejection> {
-        let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
-        let wait = self.bytes.as_ref().and_then(|account| account.charge(now, bytes));
-        self.hold_back("bytes", now, wait)
+        self.rates.charge_bytes(&self.services.metrics.auth, now, bytes).map_err(too_fast)
     }
 
     /// Waits for the outcome of [`Decision::Waiting`]; pending when there is
@@ -147,13 +142,13 @@ impl Guard {
 
     /// Whether nothing is to be read now.
     pub(super) fn holds_back(&self) -> bool {
-        self.deciding.is_some() || self.slowed_until.is_some()
+        self.deciding.is_some() || self.rates.slowed_until.is_some()
     }
 
     /// When [`handle_timeout`](Self::handle_timeout) has something to do.
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
         let ends = self.ends.as_ref().map(|(at, _)| *at);
-        ends.into_iter().chain(self.slowed_until).min()
+        ends.into_iter().chain(self.rates.slowed_until).min()
     }
 
     /// Lets a client that was slowed down go on; whether it was. Rejects one
@@ -163,36 +158,12 @@ impl Guard {
             let security = &self.services.security;
             return Err(rejection(&security.ended(error, self.client.address)));
         }
-        Ok(self.slowed_until.take_if(|at| now >= *at).is_some())
+        Ok(self.rates.handle_timeout(now))
     }
 
     /// The session ends when its token does.
     fn note_expiry(&mut self, now: Instant) {
-        let left =
-            self.client.principal.as_ref().and_then(|principal| principal.time_left(SystemTime::now()));
-        self.ends = left.and_then(|left| now.checked_add(left)).map(|at| (at, AuthError::Expired));
-    }
-
-    fn hold_back(
-        &mut self,
-        limit: &'static str,
-        now: Instant,
-        wait: Option<Duration>,
-    ) -> Result<(), Rejection> {
-        let Some(wait) = wait else { return Ok(()) };
-        if self.slowed_until.is_none() {
-            self.services.metrics.auth.limits_exceeded.with_label_values(&[limit]).inc();
-        }
-        match self.services.config.limits.when_exceeded {
-            WhenExceeded::SlowDown => {
-                self.slowed_until = self.slowed_until.max(now.checked_add(wait));
-                Ok(())
-            }
-            WhenExceeded::Close => Err(Rejection::new(
-                "rate limit exceeded",
-                format!("more {limit} per second than one connection may send"),
-            )),
-        }
+        self.ends = expires_at(&self.client, now).map(|at| (at, AuthError::Expired));
     }
 }
 
@@ -219,24 +190,6 @@ fn permit(services: &Services, client: &Client, wanted: Option<(Action, &str)>) 
         .map_err(|denied| Rejection::new(denied.to_string(), format!("{} {destination}", action.as_str())))
 }
 
-async fn connect(
-    services: Arc<Services>,
-    client: Arc<Client>,
-    token: Option<Token>,
-) -> Result<Arc<Client>, Rejection> {
-    let proven = client.principal.as_ref();
-    let connected = services.security.connect(token.as_ref(), proven, client.address).await;
-    let principal = connected.map_err(|error| rejection(&error))?;
-    let places = match &principal {
-        Some(principal) => services
-            .admission
-            .user(&client.places, &principal.name, client.address)
-            .map_err(|error| Rejection::new("too many connections", error.to_string()))?,
-        None => client.places.clone(),
-    };
-    Ok(Arc::new(Client { address: client.address, principal, places }))
-}
-
 async fn renew(
     services: Arc<Services>,
     client: Arc<Client>,
@@ -258,4 +211,8 @@ fn rejection(error: &AuthError) -> Rejection {
         _ => "authentication failed",
     };
     Rejection::new(message, error.to_string())
+}
+
+fn too_fast(Exceeded(limit): Exceeded) -> Rejection {
+    Rejection::new("rate limit exceeded", format!("more {limit} per second than one connection may send"))
 }

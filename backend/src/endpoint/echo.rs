@@ -4,14 +4,13 @@
 //! down. Nothing is sent of the server's own accord: no pings, so that idle
 //! timeouts in front of it can be seen.
 
-use std::time::SystemTime;
-
 use tokio::time::Instant;
 
 use crate::auth::AuthError;
 use crate::metrics::Active;
 use crate::ws::{CloseCode, Event, Failure, Reading, Socket};
 
+use super::identity::expires_at;
 use super::{Opened, Services};
 
 /// Serves one echo WebSocket until it closes, its client's token expires, or the
@@ -25,8 +24,8 @@ pub async fn serve(mut socket: Socket, services: &Services, opened: Opened) {
         tokio::time::sleep(services.jitter_window().mul_f64(jitter)).await;
     };
     let expired = async {
-        match client.principal.as_ref().and_then(|principal| principal.time_left(SystemTime::now())) {
-            Some(left) => tokio::time::sleep(left).await,
+        match expires_at(&client, Instant::now()) {
+            Some(at) => tokio::time::sleep_until(at).await,
             None => std::future::pending().await,
         }
     };

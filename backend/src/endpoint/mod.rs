@@ -4,14 +4,17 @@
 mod acknowledge;
 mod attending;
 mod carrier;
+mod clock;
 mod connect;
 mod destinations;
 mod echo;
 mod encoding;
+mod identity;
 mod leaving;
 mod message;
 mod presence;
 mod publish;
+mod rates;
 pub mod sock_js;
 pub mod socket_io;
 mod stomp;

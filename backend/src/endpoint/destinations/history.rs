@@ -8,11 +8,10 @@
 
 use crate::app::Rejection;
 use crate::broker::{Encode, Receiver, Subscription};
+use crate::endpoint::clock::timestamp;
 use crate::endpoint::{Content, Services};
 use crate::stomp::Headers;
 use crate::store::Stored;
-
-use super::timestamp;
 
 /// How many messages may be asked for. More are not an error: as many come.
 const HISTORY_LIMIT: usize = 1000;

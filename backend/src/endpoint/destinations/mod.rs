@@ -7,8 +7,6 @@ mod route;
 mod send;
 mod subscribe;
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
 use crate::app::Rejection;
 use crate::stomp::Headers;
 
@@ -17,12 +15,6 @@ pub(super) use subscribe::{Registered, Subscribing, subscribe};
 
 /// Headers with which a client proves who it is.
 const SECRET_HEADERS: [&str; 4] = ["authorization", "login", "passcode", "token"];
-
-/// Milliseconds since 1970.
-fn timestamp() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
-}
 
 /// The headers that the application sees: all but secrets.
 fn public_headers(headers: &Headers) -> Vec<(String, String)> {

@@ -8,12 +8,13 @@ use crate::app::{Incoming, Rejection};
 use crate::auth::Principal;
 use crate::broker::Pattern;
 use crate::config::ClientPublish;
+use crate::endpoint::clock::timestamp;
 use crate::endpoint::publish::Party;
 use crate::endpoint::{Content, Services};
 use crate::stomp::Frame;
 
 use super::route::{Route, UserQueue, route};
-use super::{public_headers, timestamp, unknown};
+use super::{public_headers, unknown};
 
 /// Routes a SEND frame of a client. When this returns, the message is in the
 /// outboxes of its receivers.

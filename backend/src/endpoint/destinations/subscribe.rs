@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::app::{Incoming, Rejection, Reply};
 use crate::auth::Principal;
 use crate::broker::{Pattern, Receiver, Subscription};
+use crate::endpoint::clock::timestamp;
 use crate::endpoint::presence::Member;
 use crate::endpoint::publish::Party;
 use crate::endpoint::{Content, Services};
@@ -13,7 +14,7 @@ use crate::stomp::Headers;
 
 use super::history;
 use super::route::{Route, is_broker, is_internal, route};
-use super::{public_headers, timestamp, unknown};
+use super::{public_headers, unknown};
 
 /// A subscription that a client asks for.
 #[derive(Debug)]

@@ -10,11 +10,12 @@ use tokio::time::Instant;
 
 use crate::app::gateway::{Event, Gateway};
 use crate::endpoint::Services;
+use crate::endpoint::clock::timestamp;
+use crate::endpoint::identity::expires_at;
 use crate::socket_io::Received;
 
 use super::dispatch::{self, Membership, Processed};
 use super::ending::Ending;
-use super::guard;
 use super::heartbeat::{Due, Heartbeat};
 use super::member::Wire;
 use super::session::Session;
@@ -103,7 +104,7 @@ impl Session {
             .then(|| Heartbeat::new(config.heartbeat_interval, config.heartbeat_misses, Instant::now()))
             .flatten();
         self.clients.connected(&namespace);
-        let expires_at = guard::expires_at(&membership.member.client, Instant::now());
+        let expires_at = expires_at(&membership.member.client, Instant::now());
         let joined = Joined { membership, heartbeat, heartbeat_ack: None, expires_at };
         self.joined.insert(namespace, joined);
     }
@@ -123,7 +124,7 @@ impl Session {
                     let member = &joined.membership.member;
                     let id = member.next_ack();
                     joined.heartbeat_ack = Some(id);
-                    let event = Event::new(HEARTBEAT, serde_json::json!({ "timestamp": super::timestamp() }));
+                    let event = Event::new(HEARTBEAT, serde_json::json!({ "timestamp": timestamp() }));
                     if member.push(&Wire::event(&member.namespace, &event, Some(id))) {
                         metrics.socket_io.heartbeats_sent.inc();
                         metrics.websocket_messages_sent.inc();

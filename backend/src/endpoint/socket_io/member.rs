@@ -9,10 +9,9 @@ use parking_lot::Mutex;
 use crate::app::gateway::{Event, Peer};
 use crate::auth::Client;
 use crate::broker::{Item, Outbox};
+use crate::endpoint::clock::timestamp;
 use crate::relay::Interest;
 use crate::socket_io::{Body, Packet, Payload};
-
-use super::timestamp;
 
 /// Acknowledgements that one client may owe; the oldest is forgotten above.
 const ACKS_LIMIT: usize = 256;

@@ -19,7 +19,6 @@ mod session;
 mod transport;
 
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -112,10 +111,4 @@ impl Drop for Prepared {
 /// 120 random bits in 20 characters, as `engine.io` names its sessions.
 fn new_id() -> String {
     URL_SAFE_NO_PAD.encode(rand::random::<[u8; 15]>())
-}
-
-/// Milliseconds since 1970.
-fn timestamp() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use futures_util::future::BoxFuture;
 use tokio::time::{Duration, Instant};
 
+use crate::endpoint::rates::{Exceeded, Rates};
 use crate::endpoint::{Opened, Services};
 use crate::engine_io::payload::Packets;
 use crate::engine_io::{self, Malformed, Message, Output, Packet, Settings, TransportName};
@@ -17,7 +18,6 @@ use crate::ws::{CloseCode, Reading, Socket};
 use super::clients::Joined;
 use super::dispatch::{self, Processed};
 use super::ending::{Ending, Patience};
-use super::guard::Rates;
 use super::handle::Ends;
 use super::member::SessionOutbox;
 use super::transport::{Happened, Lent, Slow, Transport, of_socket};
@@ -277,12 +277,18 @@ impl Session {
 
     fn receive(&mut self, now: Instant, packet: Result<Packet, Malformed>) {
         if let Ok(Packet::Message(Message::Text(data) | Message::Binary(data))) = &packet
-            && self.rates.charge(&self.services, now, data.len()).is_err()
+            && self.charge(now, data.len()).is_err()
         {
             self.end_by(Ending::too_fast(), now);
             return;
         }
         self.engine.handle_packet(now, packet);
+    }
+
+    fn charge(&mut self, now: Instant, bytes: usize) -> Result<(), Exceeded> {
+        let metrics = &self.services.metrics.auth;
+        self.rates.charge_message(metrics, now)?;
+        self.rates.charge_bytes(metrics, now, bytes)
     }
 
     fn handle_probed(&mut self, happened: Happened) {
