@@ -440,7 +440,9 @@ impl<C: Carrier> Connection<C> {
                 self.write_deadline = Some(now + self.services.config.stomp.send_time_limit);
             }
         }
-        if self.carrier.is_unflushed() { None } else { self.closing }
+        // A carrier that takes what it gets at once has had one batch of it.
+        let all = !self.carrier.is_unflushed() && self.outbox.bytes() == 0;
+        self.closing.filter(|_| all)
     }
 }
 

@@ -417,3 +417,25 @@ async fn a_stream_that_is_not_read_does_not_hold_the_server() {
     server.stopped().await;
     soon(tcp.0.shutdown()).await.ok();
 }
+
+#[tokio::test]
+async fn what_waits_is_written_before_the_close_however_much_it_is() {
+    const KEPT: usize = 100;
+    let server = start(|_| {});
+    let mut writer = server.stomp().await;
+    for n in 0..KEPT {
+        writer.send(&format!("SEND\ndestination:/app/room.a\nreceipt:{n}\n\n<{n}>\0")).await;
+        assert_eq!(writer.text().await, format!("RECEIPT\nreceipt-id:{n}\n\n\0"));
+    }
+    server.polling_stomp("leaving").await;
+    let subscribe_and_leave = format!(
+        r#"["SUBSCRIBE\nid:0\ndestination:/topic/room.a\nhistory:{KEPT}\n\n\u0000DISCONNECT\nreceipt:bye\n\n\u0000"]"#
+    );
+    server.xhr_send("leaving", &subscribe_and_leave).await;
+    let mut heard = String::new();
+    while !heard.ends_with("c[1000,\"\"]\n") {
+        heard.push_str(&server.poll("leaving").await);
+    }
+    assert_eq!(heard.matches("MESSAGE").count(), KEPT, "{heard}");
+    assert!(heard.contains("RECEIPT\\nreceipt-id:bye"), "{heard}");
+}
