@@ -45,6 +45,12 @@ pub enum Transport {
 }
 
 impl Transport {
+    /// Whether its requests bring messages of the client.
+    #[must_use]
+    pub fn is_of_client(self) -> bool {
+        matches!(self, Self::XhrSend | Self::JsonpSend)
+    }
+
     fn parse(name: &str) -> Option<Self> {
         Some(match name {
             "websocket" => Self::WebSocket,

@@ -439,3 +439,14 @@ async fn what_waits_is_written_before_the_close_however_much_it_is() {
     assert_eq!(heard.matches("MESSAGE").count(), KEPT, "{heard}");
     assert!(heard.contains("RECEIPT\\nreceipt-id:bye"), "{heard}");
 }
+
+#[tokio::test]
+async fn messages_for_no_session_are_not_looked_at() {
+    let server = start(|_| {});
+    for transport in ["xhr_send", "jsonp_send"] {
+        let sent = server.post(&format!("/ws/000/nobody/{transport}"), "no JSON").await;
+        assert_eq!(sent.status, 404, "{transport}");
+    }
+    server.polling_stomp("somebody").await;
+    assert_eq!(server.post("/ws/000/somebody/xhr_send", "no JSON").await.status, 500);
+}

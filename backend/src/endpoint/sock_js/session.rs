@@ -108,6 +108,12 @@ impl Sessions {
         }
     }
 
+    /// Whether there is a session of this id, whosever it is.
+    #[must_use]
+    pub fn has(&self, id: &str) -> bool {
+        self.0.get(id).is_some()
+    }
+
     /// How many there are, those included that are closed and still say so.
     #[must_use]
     pub fn len(&self) -> usize {

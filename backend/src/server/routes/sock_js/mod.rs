@@ -25,6 +25,9 @@ use page_origin::Exposure;
 /// gathered in one request.
 const BODY_LIMIT: usize = 4 * 1024 * 1024;
 
+/// The same of a body that nobody wants.
+const SWALLOWED: u64 = 4 * 1024 * 1024;
+
 const TEXT: &str = "text/plain; charset=UTF-8";
 
 /// What follows the endpoint's own path: empty, or with a slash at its start.
@@ -43,12 +46,21 @@ pub(super) async fn respond(
 ) -> Answer {
     let (parts, body) = request.into_parts();
     let patience = services.config.server.tomcat.connection_timeout;
-    let body = match body::collect(body, BODY_LIMIT, patience).await {
+    let route = sock_js::route(rest);
+    // Nobody's messages are not kept.
+    let is_wanted = matches!(route, Some(Route::Session { session, transport })
+        if transport.is_of_client() && services.sock_js.has(session));
+    let body = if is_wanted {
+        body::collect(body, BODY_LIMIT, patience).await
+    } else {
+        body::swallow(body, SWALLOWED, patience).await.map(|_| Bytes::new())
+    };
+    let body = match body {
         Ok(body) => body,
         Err(answer) => return answer,
     };
     let request = Request::from_parts(parts, ());
-    match sock_js::route(rest) {
+    match route {
         Some(Route::Greeting) if rest.is_empty() && request.headers().contains_key(UPGRADE) => {
             raw_web_socket(request, exchange, services).await
         }

@@ -189,8 +189,8 @@ async fn deliver(
     exchange: &Exchange<'_>,
     services: &Services,
 ) -> Result<(), Box<Answer>> {
-    let messages = client::array(payload).map_err(|error| Box::new(failed(&error)))?;
     let session = find(call, exchange, services).await?.ok_or_else(|| Box::new(not_found()))?;
+    let messages = client::array(payload).map_err(|error| Box::new(failed(&error)))?;
     session.link().deliver(messages).await.map_err(|_| Box::new(not_found()))
 }
 
