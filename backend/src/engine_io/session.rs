@@ -227,7 +227,8 @@ impl Session {
             Upgrade::None | Upgrade::Done => return,
         };
         match packet {
-            Ok(Packet::Ping(data)) if data == PROBE => {
+            // Once: the answers to more would wait for a client that does not read.
+            Ok(Packet::Ping(data)) if data == PROBE && matches!(self.upgrade, Upgrade::Offered(_)) => {
                 self.outputs.push_back(Output::Probe(Packet::Pong(data)));
                 self.outputs.push_back(Output::ReleasePoll);
                 self.upgrade = Upgrade::Probed { deadline, release: now + RELEASE_INTERVAL };

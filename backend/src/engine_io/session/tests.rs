@@ -137,6 +137,18 @@ fn an_upgrade_that_is_not_finished_is_given_up_and_may_be_tried_again() {
 }
 
 #[test]
+fn a_websocket_is_probed_once() {
+    let (mut session, now) = opened(TransportName::Polling);
+    assert!(session.handle_offer(now));
+    session.handle_probe(now, Ok(probe()));
+    outputs(&mut session);
+    session.handle_probe(now, Ok(probe()));
+    assert_eq!(outputs(&mut session), [Output::DropProbe]);
+    session.handle_probe(now, Ok(Packet::Upgrade));
+    assert_eq!(outputs(&mut session), []);
+}
+
+#[test]
 fn a_second_websocket_is_not_wanted() {
     let (mut session, now) = opened(TransportName::WebSocket);
     assert!(!session.handle_offer(now));
