@@ -232,8 +232,9 @@ impl Map {
 
     fn totals(&self, room: &str) -> Totals {
         self.attendances(room).fold(Totals::default(), |sum, (_, attendance)| Totals {
-            sessions: sum.sessions + attendance.totals.sessions,
-            anonymous: sum.anonymous + attendance.totals.anonymous,
+            // What others announce may be any number.
+            sessions: sum.sessions.saturating_add(attendance.totals.sessions),
+            anonymous: sum.anonymous.saturating_add(attendance.totals.anonymous),
         })
     }
 

@@ -2,6 +2,7 @@
 
 use proptest::prelude::*;
 
+use super::super::Announced;
 use super::*;
 
 const ROOM: &str = "/topic/room.a";
@@ -264,4 +265,23 @@ proptest! {
         prop_assert_eq!(&seen, &cluster.seen_by(2));
         prop_assert_eq!(cluster.maps[0].report(ROOM).sessions, sessions.len() as u64);
     }
+}
+
+#[test]
+fn no_announced_number_is_too_large() {
+    let now = Instant::now();
+    let mut map = map(0, 100, now);
+    let room = Announced { sessions: u64::MAX, anonymous: u64::MAX, users: BTreeMap::new() };
+    for id in ["id1", "id2"] {
+        let announcement = Announcement {
+            id: id.to_owned(),
+            instance: "b1".to_owned(),
+            sequence: u64::MAX,
+            kind: Kind::Changes,
+            rooms: [(ROOM.to_owned(), room.clone())].into(),
+        };
+        assert!(map.handle_announcement(now, announcement));
+    }
+    map.handle_join(now, ROOM, &session(0), None);
+    assert_eq!(map.report(ROOM).sessions, u64::MAX);
 }
