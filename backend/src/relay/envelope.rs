@@ -99,9 +99,12 @@ pub(super) fn encode(message: &Outgoing, origin: &str, form: RelayEnvelope) -> V
 /// Reads a message; none if it is no message, or has no place to go.
 pub(super) fn decode(text: &[u8]) -> Option<Envelope> {
     let read: Read = serde_json::from_slice(text).ok()?;
-    if !read.destination.starts_with('/') {
+    // No version of STOMP can write a NUL in a header.
+    let is_plain = |text: &String| !text.contains(char::is_control);
+    if !read.destination.starts_with('/') || !is_plain(&read.destination) {
         return None;
     }
+    let told_type = read.content_type.filter(is_plain);
     let payload = match read.payload {
         Value::String(text) => text,
         Value::Null => String::new(),
@@ -116,8 +119,8 @@ pub(super) fn decode(text: &[u8]) -> Option<Envelope> {
     };
     // One of ours tells the content type, or that there is none.
     let content_type = match read.seq {
-        Some(_) => read.content_type,
-        None => Some(read.content_type.unwrap_or_else(|| derived.to_owned())),
+        Some(_) => told_type,
+        None => Some(told_type.unwrap_or_else(|| derived.to_owned())),
     };
     let user = match read.user_id {
         None | Some(Value::Null) => None,
@@ -259,9 +262,17 @@ mod tests {
             r#"{"destination":"/topic/a"}"#,
             r#"{"destination":"/topic/a","userId":{},"payload":"1"}"#,
             r#"{"destination":"/topic/a","payload":"\"?\"","payloadType":"[B"}"#,
+            r#"{"destination":"/topic/a\u0000","payload":"1"}"#,
+            r#"{"destination":"/queue/a\n","userId":"42","payload":"1"}"#,
         ] {
             assert_eq!(decode(text.as_bytes()), None, "{text}");
         }
+    }
+
+    #[test]
+    fn a_content_type_that_no_header_can_hold_is_none() {
+        let text = r#"{"destination":"/topic/a","payload":"1","seq":1,"contentType":"a/b\u0000x"}"#;
+        assert_eq!(decode(text.as_bytes()).unwrap().received.content_type, None);
     }
 
     proptest! {
