@@ -199,9 +199,13 @@ impl Frame {
 }
 
 /// Appends one header line, escaped for `version`. A version 1.0 value keeps
-/// its text up to the first line end, since 1.0 cannot express more.
-/// A header of whose name nothing is left is left out.
+/// its text up to the first line end, since 1.0 cannot express more; a name with
+/// a colon would be another name and is left out, as is one of which nothing is
+/// left.
 pub fn put_header(out: &mut BytesMut, version: Version, name: &str, value: &str) {
+    if version == Version::V1_0 && name.contains(':') {
+        return;
+    }
     let start = out.len();
     put_escaped(out, version, name);
     if out.len() > start {

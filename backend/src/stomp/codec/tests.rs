@@ -165,11 +165,11 @@ fn a_line_has_a_limit() {
 
 #[test]
 fn a_header_that_a_version_cannot_name_is_left_out() {
-    let frame = frame(Command::Message, &[("\n", "a"), ("\r", "b"), ("x", "c\r\nd")], b"");
+    let frame = frame(Command::Message, &[("\n", "a"), ("\r", "b"), ("y:z", "e"), ("x", "c\r\nd")], b"");
     for (version, headers) in [
         (Version::V1_0, "x:c\n"),
-        (Version::V1_1, "\\n:a\nx:c\\nd\n"),
-        (Version::V1_2, "\\n:a\n\\r:b\nx:c\\r\\nd\n"),
+        (Version::V1_1, "\\n:a\ny\\cz:e\nx:c\\nd\n"),
+        (Version::V1_2, "\\n:a\n\\r:b\ny\\cz:e\nx:c\\r\\nd\n"),
     ] {
         assert_eq!(frame.encode(version), format!("MESSAGE\n{headers}content-length:0\n\n\0"));
     }
