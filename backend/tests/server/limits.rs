@@ -5,6 +5,7 @@ use std::time::Duration;
 use albeit_backend::config::WhenExceeded;
 
 use crate::harness::{Running, Ws, start, status, until};
+use crate::socket_io::Polling;
 use crate::tokens::{ask, of};
 
 fn exceeded(server: &Running, limit: &str) -> u64 {
@@ -116,4 +117,23 @@ async fn or_it_is_closed() {
     assert!(text.starts_with("ERROR\nmessage:rate limit exceeded\n"), "{text}");
     assert_eq!(ws.close_code().await, 1008);
     assert_eq!(exceeded(&server, "messages"), 1);
+}
+
+#[tokio::test]
+async fn packets_of_one_payload_are_slowed_down_one_by_one() {
+    let server = start(|config| {
+        config.limits.messages_per_second = 5;
+        config.limits.messages_burst = 1;
+    });
+    let polling = Polling::open(&server).await;
+    polling.join().await;
+    let before = exceeded(&server, "messages");
+    let events: Vec<_> = (0..5).map(|n| format!(r#"42/chat,{n}["echo",{n}]"#)).collect();
+    assert_eq!(polling.post(&events.join("\u{1e}")).await.0, 200);
+    let mut answers = String::new();
+    while !answers.contains("43/chat,4[4]") {
+        answers.push_str(&polling.poll().await.1);
+    }
+    // Once for all of them where the payload is taken at once.
+    assert!(exceeded(&server, "messages") > before + 1, "{answers}");
 }

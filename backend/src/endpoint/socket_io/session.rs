@@ -173,7 +173,7 @@ impl Session {
         self.expire(now);
         self.read_on(now);
         if let Some(ending) = self.gone {
-            return self.is_idle().then_some(ending);
+            return (self.is_idle() || self.leaves(now)).then_some(ending);
         }
         if self.processing.is_none() && self.leaves(now) {
             self.end_by(Ending::leaving(self.services.leaving()), now);
@@ -187,6 +187,10 @@ impl Session {
             self.carry_out();
             self.process(now);
             if self.processing.is_some() || !self.inbox.is_empty() || self.ending.is_some() {
+                return;
+            }
+            // One payload may hold many times what may be sent in a second.
+            if self.rates.slowed_until.is_some() {
                 return;
             }
             let Some(packets) = &mut self.unread else { return };
@@ -360,7 +364,7 @@ impl Session {
     /// only be waited for is left out: it would be due at once, again and again.
     fn next_timer(&self) -> Option<Instant> {
         if self.gone.is_some() {
-            return None;
+            return self.rates.slowed_until.into_iter().chain(self.leave_at).min();
         }
         let is_open = self.ending.is_none();
         let is_free = self.processing.is_none();
