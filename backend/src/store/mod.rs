@@ -36,6 +36,9 @@ use writer::Writer;
 /// MySQL takes, whose default limit is 16 MiB and more.
 const BODY_LIMIT: usize = 1 << 20;
 
+/// Bodies of one page, in bytes: whoever reads slowly keeps so much of ours.
+const PAGE_BYTES: usize = 4 << 20;
+
 /// A message that is kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stored {
@@ -244,7 +247,18 @@ impl Open {
         page.extend(waiting.iter().map(|kept| Kept::clone(kept)));
         page.sort_by_key(|kept| kept.id);
         page.dedup_by_key(|kept| kept.id);
-        page.drain(..page.len().saturating_sub(limit));
+        page.drain(..page.len() - newest(&page, limit));
         Ok(page)
     }
+}
+
+/// How many of the newest messages make up a page: as many as are wanted and as
+/// many as [`PAGE_BYTES`] hold, but one at least.
+fn newest(page: &[Kept], limit: usize) -> usize {
+    let mut bytes = 0;
+    let fits = |kept: &&Kept| {
+        bytes += kept.message.body.len();
+        bytes <= PAGE_BYTES
+    };
+    page.iter().rev().take(limit).take_while(fits).count().max(page.len().min(1))
 }

@@ -18,6 +18,8 @@ impl<T> Replay<T> {
     /// Reads `early` first, then from `inner`.
     #[must_use]
     pub fn new(inner: T, early: Bytes) -> Self {
+        // Empty, it may still hold a whole read buffer, for as long as this lives.
+        let early = if early.is_empty() { Bytes::new() } else { early };
         Self { early, inner }
     }
 }
@@ -73,6 +75,20 @@ mod tests {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
     use super::*;
+
+    #[test]
+    fn no_early_bytes_hold_no_memory() {
+        struct Empty(#[expect(dead_code, reason = "counted")] std::sync::Arc<()>);
+        impl AsRef<[u8]> for Empty {
+            fn as_ref(&self) -> &[u8] {
+                &[]
+            }
+        }
+        let memory = std::sync::Arc::new(());
+        let stream = Replay::new((), Bytes::from_owner(Empty(std::sync::Arc::clone(&memory))));
+        assert_eq!(std::sync::Arc::strong_count(&memory), 1);
+        drop(stream);
+    }
 
     #[tokio::test]
     async fn early_bytes_come_first_however_small_the_reads_are() {

@@ -152,6 +152,19 @@ async fn history_comes_in_pages() {
 }
 
 #[tokio::test]
+async fn a_page_of_large_messages_has_fewer_of_them() {
+    let server = start(|_| {});
+    let store = &server.services.store;
+    for n in 0..6 {
+        store.record(stored(vec![b'0' + n; 1 << 20]));
+    }
+    let page = soon(store.page(ROOM, None, 100)).await.unwrap();
+    assert_eq!(page.iter().map(|kept| kept.message.body[0]).collect::<Vec<_>>(), b"2345");
+    let page = soon(store.page(ROOM, Some(page[0].id), 100)).await.unwrap();
+    assert_eq!(page.iter().map(|kept| kept.message.body[0]).collect::<Vec<_>>(), b"01");
+}
+
+#[tokio::test]
 async fn a_store_that_is_off_keeps_nothing_and_is_no_failure() {
     let server = start(|config| config.store.enabled = false);
     say(&mut talker(&server).await, "unkept").await;
