@@ -184,10 +184,16 @@ fn permit(services: &Services, client: &Client, wanted: Option<(Action, &str)>) 
     let Some((action, destination)) = wanted else {
         return Ok(());
     };
-    services
-        .security
-        .check_permission(action, destination, principal, *address)
-        .map_err(|denied| Rejection::new(denied.to_string(), format!("{} {destination}", action.as_str())))
+    let check = |destination: &str| {
+        services.security.check_permission(action, destination, principal, *address).map_err(|denied| {
+            Rejection::new(denied.to_string(), format!("{} {destination}", action.as_str()))
+        })
+    };
+    check(destination)?;
+    match services.presence.watched(destination) {
+        Some(room) if action == Action::Subscribe => check(&room),
+        _ => Ok(()),
+    }
 }
 
 async fn renew(

@@ -27,6 +27,9 @@ const PRESENCE: &str = "presence.";
 /// What the destinations of rooms begin with at least.
 const TOPIC: &str = "/topic/";
 
+/// The pattern of all that begins with [`TOPIC`].
+const ANY_TOPIC: &str = "/topic/**";
+
 /// The content type of all that clients read.
 const JSON: &str = "application/json";
 
@@ -102,6 +105,25 @@ impl Presence {
         self.changed.notify_one();
         let (session, room) = (Arc::clone(session), destination.into());
         Some(Member { presence: Arc::clone(self), room, session })
+    }
+
+    /// The room, or the pattern of rooms, of which a subscription to a destination
+    /// tells who is there: for this the client must be one that may enter.
+    pub(super) fn watched(&self, destination: &str) -> Option<String> {
+        if !self.enabled {
+            return None;
+        }
+        if let Some(name) = destination.strip_prefix("/app/") {
+            return Some(format!("{TOPIC}{}", name.strip_prefix(PRESENCE)?));
+        }
+        let name = destination.strip_prefix(TOPIC)?;
+        match name.strip_prefix(PRESENCE) {
+            Some(room) => Some(format!("{TOPIC}{room}")),
+            // `p*` matches presence of whatever room.
+            None => {
+                literal(name).is_some_and(|start| PRESENCE.starts_with(start)).then(|| ANY_TOPIC.to_owned())
+            }
+        }
     }
 
     fn is_room(&self, destination: &str) -> bool {
@@ -193,6 +215,41 @@ impl Services {
     }
 }
 
+/// What stands before the first wildcard; none where there is no wildcard.
+fn literal(pattern: &str) -> Option<&str> {
+    pattern.find(['*', '?', '{']).and_then(|end| pattern.get(..end))
+}
+
 fn content(destination: String, body: Vec<u8>) -> Content {
     Content::new(destination, vec![("content-type".to_owned(), JSON.to_owned())], Bytes::from(body))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_tells_of_a_room_is_known_and_patterns_that_may() {
+        let watched = |enabled: bool, destination: &str| {
+            let config = PresenceConfig { enabled, ..PresenceConfig::default() };
+            Presence::new(&config, "b1", "id".to_owned()).watched(destination)
+        };
+        for (destination, room) in [
+            ("/app/presence.room.a", Some("/topic/room.a")),
+            ("/topic/presence.room.a", Some("/topic/room.a")),
+            ("/topic/presence.room.*", Some("/topic/room.*")),
+            ("/topic/presence.*", Some("/topic/*")),
+            ("/topic/pre*.room.a", Some(ANY_TOPIC)),
+            ("/topic/{what}", Some(ANY_TOPIC)),
+            ("/topic/**", Some(ANY_TOPIC)),
+            ("/topic/room.*", None),
+            ("/topic/room.a", None),
+            ("/topic/p", None),
+            ("/app/room.a", None),
+            ("/user/queue/presence.room.a", None),
+        ] {
+            assert_eq!(watched(true, destination).as_deref(), room, "{destination}");
+            assert_eq!(watched(false, destination), None, "{destination}");
+        }
+    }
 }

@@ -140,6 +140,33 @@ async fn what_was_said_is_read_over_http_by_whom_its_destination_may_be_subscrib
     }
 }
 
+#[tokio::test]
+async fn who_is_in_a_room_is_told_to_whom_the_room_may_be_subscribed_by() {
+    let server = start(|config| {
+        ask(config);
+        config.security.rules = vec![RuleConfig {
+            subscribe: Some("/topic/room.secret".to_owned()),
+            authority: Some("member".to_owned()),
+            ..RuleConfig::default()
+        }];
+    });
+    for destination in
+        ["/app/presence.room.secret", "/topic/presence.room.secret", "/topic/presence.*", "/topic/p*.secret"]
+    {
+        let subscribe = format!("SUBSCRIBE\nid:0\ndestination:{destination}\nreceipt:s\n\n\0");
+        let mut ws = client(&server, &of("bob")).await;
+        ws.send(&subscribe).await;
+        assert_eq!(ended(&mut ws).await, "access denied", "{destination}");
+        let mut ws = client(&server, &with_roles("ann", &["member"])).await;
+        ws.send(&subscribe).await;
+        let answer = ws.text().await;
+        assert!(!answer.starts_with("ERROR"), "{destination} {answer}");
+    }
+    let mut ws = client(&server, &of("bob")).await;
+    ws.send("SUBSCRIBE\nid:0\ndestination:/topic/presence.room.open\nreceipt:s\n\n\0").await;
+    assert!(ws.text().await.starts_with("RECEIPT\n"));
+}
+
 /// Keeps what it is given.
 #[derive(Default)]
 struct Keeping(Mutex<Vec<Incoming>>);
