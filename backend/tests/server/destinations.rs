@@ -235,6 +235,17 @@ async fn clients_publish_to_the_broker_only_where_they_may() {
 }
 
 #[tokio::test]
+async fn clients_never_publish_what_others_take_for_the_servers_word() {
+    let server = start(open);
+    for destination in ["/topic/server.events", "/topic/presence.room.a"] {
+        let (mut client, _) = connect(&server).await;
+        client.send(&format!("SEND\ndestination:{destination}\n\n{{}}\0")).await;
+        let error = client.text().await;
+        assert!(error.starts_with("ERROR\nmessage:destination is the server's\n"), "{error}");
+    }
+}
+
+#[tokio::test]
 async fn a_pattern_and_an_exact_subscription_both_deliver() {
     let server = start(|_| {});
     let ((mut ann, _), (mut bob, _)) = (connect(&server).await, connect(&server).await);

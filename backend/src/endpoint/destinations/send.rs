@@ -11,6 +11,7 @@ use crate::config::ClientPublish;
 use crate::endpoint::clock::timestamp;
 use crate::endpoint::publish::Party;
 use crate::endpoint::{Content, Services};
+use crate::health::Notice;
 use crate::stomp::Frame;
 
 use super::route::{Route, UserQueue, route};
@@ -73,6 +74,14 @@ fn check_publish(services: &Services, destination: &str) -> Result<(), Rejection
         ClientPublish::Allow if Pattern::is_pattern(destination) => {
             Err(Rejection::new("destination is a pattern", "a message is sent to one destination"))
         }
+        ClientPublish::Allow if is_of_server(services, destination) => {
+            Err(Rejection::new("destination is the server's", "clients only subscribe to it"))
+        }
         ClientPublish::Allow => Ok(()),
     }
+}
+
+/// Whether clients take what comes from a destination for the server's word.
+fn is_of_server(services: &Services, destination: &str) -> bool {
+    destination == Notice::DESTINATION || services.presence.watched(destination).is_some()
 }
