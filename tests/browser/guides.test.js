@@ -137,6 +137,7 @@ describe("guides", { skip: noRedis }, () => {
 
   afterEach(async () => {
     await Promise.all(contexts.splice(0).map(context => context.close()));
+    await site?.restartEnded();
   });
 
   after(async () => {
@@ -213,13 +214,12 @@ describe("guides", { skip: noRedis }, () => {
       await state(tabs[0], "connected");
       assert.equal(await text(tabs[1], "#status"), "connected");
       await talk(speak, list, tabs, "moved");
-      await site.restartBackend("b1");
+      await site.restartEnded();
       await site.killBackend("b2");
       for (const tab of tabs) await state(tab, "reconnecting");
       for (const tab of tabs) await state(tab, "connected");
       await talk(speak, list, tabs, "moved again");
       noFailures(tabs);
-      await site.restartBackend("b2");
     });
 
     test(`${guide}: a drained instance says so, and its client moves`, async () => {
@@ -232,7 +232,6 @@ describe("guides", { skip: noRedis }, () => {
       await state(tabs[0], "connected");
       await talk(speak, list, tabs, "moved");
       noFailures(tabs);
-      await site.restartBackend("b1");
     });
   }
 });

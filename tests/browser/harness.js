@@ -37,7 +37,8 @@ export async function eventually(what, probe, limit = SOON) {
     }
     await pause(POLL_PERIOD);
   } while (Date.now() < deadline);
-  throw new Error(`${what}: not within ${limit} ms`, { cause: error });
+  const why = error ? `: ${error.message}` : "";
+  throw new Error(`${what}: not within ${limit} ms${why}`, { cause: error });
 }
 
 /** A port that was free a moment ago. Another process may take it: whoever uses it must retry. */
@@ -180,14 +181,11 @@ export class Site {
     await this.backends[instance].kill();
   }
 
-  /** Starts a backend that has ended, and waits until the balancer sends it clients. */
-  async restartBackend(instance) {
-    this.startBackend(instance);
-    await this.bothHealthy();
-  }
-
-  bothHealthy() {
-    return eventually("two healthy targets", async () => (await this.healthy()).length === 2);
+  /** Starts each backend that has ended, and waits until the balancer sends it clients. */
+  async restartEnded() {
+    const ended = Object.keys(this.backends).filter(instance => this.backends[instance].end);
+    ended.forEach(instance => this.startBackend(instance));
+    await eventually("two healthy targets", async () => (await this.healthy()).length === 2);
   }
 
   /** The cookie that binds to a backend. */
