@@ -56,28 +56,43 @@ pub struct Opened {
 }
 
 /// Serves one STOMP session until its carrier closes.
-pub async fn serve<C: Carrier>(carrier: C, services: Arc<Services>, opened: Opened) {
-    let _active = Active::new(&services.metrics.websocket_connections_active);
+// Not async itself, and boxed where it ends: what is moved on the way is not
+// part of the size of every connection that idles.
+pub fn serve<C: Carrier>(
+    carrier: C,
+    services: Arc<Services>,
+    opened: Opened,
+) -> impl Future<Output = ()> + Send + use<C> {
+    let active = Active::new(&services.metrics.websocket_connections_active);
     let aborting = services.lifecycle.aborting().clone();
-    let close_timeout = services.config.websocket.close_timeout;
     let mut connection = Connection::new(carrier, services, opened);
-    tokio::select! {
-        closing = connection.run() => {
-            // Deliveries end here, before the closing handshake.
-            let Connection { carrier, outbox, subscriptions, processing, .. } = connection;
-            drop((subscriptions, outbox));
-            let close = async {
-                if let Some((code, reason)) = closing {
-                    carrier.close(code, reason, Instant::now() + close_timeout).await;
-                }
-            };
-            tokio::select! {
-                ((), ()) = futures_util::future::join(close, finish(processing)) => {}
-                () = aborting.cancelled() => {}
-            }
+    async move {
+        let _active = active;
+        let closing = tokio::select! {
+            closing = connection.run() => closing,
+            () = aborting.cancelled() => return,
+        };
+        let ending = Box::pin(end(connection, closing));
+        tokio::select! {
+            () = ending => {}
+            () = aborting.cancelled() => {}
         }
-        () = aborting.cancelled() => {}
     }
+}
+
+/// Closes the carrier, while the last message of the client reaches its
+/// receivers.
+async fn end<C: Carrier>(connection: Connection<C>, closing: Option<Closing>) {
+    // Deliveries end here, before the closing handshake.
+    let Connection { carrier, outbox, subscriptions, processing, services, .. } = connection;
+    drop((subscriptions, outbox));
+    let close = async {
+        if let Some((code, reason)) = closing {
+            let deadline = Instant::now() + services.config.websocket.close_timeout;
+            carrier.close(code, reason, deadline).await;
+        }
+    };
+    futures_util::future::join(close, finish(processing)).await;
 }
 
 /// An outbox that is closed, and what it forgot is counted, when its connection
