@@ -7,7 +7,7 @@
 //! YAML.
 
 mod arguments;
-mod defaults;
+mod file;
 mod limits;
 mod management;
 mod presence;
@@ -23,13 +23,14 @@ mod ssl;
 mod stomp;
 mod store;
 mod units;
+mod web_socket;
 
-use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::Deserialize;
 
 pub use arguments::Arguments;
+pub use file::{ConfigError, Loaded};
 pub use limits::{LimitsConfig, WhenExceeded};
 pub use management::{ManagementConfig, ShowDetails};
 pub use presence::PresenceConfig;
@@ -49,10 +50,7 @@ pub use ssl::SslConfig;
 pub use stomp::{Acknowledgements, ClientPublish, HeartBeatConfig, StompConfig};
 pub use store::{Password, StoreConfig, StoreUrl};
 pub use units::{UnitError, parse_duration, parse_size};
-
-/// Largest configuration file that is read, in bytes: a guard against a wrong
-/// path and against YAML alias expansion.
-const FILE_LIMIT: u64 = 1 << 20;
+pub use web_socket::WebSocketConfig;
 
 /// Everything that can be set. `Config::default()` is a working server on
 /// 127.0.0.1:8080.
@@ -93,120 +91,28 @@ pub struct Config {
     pub drain: Duration,
 }
 
-/// WebSocket limits.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
-pub struct WebSocketConfig {
-    /// Origins besides the server's own that may open a session:
-    /// `https://app.example.com`, all hosts below a domain
-    /// (`https://*.example.com`), any port (`http://localhost:*`); in
-    /// development `*`. Default none.
-    pub allowed_origins: Vec<String>,
-    /// A STOMP client that wants no heart-beats, or rarer ones, gets a ping this
-    /// often, so that a balancer with a 60 s idle timeout keeps the connection.
-    /// Default `25s`.
-    #[serde(deserialize_with = "units::duration")]
-    pub ping_interval: Duration,
-    /// How long a closing handshake may take. Default `5s`.
-    #[serde(deserialize_with = "units::duration")]
-    pub close_timeout: Duration,
-    /// Largest message of `/echo` in bytes. Default `16MiB`.
-    #[serde(deserialize_with = "units::size")]
-    pub echo_message_size_limit: usize,
-}
-
-/// A configuration as it was read.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Loaded {
-    /// The settings.
-    pub config: Config,
-    /// Keys of Spring or of an application that mean nothing here, in the order
-    /// of the alphabet.
-    pub ignored: Vec<String>,
-}
-
-/// Why there is no configuration.
-#[derive(Debug, thiserror::Error)]
-pub enum ConfigError {
-    /// The file cannot be read.
-    #[error("{}: cannot be read", path.display())]
-    Unreadable {
-        /// The file.
-        path: PathBuf,
-        /// What the system said.
-        source: std::io::Error,
-    },
-    /// The file is larger than any configuration is.
-    #[error("{}: larger than {FILE_LIMIT} bytes", path.display())]
-    TooLarge {
-        /// The file.
-        path: PathBuf,
-    },
-    /// A key is unknown, or a value is of the wrong type.
-    #[error("{}: {key}: {message}", file.display())]
-    Malformed {
-        /// The file.
-        file: PathBuf,
-        /// The YAML path of the value.
-        key: String,
-        /// What is wrong, with line and column.
-        message: String,
-    },
-    /// Values that cannot be served; one line each.
-    #[error("{}", .0.join("\n"))]
-    Invalid(Vec<String>),
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            instance: "albeit-backend".to_owned(),
+            server: ServerConfig::default(),
+            stomp: StompConfig::default(),
+            websocket: WebSocketConfig::default(),
+            sockjs: SockJsConfig::default(),
+            socket_io: SocketIoConfig::default(),
+            security: SecurityConfig::default(),
+            limits: LimitsConfig::default(),
+            presence: PresenceConfig::default(),
+            relay: RelayConfig::default(),
+            store: StoreConfig::default(),
+            management: ManagementConfig::default(),
+            shutdown: ShutdownConfig::default(),
+            drain: Duration::from_secs(30),
+        }
+    }
 }
 
 impl Config {
-    /// Reads a YAML file: our own, or Spring Boot's `application.yml`. Does not
-    /// [`validate`](Self::validate).
-    ///
-    /// # Errors
-    ///
-    /// The file cannot be read, or does not parse.
-    pub fn read(path: &Path) -> Result<Self, ConfigError> {
-        Self::load(path).map(|loaded| loaded.config)
-    }
-
-    /// Reads a YAML file and tells what of it means nothing here. A file is
-    /// Spring's when it is named `application*.yml` or has a key `spring`.
-    ///
-    /// # Errors
-    ///
-    /// The file cannot be read, or does not parse.
-    pub fn load(path: &Path) -> Result<Loaded, ConfigError> {
-        let unreadable = |source| ConfigError::Unreadable { path: path.to_owned(), source };
-        if std::fs::metadata(path).map_err(unreadable)?.len() > FILE_LIMIT {
-            return Err(ConfigError::TooLarge { path: path.to_owned() });
-        }
-        let text = std::fs::read_to_string(path).map_err(unreadable)?;
-        if spring::is_spring(&text, path) {
-            return spring::parse(&text, path, &|name| std::env::var(name).ok());
-        }
-        Ok(Loaded { config: Self::parse(&text, path)?, ignored: Vec::new() })
-    }
-
-    /// Parses YAML; `file` is only named in errors. An empty text is the
-    /// default.
-    ///
-    /// # Errors
-    ///
-    /// The first unknown key or malformed value.
-    pub fn parse(text: &str, file: &Path) -> Result<Self, ConfigError> {
-        let blank = |line: &str| {
-            let line = line.trim();
-            line.is_empty() || line.starts_with('#') || line == "---"
-        };
-        if text.lines().all(blank) {
-            return Ok(Self::default());
-        }
-        serde_path_to_error::deserialize(serde_yaml::Deserializer::from_str(text)).map_err(|error| {
-            let key = error.path().to_string();
-            let message = without_path(&error.inner().to_string(), &key).to_owned();
-            ConfigError::Malformed { file: file.to_owned(), key, message }
-        })
-    }
-
     /// Checks what types cannot say, and reports every problem at once.
     ///
     /// # Errors
@@ -219,30 +125,7 @@ impl Config {
             problems.push("instance: must be 1 to 64 printable characters without blanks".to_owned());
         }
         problems.extend(self.server.problems());
-        let mut require = |holds: bool, problem: &str| {
-            if !holds {
-                problems.push(problem.to_owned());
-            }
-        };
-        for (key, timer) in [
-            ("websocket.ping-interval", self.websocket.ping_interval),
-            ("websocket.close-timeout", self.websocket.close_timeout),
-        ] {
-            require(!timer.is_zero(), &format!("{key}: must be above zero"));
-        }
-        require(
-            (1..=1 << 30).contains(&self.websocket.echo_message_size_limit),
-            "websocket.echo-message-size-limit: must be from 1 byte to 1GiB",
-        );
-        for (index, origin) in self.websocket.allowed_origins.iter().enumerate() {
-            require(
-                crate::auth::is_origin(origin),
-                &format!(
-                    "websocket.allowed-origins[{index}]: {origin:?} is no origin, \
-                     write scheme://host[:port]"
-                ),
-            );
-        }
+        problems.extend(self.websocket.problems());
         problems.extend(self.stomp.problems());
         problems.extend(self.sockjs.problems());
         problems.extend(self.socket_io.problems());
@@ -281,14 +164,9 @@ impl Config {
         let scale = scale.max(1);
         self.limits.scale_rates(scale);
         let tomcat = &mut self.server.tomcat;
-        let own = [
-            &mut self.drain,
-            &mut tomcat.connection_timeout,
-            &mut tomcat.keep_alive_timeout,
-            &mut self.websocket.ping_interval,
-            &mut self.websocket.close_timeout,
-        ];
+        let own = [&mut self.drain, &mut tomcat.connection_timeout, &mut tomcat.keep_alive_timeout];
         let sections = [
+            self.websocket.timers(),
             self.stomp.timers(),
             self.sockjs.timers(),
             self.socket_io.timers(),
@@ -306,16 +184,6 @@ impl Config {
         }
         self
     }
-}
-
-/// The message without the path that the YAML parser puts before it: the key
-/// or the mapping that holds it.
-fn without_path<'a>(message: &'a str, key: &str) -> &'a str {
-    let holder = key.rsplit_once('.').map_or("", |(holder, _)| holder);
-    [key, holder]
-        .into_iter()
-        .find_map(|path| message.strip_prefix(path)?.strip_prefix(": "))
-        .unwrap_or(message)
 }
 
 #[cfg(test)]

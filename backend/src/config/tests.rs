@@ -1,5 +1,7 @@
 //! Configuration: defaults, units, and errors that say where.
 
+use std::path::Path;
+
 use super::*;
 
 fn parse(text: &str) -> Result<Config, String> {
