@@ -1,11 +1,8 @@
 //! Joins sockets, sessions and the broker: one task per WebSocket, which reads,
 //! writes and keeps the timers of its connection.
 
-mod acknowledge;
-mod attending;
 mod carrier;
 mod clock;
-mod connect;
 mod destinations;
 mod echo;
 mod encoding;
@@ -22,7 +19,7 @@ mod stomp;
 use std::sync::Arc;
 
 use crate::app::Application;
-use crate::auth::Security;
+use crate::auth::{Client, Security};
 use crate::broker::Broker;
 use crate::config::Config;
 use crate::health::{self, Lifecycle};
@@ -38,7 +35,7 @@ pub use encoding::put_escaped;
 pub use message::Content;
 pub use presence::Presence;
 pub use socket_io::SocketIo;
-pub use stomp::{Opened, serve as serve_stomp};
+pub use stomp::serve as serve_stomp;
 
 /// The subprotocols of the STOMP endpoint, best first.
 pub const STOMP_PROTOCOLS: [&str; 3] = ["v12.stomp", "v11.stomp", "v10.stomp"];
@@ -78,6 +75,17 @@ pub struct Services {
     pub lifecycle: Lifecycle,
     /// The components whose health is reported.
     pub health: health::Registry,
+}
+
+/// A session that begins.
+#[derive(Debug, Clone)]
+pub struct Opened {
+    /// Names it among all sessions.
+    pub session: Arc<str>,
+    /// Who opened it.
+    pub client: Arc<Client>,
+    /// From 0 to 1: when in the window it leaves while the server drains.
+    pub jitter: f64,
 }
 
 impl std::fmt::Debug for Services {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::auth::Principal;
 
-use super::Services;
+use crate::endpoint::Services;
 
 /// A session that has connected; dropping it ends it.
 pub(super) struct Attending {

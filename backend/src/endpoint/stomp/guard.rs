@@ -15,9 +15,9 @@ use crate::auth::{self, Action, AuthError, Client, Token};
 use crate::stomp::frame::Command;
 use crate::stomp::{Frame, Headers};
 
-use super::Services;
-use super::identity::{IdentityError, expires_at};
-use super::rates::{Exceeded, Rates};
+use crate::endpoint::Services;
+use crate::endpoint::identity::{IdentityError, expires_at};
+use crate::endpoint::rates::{Exceeded, Rates};
 
 /// What becomes of a frame.
 #[derive(Debug, PartialEq, Eq)]

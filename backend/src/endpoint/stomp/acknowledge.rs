@@ -14,8 +14,8 @@ use crate::config::{Acknowledgements, StompConfig};
 use crate::stomp::frame::put_header_start;
 use crate::stomp::{AckMode, Reference, Verdict, Version};
 
-use super::carrier::Encoding;
-use super::destinations::Registered;
+use crate::endpoint::Encoding;
+use crate::endpoint::destinations::Registered;
 
 /// A subscription of a client.
 #[derive(Debug)]
