@@ -450,3 +450,27 @@ async fn messages_for_no_session_are_not_looked_at() {
     server.polling_stomp("somebody").await;
     assert_eq!(server.post("/ws/000/somebody/xhr_send", "no JSON").await.status, 500);
 }
+
+#[tokio::test]
+async fn a_client_that_reads_no_further_loses_its_connection() {
+    let server = start(|config| {
+        config.server.tomcat.connection_timeout = Duration::from_millis(500);
+        config.sockjs.stream_bytes_limit = 256 << 20;
+        config.limits.bytes_per_second = 0;
+    });
+    let connections = &server.services.metrics.http_connections_active;
+    let mut stream = server.stream("POST", "/ws/000/deaf/xhr_streaming", "").await;
+    stream.frame().await;
+    assert_eq!(stream.frame().await, "o\n");
+    server.xhr_send("deaf", CONNECT).await;
+    server.xhr_send("deaf", r#"["SUBSCRIBE\nid:0\ndestination:/topic/room.a\n\n\u0000"]"#).await;
+    let mut writer = server.stomp().await;
+    let text = "x".repeat(60_000);
+    soon(async {
+        while connections.get() > 1 {
+            writer.send(&format!("SEND\ndestination:/app/room.a\nreceipt:0\n\n{text}\0")).await;
+            writer.text().await;
+        }
+    })
+    .await;
+}
