@@ -35,12 +35,13 @@ pub(super) struct Arrived {
     pub(super) payload: Vec<u8>,
 }
 
-/// A queue of events. Above its limit the oldest messages go; other events stay,
+/// A queue of events. Above its limits the oldest messages go; other events stay,
 /// of which there are no more than subscriptions.
 #[derive(Debug)]
 pub(super) struct Inbox {
     state: Mutex<State>,
     limit: usize,
+    byte_limit: usize,
     filled: Notify,
 }
 
@@ -48,26 +49,42 @@ pub(super) struct Inbox {
 struct State {
     events: VecDeque<Event>,
     messages: usize,
+    /// Of their payloads.
+    bytes: usize,
+}
+
+impl State {
+    /// Takes note of an event that goes.
+    fn removed(&mut self, event: Option<&Event>) {
+        if let Some(Event::Message(arrived)) = event {
+            self.messages -= 1;
+            self.bytes -= arrived.payload.len();
+        }
+    }
 }
 
 impl Inbox {
-    /// A queue of at most `limit` messages.
-    pub(super) fn new(limit: usize) -> Self {
-        Self { state: Mutex::default(), limit, filled: Notify::new() }
+    /// A queue of at most `limit` messages, whose payloads have `byte_limit`
+    /// bytes at most.
+    pub(super) fn new(limit: usize, byte_limit: usize) -> Self {
+        Self { state: Mutex::default(), limit, byte_limit, filled: Notify::new() }
     }
 
     /// Queues an event; how many messages were dropped for it.
     pub(super) fn push(&self, event: Event) -> u64 {
         let mut state = self.state.lock();
-        state.messages += usize::from(matches!(event, Event::Message(_)));
+        if let Event::Message(arrived) = &event {
+            state.messages += 1;
+            state.bytes += arrived.payload.len();
+        }
         state.events.push_back(event);
         let mut dropped = 0;
-        if state.messages > self.limit
+        while (state.messages > self.limit || state.bytes > self.byte_limit)
             && let Some(oldest) = state.events.iter().position(|event| matches!(event, Event::Message(_)))
         {
-            state.events.remove(oldest);
-            state.messages -= 1;
-            dropped = 1;
+            let oldest = state.events.remove(oldest);
+            state.removed(oldest.as_ref());
+            dropped += 1;
         }
         drop(state);
         self.filled.notify_one();
@@ -84,7 +101,7 @@ impl Inbox {
             let event = {
                 let mut state = self.state.lock();
                 let event = state.events.pop_front();
-                state.messages -= usize::from(matches!(event, Some(Event::Message(_))));
+                state.removed(event.as_ref());
                 event
             };
             match event {
@@ -104,12 +121,21 @@ mod tests {
         let message =
             |n: u8| Event::Message(Arrived { pattern: None, channel: "a".to_owned(), payload: vec![n] });
         let subscribed = Event::Subscribed(Subscription::Channel("a".to_owned()));
-        let inbox = Inbox::new(2);
+        let inbox = Inbox::new(2, 100);
         let events = [subscribed.clone(), message(1), message(2), message(3), Event::Disconnected];
         let dropped: u64 = events.into_iter().map(|event| inbox.push(event)).sum();
         assert_eq!(dropped, 1);
         for event in [subscribed, message(2), message(3), Event::Disconnected] {
             assert_eq!(inbox.next().await, event);
         }
+    }
+    #[test]
+    fn large_messages_count_by_their_bytes() {
+        let message = |bytes: usize| {
+            Event::Message(Arrived { pattern: None, channel: "a".to_owned(), payload: vec![0; bytes] })
+        };
+        let inbox = Inbox::new(100, 10);
+        assert_eq!([4, 6, 5, 11, 10].map(|bytes| inbox.push(message(bytes))), [0, 0, 2, 2, 0]);
+        assert_eq!(inbox.state.lock().bytes, 10);
     }
 }

@@ -36,8 +36,9 @@ pub struct RelayConfig {
     /// the oldest are dropped above, and counted. Default `8MiB`.
     #[serde(deserialize_with = "units::size")]
     pub buffer_size_limit: usize,
-    /// Messages that wait after they came, before they are delivered; the
-    /// oldest are dropped above, and counted. Default 8192.
+    /// Messages that wait after they came, before they are delivered, together
+    /// of at most eight times `buffer-size-limit`; the oldest are dropped
+    /// above, and counted. Default 8192.
     pub inbox_limit: usize,
     /// The connection.
     pub redis: RedisConfig,
@@ -118,6 +119,14 @@ impl Default for StreamsConfig {
 }
 
 impl RelayConfig {
+    /// Bytes of envelopes that wait before they are delivered: eight times
+    /// [`buffer_size_limit`](Self::buffer_size_limit), since JSON in JSON may
+    /// take that much more.
+    #[must_use]
+    pub fn inbox_bytes(&self) -> usize {
+        self.buffer_size_limit.saturating_mul(8)
+    }
+
     /// What the types cannot say, one line each.
     pub(super) fn problems(&self) -> Vec<String> {
         let is_cluster = !self.redis.cluster.nodes.is_empty();

@@ -54,7 +54,7 @@ impl<'a> PubSub<'a> {
         stop: &CancellationToken,
     ) -> Result<(), LinkError> {
         let shared = self.shared;
-        let inbox = Arc::new(Inbox::new(shared.config.inbox_limit));
+        let inbox = Arc::new(Inbox::new(shared.config.inbox_limit, shared.config.inbox_bytes()));
         let pushes = Arc::clone(&inbox);
         let dropped = shared.metrics.dropped.with_label_values(&["inbox"]);
         let link = shared
