@@ -173,7 +173,9 @@ impl Session {
         self.expire(now);
         self.read_on(now);
         if let Some(ending) = self.gone {
-            return (self.is_idle() || self.leaves(now)).then_some(ending);
+            // What it sent too fast is not worth staying for.
+            let is_over = self.is_idle() || self.rates.slowed_until.is_some() && self.leaves(now);
+            return is_over.then_some(ending);
         }
         if self.processing.is_none() && self.leaves(now) {
             self.end_by(Ending::leaving(self.services.leaving()), now);
