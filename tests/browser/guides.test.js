@@ -18,6 +18,10 @@ const SECRET = "0123456789abcdef0123456789abcdef";
 const GUIDES = fileURLToPath(new URL("../../docs/guides/", import.meta.url));
 const MODULES = fileURLToPath(new URL("node_modules/", import.meta.url));
 const TYPES = { ".html": "text/html; charset=utf-8", ".js": "text/javascript; charset=utf-8" };
+const WAYS = [
+  ["by WebSocket", true],
+  ["by HTTP alone", false],
+];
 const DEADLINE = 20_000;
 
 let redis;
@@ -96,6 +100,13 @@ async function signIn(tab, user, claims) {
   await tab.locator("#login button").click();
 }
 
+/** Runs in the page: `states` are those that the page shows from now on. */
+function recordStates() {
+  window.states = [];
+  const status = document.getElementById("status");
+  new MutationObserver(() => window.states.push(status.textContent)).observe(status, { childList: true });
+}
+
 const text = (tab, selector) => tab.locator(selector).innerText();
 const state = (tab, expected) => eventually(expected, async () => (await text(tab, "#status")) === expected);
 const lines = (tab, list, line) => tab.locator(`${list} li`, { hasText: line }).count();
@@ -147,9 +158,7 @@ describe("guides", { skip: noRedis }, () => {
     await redis?.stop();
   });
 
-  for (const webSockets of [true, false]) {
-    const how = webSockets ? "by WebSocket" : "by HTTP alone";
-
+  for (const [how, webSockets] of WAYS) {
     test(`auction ${how}: bids, rooms and private messages between two instances`, async () => {
       const [ann, bob] = await annAndBob("auction", { webSockets });
       await submit(ann, "#bid-form", { "#amount": "20" });
@@ -206,21 +215,23 @@ describe("guides", { skip: noRedis }, () => {
   };
 
   for (const [guide, [list, speak]] of Object.entries(GUIDES_SPEAK)) {
-    test(`${guide}: when an instance is killed, its client moves and both talk on`, async () => {
-      const tabs = await annAndBob(guide);
-      await talk(speak, list, tabs, "before");
-      await site.killBackend("b1");
-      await state(tabs[0], "reconnecting");
-      await state(tabs[0], "connected");
-      assert.equal(await text(tabs[1], "#status"), "connected");
-      await talk(speak, list, tabs, "moved");
-      await site.restartEnded();
-      await site.killBackend("b2");
-      for (const tab of tabs) await state(tab, "reconnecting");
-      for (const tab of tabs) await state(tab, "connected");
-      await talk(speak, list, tabs, "moved again");
-      noFailures(tabs);
-    });
+    for (const [how, webSockets] of WAYS) {
+      test(`${guide} ${how}: when an instance is killed, its client moves and both talk on`, async () => {
+        const tabs = await annAndBob(guide, { webSockets });
+        await talk(speak, list, tabs, "before");
+        await site.killBackend("b1");
+        await state(tabs[0], "reconnecting");
+        await state(tabs[0], "connected");
+        assert.equal(await text(tabs[1], "#status"), "connected");
+        await talk(speak, list, tabs, "moved");
+        await site.restartEnded();
+        await site.killBackend("b2");
+        for (const tab of tabs) await state(tab, "reconnecting");
+        for (const tab of tabs) await state(tab, "connected");
+        await talk(speak, list, tabs, "moved again");
+        noFailures(tabs);
+      });
+    }
 
     test(`${guide}: a drained instance says so, and its client moves`, async () => {
       const tabs = await annAndBob(guide);
@@ -234,4 +245,23 @@ describe("guides", { skip: noRedis }, () => {
       noFailures(tabs);
     });
   }
+
+  test("auction: a restart of Redis leads nobody to reconnect", async () => {
+    const tabs = await annAndBob("auction");
+    const [list, speak] = GUIDES_SPEAK.auction;
+    await talk(speak, list, tabs, "before");
+    for (const tab of tabs) await tab.evaluate(recordStates);
+    await redis.kill();
+    await site.relayConnected(0);
+    await speak(tabs[0], "alone");
+    await heard(tabs[0], list, "alone");
+    await redis.launch();
+    await site.relayConnected(1);
+    await talk(speak, list, tabs, "after");
+    for (const tab of tabs) {
+      assert.deepEqual(await tab.evaluate(() => window.states), []);
+      assert.ok(await tab.locator("#banner").isHidden());
+    }
+    noFailures(tabs);
+  });
 });

@@ -206,6 +206,14 @@ export class Site {
     return chosen.reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(" "))), 0);
   }
 
+  /** Waits until both backends have Redis (1) or miss it (0). */
+  relayConnected(state) {
+    return eventually(`relay_connected ${state}`, async () => {
+      const states = await Promise.all(["b1", "b2"].map(instance => this.metric(instance, "relay_connected")));
+      return states.every(value => value === state);
+    });
+  }
+
   async stop() {
     const children = [this.albeit, ...Object.values(this.backends ?? {})].filter(Boolean);
     await Promise.all(children.map(child => child.kill()));

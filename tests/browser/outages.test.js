@@ -122,12 +122,6 @@ async function counters(...names) {
   return values;
 }
 
-const relayIs = (state, instances = INSTANCES) =>
-  eventually(`relay_connected ${state}`, async () => {
-    const states = await Promise.all(instances.map(instance => site.metric(instance, "relay_connected")));
-    return states.every(value => value === state);
-  });
-
 /** What each room's listeners at the other instance did not hear, and what their instance counted. */
 async function assertLossIsCounted(rooms, before) {
   const now = await counters("relay_missed_total");
@@ -233,7 +227,7 @@ describe("Pub/Sub", { skip: noRedis }, () => {
       await talk(all, async () => {
         await cut();
         try {
-          await relayIs(0);
+          await site.relayConnected(0);
           // Said while Redis is away, and heard at home before it comes back.
           for (const talker of all) alone.push([talker, talker.say()]);
           const heard = ([talker, said]) => neighbours(rooms, talker).every(listener => listener.heard(talker).has(said));
@@ -241,7 +235,7 @@ describe("Pub/Sub", { skip: noRedis }, () => {
         } finally {
           await mend();
         }
-        await relayIs(1);
+        await site.relayConnected(1);
       });
       for (const talkers of rooms) {
         await settle(talkers);
@@ -264,13 +258,13 @@ describe("Pub/Sub", { skip: noRedis }, () => {
     const before = await counters("relay_missed_total", "relay_dropped_total");
     await redis.kill();
     try {
-      await relayIs(0);
+      await site.relayConnected(0);
       for (let round = 0; round < 600; round++) sender.say();
       await eventually("receipts", () => sender.confirmed.length === sender.said.length);
     } finally {
       await redis.launch();
     }
-    await relayIs(1);
+    await site.relayConnected(1);
     await settle(talkers);
     const missing = lost(listener, sender);
     assert.ok(missing.length > 0 && missing.length < 600, `${missing.length} missing`);
@@ -295,11 +289,11 @@ describe("streams", { skip: noRedis }, () => {
     await talk(rooms.flat(), async () => {
       redis.pause();
       try {
-        await relayIs(0);
+        await site.relayConnected(0);
       } finally {
         redis.resume();
       }
-      await relayIs(1);
+      await site.relayConnected(1);
     });
     for (const talkers of rooms) {
       await settle(talkers);
