@@ -71,9 +71,8 @@ class StompTalker extends Talker {
         this.opened(frame.headers.server.split(" ")[1]);
         const headers = history ? { history: String(HISTORY) } : {};
         this.client.subscribe(`/topic/${this.destination}`, message => this.message(message), headers);
-        this.client.subscribe("/topic/server.events", ({ body }) => {
-          this.events.push(JSON.parse(body).type === "resync" ? "resync" : "notice");
-        });
+        this.client.subscribe("/topic/server.events", () => this.events.push("notice"));
+        this.client.subscribe("/topic/server.resync", () => this.events.push("resync"));
       },
       onWebSocketClose: () => this.closed(),
     });

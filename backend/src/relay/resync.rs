@@ -19,13 +19,17 @@ pub struct Resync {
 }
 
 impl Resync {
+    /// Where clients hear of it. Not where they hear that a server leaves: a front
+    /// end written for another service knows that notice only.
+    pub const DESTINATION: &str = "/topic/server.resync";
+
     /// The notice as clients get it:
-    /// `{"type":"resync","missed":3,"disconnectedMs":2000}`, the second field
+    /// `{"missed":3,"disconnectedMs":2000}`, the second field
     /// null unless the relay was cut off.
     #[must_use]
     pub fn to_json(self) -> String {
         let cut_off = self.cut_off.map_or_else(|| "null".to_owned(), |time| time.as_millis().to_string());
-        format!(r#"{{"type":"resync","missed":{},"disconnectedMs":{cut_off}}}"#, self.missed)
+        format!(r#"{{"missed":{},"disconnectedMs":{cut_off}}}"#, self.missed)
     }
 }
 
@@ -77,8 +81,8 @@ mod tests {
         assert_eq!(notices.poll_output(start), None);
         assert_eq!(notices.poll_timeout(start), Some(start + INTERVAL));
         let notice = notices.poll_output(start + INTERVAL).unwrap();
-        assert_eq!(notice.to_json(), r#"{"type":"resync","missed":7,"disconnectedMs":2600}"#);
+        assert_eq!(notice.to_json(), r#"{"missed":7,"disconnectedMs":2600}"#);
         assert_eq!(notices.poll_output(start + INTERVAL * 9), None);
-        assert_eq!(Resync::default().to_json(), r#"{"type":"resync","missed":0,"disconnectedMs":null}"#);
+        assert_eq!(Resync::default().to_json(), r#"{"missed":0,"disconnectedMs":null}"#);
     }
 }

@@ -6,9 +6,7 @@ use bytes::Bytes;
 use tokio_util::sync::CancellationToken;
 
 use crate::endpoint::{Content, Services};
-use crate::relay::Delivery;
-
-use crate::health::Notice;
+use crate::relay::{Delivery, Resync};
 
 /// Runs the relay until `stop`, and then until it has published what waits.
 pub(super) async fn run(services: Arc<Services>, stop: CancellationToken) {
@@ -20,9 +18,8 @@ pub(super) async fn run(services: Arc<Services>, stop: CancellationToken) {
                 Delivery::Resync(resync) => {
                     let headers = vec![("content-type".to_owned(), "application/json".to_owned())];
                     let notice = Bytes::from(resync.to_json());
-                    services
-                        .publish_here(&Content::new(Notice::DESTINATION.to_owned(), headers, notice))
-                        .await;
+                    let content = Content::new(Resync::DESTINATION.to_owned(), headers, notice);
+                    services.publish_here(&content).await;
                 }
             }
         }

@@ -52,7 +52,6 @@ function onStompError(frame) {
 
 /** The instance is about to go away: leave now, and do not come back at the same moment as everyone else. */
 async function onServerEvent({ message, reconnectInSeconds }) {
-  if (!reconnectInSeconds) return;
   showBanner(message);
   await client.deactivate();
   setOnline(false, 'reconnecting');

@@ -12,6 +12,7 @@ use crate::endpoint::clock::timestamp;
 use crate::endpoint::publish::Party;
 use crate::endpoint::{Content, Services};
 use crate::health::Notice;
+use crate::relay::Resync;
 use crate::stomp::Frame;
 
 use super::route::{Route, UserQueue, route};
@@ -83,5 +84,6 @@ fn check_publish(services: &Services, destination: &str) -> Result<(), Rejection
 
 /// Whether clients take what comes from a destination for the server's word.
 fn is_of_server(services: &Services, destination: &str) -> bool {
-    destination == Notice::DESTINATION || services.presence.watched(destination).is_some()
+    [Notice::DESTINATION, Resync::DESTINATION].contains(&destination)
+        || services.presence.watched(destination).is_some()
 }
