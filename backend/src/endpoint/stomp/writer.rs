@@ -56,19 +56,17 @@ impl<C: Carrier> Connection<C> {
     /// Starts the next write when none is in progress. Returns the ending when
     /// the client is too slow, or when all is written and nothing more comes.
     pub(super) fn write(&mut self, now: Instant) -> Option<Closing> {
-        let slow = &self.services.metrics.slow_consumers;
-        let (reason, text) = match self.outbox.state() {
-            OutboxState::Open | OutboxState::Closed => ("", ""),
-            OutboxState::Overflowed => ("buffer", "send buffer size limit exceeded"),
-            OutboxState::Unacknowledged => ("unacknowledged", "too much is not acknowledged"),
+        let too_slow = match self.outbox.state() {
+            OutboxState::Overflowed => Some(("buffer", "send buffer size limit exceeded")),
+            OutboxState::Unacknowledged => Some(("unacknowledged", "too much is not acknowledged")),
+            OutboxState::Open | OutboxState::Closed => {
+                let is_over = self.write_deadline.is_some_and(|at| now >= at);
+                is_over.then_some(("time", "send time limit exceeded"))
+            }
         };
-        if !reason.is_empty() {
-            slow.with_label_values(&[reason]).inc();
+        if let Some((reason, text)) = too_slow {
+            self.services.metrics.slow_consumers.with_label_values(&[reason]).inc();
             return Some((CloseCode::NotReliable, text));
-        }
-        if self.write_deadline.is_some_and(|at| now >= at) {
-            slow.with_label_values(&["time"]).inc();
-            return Some((CloseCode::NotReliable, "send time limit exceeded"));
         }
         if self.write_deadline.is_none() {
             let mut batch = Vec::new();
