@@ -22,6 +22,7 @@ mod recent;
 mod redis;
 mod resync;
 mod sequence;
+mod shared;
 mod status;
 
 use std::future::Future;
@@ -29,18 +30,17 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
-use parking_lot::Mutex;
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::config::{RelayConfig, RelayMode, RelaySubscribe};
+use crate::config::{RelayConfig, RelayMode};
 use crate::metrics::RelayMetrics;
 
-use self::interests::{Interests, Subscription};
-use self::outbox::{Outbox, Outgoing};
-use self::redis::{Connector, carry};
-use self::status::StatusCell;
+use self::interests::Subscription;
+use self::outbox::Outgoing;
+use self::redis::carry;
+use self::shared::Shared;
 
 pub use self::redis::RelayError;
 pub use address::Address;
@@ -80,20 +80,6 @@ pub struct Relay {
 #[derive(Debug, Default)]
 pub struct Interest(Option<(Arc<Shared>, Subscription)>);
 
-/// What callers and the relay's tasks have in common.
-#[derive(Debug)]
-struct Shared {
-    /// Of this start of the process: a restarted instance is another one.
-    origin: String,
-    config: RelayConfig,
-    metrics: RelayMetrics,
-    connector: Connector,
-    outbox: Outbox,
-    interests: Mutex<Interests>,
-    interests_changed: Notify,
-    status: StatusCell,
-}
-
 impl Relay {
     /// A relay as configured, which does nothing until [`run`](Self::run).
     ///
@@ -104,21 +90,7 @@ impl Relay {
         if config.mode == RelayMode::Memory {
             return Ok(Self::default());
         }
-        let mut interests = Interests::new(config.linger);
-        if config.mode == RelayMode::Redis && config.subscribe == RelaySubscribe::Pattern {
-            interests.acquire(&everything(config));
-        }
-        let shared = Shared {
-            origin: format!("{instance}-{:016x}", rand::random::<u64>()),
-            connector: Connector::try_new(&config.redis)?,
-            config: config.clone(),
-            metrics: metrics.clone(),
-            outbox: Outbox::new(config.buffer_size_limit),
-            interests: Mutex::new(interests),
-            interests_changed: Notify::new(),
-            status: StatusCell::new(Instant::now()),
-        };
-        Ok(Self { shared: Some(Arc::new(shared)) })
+        Ok(Self { shared: Some(Arc::new(Shared::try_new(config, instance, metrics)?)) })
     }
 
     /// Whether there may be other instances, for whom it is worth to prepare a
@@ -199,61 +171,6 @@ impl Relay {
     }
 }
 
-impl Shared {
-    /// The channel or stream of an address.
-    fn channel(&self, address: &Address) -> String {
-        let channel = address.channel(&self.config.channel_prefix);
-        if self.config.mode == RelayMode::Streams {
-            return self.stream(shard(&channel, self.config.streams.shards));
-        }
-        channel
-    }
-
-    /// The key of a stream.
-    fn stream(&self, shard: u32) -> String {
-        format!("{}stream.{shard}", self.config.channel_prefix)
-    }
-
-    /// What to subscribe to for an address; none where all comes anyway, or
-    /// where there is no way.
-    fn subscription(&self, address: &Address) -> Option<Subscription> {
-        let prefix = &self.config.channel_prefix;
-        match (self.config.mode, self.config.subscribe, address) {
-            (RelayMode::Memory | RelayMode::Streams, _, _) => None,
-            (RelayMode::Redis, RelaySubscribe::Pattern, _) => Some(everything(&self.config)),
-            (RelayMode::Redis, RelaySubscribe::Needed, Address::Pattern(_)) => {
-                if !self.config.redis.cluster.nodes.is_empty() {
-                    tracing::warn!(
-                        "a pattern gets messages of this instance only: sharded channels have none"
-                    );
-                    return None;
-                }
-                Some(Subscription::Pattern(address.channel(prefix)))
-            }
-            (RelayMode::Redis, RelaySubscribe::Needed, address) => {
-                Some(Subscription::Channel(address.channel(prefix)))
-            }
-        }
-    }
-
-    fn dropped(&self, reason: &str, count: u64) {
-        if count > 0 {
-            self.metrics.dropped.with_label_values(&[reason]).inc_by(count);
-        }
-    }
-}
-
-/// The pattern of all channels.
-fn everything(config: &RelayConfig) -> Subscription {
-    Subscription::Pattern(glob::literal(&config.channel_prefix) + "*")
-}
-
-/// FNV-1a: the same on every instance and in every version.
-fn shard(channel: &str, shards: u32) -> u32 {
-    let mix = |hash: u32, byte: u8| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193);
-    channel.bytes().fold(0x811c_9dc5, mix) % shards.max(1)
-}
-
 impl Drop for Interest {
     fn drop(&mut self) {
         if let Some((shared, subscription)) = &self.0 {
@@ -299,30 +216,6 @@ mod tests {
     }
 
     #[test]
-    fn what_is_subscribed_to_for_an_address() {
-        let needed = relay(|_| {}).shared.unwrap();
-        let topic = |name: &str| Address::Destination(name.to_owned());
-        let channel = |name: &str| Some(Subscription::Channel(name.to_owned()));
-        let pattern = |name: &str| Some(Subscription::Pattern(name.to_owned()));
-        assert_eq!(needed.subscription(&topic("/topic/a")), channel("ws:/topic/a"));
-        assert_eq!(
-            needed.subscription(&Address::Pattern("/topic/room.*".to_owned())),
-            pattern("ws:/topic/room.*")
-        );
-        let user = Address::User { name: "a*".to_owned(), queue: "/queue/b".to_owned() };
-        assert_eq!(needed.subscription(&user), channel("ws:user.a*/queue/b"));
-        let all = relay(|config| {
-            config.subscribe = RelaySubscribe::Pattern;
-            config.channel_prefix = "w*:".to_owned();
-        });
-        let all = all.shared.unwrap();
-        assert_eq!(all.subscription(&topic("/topic/a")), pattern("w\\*:*"));
-        assert_eq!(all.subscription(&user), pattern("w\\*:*"));
-        let streams = relay(|config| config.mode = RelayMode::Streams).shared.unwrap();
-        assert_eq!(streams.subscription(&user), None);
-    }
-
-    #[test]
     fn what_is_too_large_is_not_published() {
         let relay = relay(|config| config.message_size_limit = 4);
         let address = Address::Destination("/topic/a".to_owned());
@@ -330,10 +223,5 @@ mod tests {
         relay.publish(&address, None, &Bytes::from_static(b"12345"));
         assert_eq!(relay.status().unwrap().dropped, 1);
         assert_eq!(relay.shared.unwrap().outbox.take(9).len(), 1);
-    }
-
-    #[test]
-    fn shards_are_the_same_everywhere() {
-        assert_eq!(["ws:/topic/a", "ws:/topic/b", ""].map(|name| shard(name, 16)), [3, 6, 5]);
     }
 }
