@@ -56,7 +56,8 @@ pub(crate) fn start_with(application: Arc<dyn Application>, change: impl FnOnce(
 
 /// Waits until something holds.
 #[track_caller]
-pub(crate) fn until(holds: impl Fn() -> bool) -> impl Future<Output = ()> {
+pub(crate) fn until(holds: impl FnMut() -> bool) -> impl Future<Output = ()> {
+    let mut holds = holds;
     soon(async move {
         while !holds() {
             tokio::time::sleep(Duration::from_millis(1)).await;

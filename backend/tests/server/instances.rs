@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use albeit_backend::config::Config;
 
-use crate::harness::{Running, Ws};
-use crate::redis_server::{Redis, until};
+use crate::harness::{Running, Ws, until};
+use crate::redis_server::Redis;
 use crate::relay::{body, content, publish, subscribe};
 
 fn quick(config: &mut Config) {

@@ -20,7 +20,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Duration, sleep};
 
-use crate::harness::{Running, soon, start};
+use crate::harness::{Running, soon, start, until};
 
 /// Between two looks at a state.
 const LOOK: Duration = Duration::from_millis(10);
@@ -171,17 +171,6 @@ impl Listener {
 /// Waits until a server is connected to Redis, or is not.
 pub(crate) async fn connected(server: &Running, expected: bool) {
     until(|| server.services.relay.status().unwrap().is_connected == expected).await;
-}
-
-/// Waits until something holds.
-#[track_caller]
-pub(crate) fn until(holds: impl FnMut() -> bool) -> impl Future<Output = ()> {
-    let mut holds = holds;
-    soon(async move {
-        while !holds() {
-            sleep(LOOK).await;
-        }
-    })
 }
 
 impl Proxy {

@@ -7,8 +7,8 @@ use albeit_backend::endpoint::Content;
 use bytes::Bytes;
 use serde_json::{Value, json};
 
-use crate::harness::{Running, Ws, soon};
-use crate::redis_server::{Redis, connected, until};
+use crate::harness::{Running, Ws, soon, until};
+use crate::redis_server::{Redis, connected};
 
 /// Subscribes, and waits until messages come.
 pub(crate) async fn subscribe(client: &mut Ws, id: &str, destination: &str) {

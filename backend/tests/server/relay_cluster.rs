@@ -9,8 +9,8 @@ use tokio::net::TcpListener;
 use tokio::process::{Child, Command};
 use tokio::time::sleep;
 
-use crate::harness::{Running, soon, start};
-use crate::redis_server::{connected, until};
+use crate::harness::{Running, soon, start, until};
+use crate::redis_server::connected;
 use crate::relay::{body, publish, subscriber};
 use crate::tls_client::Pair;
 

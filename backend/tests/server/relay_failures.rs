@@ -9,8 +9,8 @@ use std::time::Duration;
 use albeit_backend::config::Config;
 use serde_json::Value;
 
-use crate::harness::{Running, Ws};
-use crate::redis_server::{Redis, connected, until};
+use crate::harness::{Running, Ws, until};
+use crate::redis_server::{Redis, connected};
 use crate::relay::{body, publish, subscriber};
 
 const ROOM: &str = "/topic/room.a";

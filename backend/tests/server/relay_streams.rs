@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use albeit_backend::config::{Config, RelayMode};
 
-use crate::harness::Ws;
-use crate::redis_server::{Redis, connected, until};
+use crate::harness::{Ws, until};
+use crate::redis_server::{Redis, connected};
 use crate::relay::{body, publish, subscriber};
 
 /// A Redis that forgets nothing when it is killed.

@@ -3,8 +3,8 @@
 use albeit_backend::config::StoreUrl;
 use serde_json::Value;
 
-use crate::harness::{Running, start, status};
-use crate::store::{eventually, is_down, say, talker};
+use crate::harness::{Running, start, status, until};
+use crate::store::{is_down, say, talker};
 use crate::tokens;
 
 async fn json(server: &Running, path: &str) -> Value {
@@ -69,7 +69,7 @@ async fn what_cannot_be_answered_has_its_status() {
     let off = start(|config| config.store.enabled = false);
     assert_eq!(off.get("/rooms/a/messages").await.0, 404);
     let failing = start(|config| config.store.url = StoreUrl("sqlite:/proc/none/messages.db".to_owned()));
-    eventually(|| is_down(&failing, albeit_backend::store::Cause::Unreachable)).await;
+    until(|| is_down(&failing, albeit_backend::store::Cause::Unreachable)).await;
     let (head, _) = ask(&failing, "GET /rooms/a/messages").await;
     assert!(status(&head) == 503 && head.contains("\r\nretry-after: 5\r\n"), "{head}");
 }

@@ -10,19 +10,9 @@ use bytes::Bytes;
 use sqlx::{Connection, SqliteConnection};
 use tempfile::TempDir;
 
-use crate::harness::{Running, Ws, soon, start};
+use crate::harness::{Running, Ws, soon, start, until};
 
 pub(crate) const ROOM: &str = "/topic/room.a";
-
-/// Polls until it holds.
-#[track_caller]
-pub(crate) fn eventually(holds: impl Fn() -> bool) -> impl Future<Output = ()> {
-    soon(async move {
-        while !holds() {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    })
-}
 
 pub(crate) fn stored(body: impl Into<Bytes>) -> Stored {
     Stored {
@@ -135,7 +125,7 @@ async fn history_comes_in_pages() {
     for n in 0..5 {
         store.record(stored(n.to_string()));
     }
-    eventually(|| server.services.metrics.store.stored.get() == 5).await;
+    until(|| server.services.metrics.store.stored.get() == 5).await;
     for n in 5..10 {
         store.record(stored(n.to_string()));
     }
@@ -180,14 +170,14 @@ async fn a_locked_database_delays_no_message_and_gets_them_later() {
         config.management.endpoint.health.show_details = ShowDetails::Always;
         config.management.endpoint.health.cache.time_to_live = Duration::ZERO;
     });
-    eventually(|| server.services.store.status() == Status::Up).await;
+    until(|| server.services.store.status() == Status::Up).await;
     let (status, body) = server.get("/actuator/health/store").await;
     assert!(status == 200 && body.starts_with("{\"status\":\"UP\","), "{body}");
     let mut other = connection(&file(&dir)).await;
     execute(&mut other, "BEGIN IMMEDIATE").await;
     let mut client = talker(&server).await;
     say(&mut client, "live").await;
-    eventually(|| is_down(&server, Cause::Locked)).await;
+    until(|| is_down(&server, Cause::Locked)).await;
     assert_eq!(server.services.metrics.store.up.get(), 0);
     let health = server.get("/actuator/health/store").await;
     assert_eq!(health.0, 503);
@@ -196,8 +186,8 @@ async fn a_locked_database_delays_no_message_and_gets_them_later() {
     say(&mut client, "still live").await;
     assert_eq!(bodies(&server).await.len(), 2, "what waits is history as well");
     execute(&mut other, "COMMIT").await;
-    eventually(|| server.services.metrics.store.stored.get() == 2).await;
-    eventually(|| server.services.store.status() == Status::Up).await;
+    until(|| server.services.metrics.store.stored.get() == 2).await;
+    until(|| server.services.store.status() == Status::Up).await;
     assert_eq!(server.services.store.monitor().unwrap().queued(), 0);
 }
 
@@ -209,7 +199,7 @@ async fn a_database_that_cannot_be_opened_is_told_and_taken_up_when_it_can() {
         impatient(config, url(&missing.join("messages.db")));
         config.store.queue_messages = 2;
     });
-    eventually(|| is_down(&server, Cause::Unreachable)).await;
+    until(|| is_down(&server, Cause::Unreachable)).await;
     let mut client = talker(&server).await;
     for text in ["1", "2", "3", "4", "5"] {
         say(&mut client, text).await;
@@ -220,8 +210,8 @@ async fn a_database_that_cannot_be_opened_is_told_and_taken_up_when_it_can() {
     assert!(error.to_string().starts_with("the message store is down (unreachable: "), "{error}");
     assert_eq!(metrics.errors.with_label_values(&["read"]).get(), 1);
     std::fs::create_dir(&missing).unwrap();
-    eventually(|| metrics.stored.get() == 2).await;
-    eventually(|| server.services.store.status() == Status::Up).await;
+    until(|| metrics.stored.get() == 2).await;
+    until(|| server.services.store.status() == Status::Up).await;
     assert_eq!(bodies(&server).await.len(), 2);
 }
 
@@ -238,11 +228,11 @@ async fn a_full_database_is_told_and_recovers() {
     let mut client = talker(&server).await;
     let long = "x".repeat(60_000);
     say(&mut client, &long).await;
-    eventually(|| is_down(&server, Cause::Full)).await;
+    until(|| is_down(&server, Cause::Full)).await;
     say(&mut client, "live").await;
     execute(&mut other, "DROP TABLE other").await;
-    eventually(|| server.services.metrics.store.stored.get() == 2).await;
-    eventually(|| server.services.store.status() == Status::Up).await;
+    until(|| server.services.metrics.store.stored.get() == 2).await;
+    until(|| server.services.store.status() == Status::Up).await;
 }
 
 #[tokio::test]
@@ -254,7 +244,7 @@ async fn old_messages_go_by_number_by_age_and_by_size() {
     for n in 0..10 {
         by_number.services.store.record(stored(n.to_string()));
     }
-    eventually(|| by_number.services.metrics.store.pruned.get() == 7).await;
+    until(|| by_number.services.metrics.store.pruned.get() == 7).await;
     assert_eq!(bodies(&by_number).await, ["7", "8", "9"]);
 
     let by_age = start(|config| {
@@ -263,17 +253,17 @@ async fn old_messages_go_by_number_by_age_and_by_size() {
     });
     by_age.services.store.record(Stored { timestamp: now() - 2 * 3_600_000, ..stored("old") });
     by_age.services.store.record(stored("new"));
-    eventually(|| by_age.services.metrics.store.pruned.get() == 1).await;
+    until(|| by_age.services.metrics.store.pruned.get() == 1).await;
     assert_eq!(bodies(&by_age).await, ["new"]);
 
     let by_size = start(|config| config.store.max_size = 16 << 20);
     let metrics = &by_size.services.metrics.store;
     for n in 1..=30 {
         by_size.services.store.record(stored(vec![b'a'; 1 << 20]));
-        eventually(|| metrics.stored.get() == n).await;
+        until(|| metrics.stored.get() == n).await;
     }
     by_size.services.store.record(stored("last"));
-    eventually(|| metrics.stored.get() == 31).await;
+    until(|| metrics.stored.get() == 31).await;
     assert!(metrics.pruned.get() >= 14, "{}", metrics.pruned.get());
     assert_eq!(bodies(&by_size).await.last().unwrap(), "last");
 }
@@ -285,7 +275,7 @@ async fn a_shutdown_waits_for_a_failing_database_for_its_time_only() {
         impatient(config, file(&dir));
         config.store.flush_timeout = Duration::from_millis(100);
     });
-    eventually(|| server.services.store.status() == Status::Up).await;
+    until(|| server.services.store.status() == Status::Up).await;
     let mut other = connection(&file(&dir)).await;
     execute(&mut other, "BEGIN IMMEDIATE").await;
     server.services.store.record(stored("lost"));

@@ -5,9 +5,9 @@ use std::time::Duration;
 use albeit_backend::config::{Config, Password};
 use albeit_backend::store::{Cause, Status, Stored};
 
-use crate::harness::{Running, soon, start};
+use crate::harness::{Running, soon, start, until};
 use crate::mariadb::MariaDb;
-use crate::store::{ROOM, bodies, eventually, impatient, is_down, say, stored, talker};
+use crate::store::{ROOM, bodies, impatient, is_down, say, stored, talker};
 
 fn server(database: &MariaDb, change: impl FnOnce(&mut Config)) -> Running {
     start(|config| {
@@ -25,7 +25,7 @@ async fn two_instances_with_one_mysql_have_one_history() {
     assert_eq!(stores[0].monitor().unwrap().database(), "MySQL");
     let mut client = talker(&first).await;
     say(&mut client, "über 🚀").await;
-    eventually(|| first.services.metrics.store.stored.get() == 1).await;
+    until(|| first.services.metrics.store.stored.get() == 1).await;
     assert!(bodies(&second).await[0].contains("\"text\":\"über 🚀\""));
 
     // Names that a collation takes for one, and bytes that are no text.
@@ -39,7 +39,7 @@ async fn two_instances_with_one_mysql_have_one_history() {
         let [first, second] = [&first, &second].map(|server| server.services.metrics.store.stored.get());
         first + second == 43
     };
-    eventually(written).await;
+    until(written).await;
     let history = bodies(&first).await;
     assert_eq!(history, bodies(&second).await);
     assert_eq!(history[1..], (0..40).map(|n| n.to_string()).collect::<Vec<_>>());
@@ -64,20 +64,20 @@ async fn mysql_lets_old_messages_go_and_refuses_what_does_not_fit() {
     }
     store.record(Stored { destination: "x".repeat(600), ..stored("of a name too long") });
     store.record(stored("last"));
-    eventually(|| metrics.stored.get() == 12).await;
+    until(|| metrics.stored.get() == 12).await;
     assert_eq!(metrics.dropped.with_label_values(&["rejected"]).get(), 1);
-    eventually(|| metrics.pruned.get() == 9).await;
+    until(|| metrics.pruned.get() == 9).await;
     assert_eq!(bodies(&server).await, ["8", "9", "last"]);
     assert_eq!(store.status(), Status::Up);
 
     database.execute("DROP TABLE chat.albeit_messages").await;
     store.record(stored("into a new table"));
-    eventually(|| metrics.stored.get() == 13).await;
+    until(|| metrics.stored.get() == 13).await;
     database.execute("SET GLOBAL read_only = ON").await;
     store.record(stored("later"));
-    eventually(|| is_down(&server, Cause::ReadOnly)).await;
+    until(|| is_down(&server, Cause::ReadOnly)).await;
     database.execute("SET GLOBAL read_only = OFF").await;
-    eventually(|| metrics.stored.get() == 14).await;
+    until(|| metrics.stored.get() == 14).await;
 }
 
 #[tokio::test]
@@ -87,26 +87,26 @@ async fn a_mysql_that_is_killed_or_stands_still_costs_no_live_message() {
     let metrics = &server.services.metrics.store;
     let mut client = talker(&server).await;
     say(&mut client, "before").await;
-    eventually(|| metrics.stored.get() == 1).await;
+    until(|| metrics.stored.get() == 1).await;
 
     // It accepts connections and answers nothing.
     database.signal("-STOP");
     say(&mut client, "while it stands still").await;
-    eventually(|| is_down(&server, Cause::Unreachable)).await;
+    until(|| is_down(&server, Cause::Unreachable)).await;
     database.signal("-CONT");
-    eventually(|| metrics.stored.get() == 2).await;
-    eventually(|| server.services.store.status() == Status::Up).await;
+    until(|| metrics.stored.get() == 2).await;
+    until(|| server.services.store.status() == Status::Up).await;
 
     database.kill();
     for n in 0..8 {
         say(&mut client, &format!("without {n}")).await;
     }
-    eventually(|| is_down(&server, Cause::Unreachable)).await;
+    until(|| is_down(&server, Cause::Unreachable)).await;
     assert_eq!(metrics.dropped.with_label_values(&["queue_full"]).get(), 3);
     assert!(soon(server.services.store.history(ROOM, 1)).await.is_err());
     database.restart();
-    eventually(|| metrics.stored.get() == 7).await;
-    eventually(|| server.services.store.status() == Status::Up).await;
+    until(|| metrics.stored.get() == 7).await;
+    until(|| server.services.store.status() == Status::Up).await;
     let expected =
         ["before", "while it stands still", "without 0", "without 1", "without 2", "without 3", "without 4"];
     let history = bodies(&server).await;
