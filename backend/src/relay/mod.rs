@@ -7,7 +7,7 @@
 //!
 //! Pub/Sub delivers at most once: what is published while an instance is cut
 //! off does not reach it. It sees from the numbers in the envelope what it
-//! missed; see [`sequence`]. With streams it reads on where it stopped.
+//! missed; see `sequence`. With streams it reads on where it stopped.
 
 mod address;
 mod backoff;

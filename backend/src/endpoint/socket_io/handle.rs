@@ -105,7 +105,7 @@ impl Handle {
     }
 
     /// Begins to read a payload of the client, which is given to
-    /// [`Posting::deliver`].
+    /// `Posting::deliver`.
     ///
     /// # Errors
     ///

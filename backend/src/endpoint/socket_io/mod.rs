@@ -1,6 +1,6 @@
 //! Socket.IO: sessions on polling and WebSocket, their namespaces and rooms.
 //!
-//! A session is one task ([`session`]), whatever carries it ([`transport`]):
+//! A session is one task (`session`), whatever carries it (`transport`):
 //! HTTP requests reach it through its [`Handle`], a WebSocket is lent to it.
 //! Everything for the client waits in one bounded outbox, in order, and is
 //! written by the transport of the moment, so an upgrade loses and reorders
