@@ -17,6 +17,7 @@ mod member;
 mod rooms;
 mod session;
 mod transport;
+mod upgrade;
 
 use std::sync::Arc;
 

@@ -13,14 +13,15 @@ use crate::engine_io::payload::Packets;
 use crate::engine_io::{self, Malformed, Message, Output, Packet, Settings, TransportName};
 use crate::metrics::Active;
 use crate::socket_io;
-use crate::ws::{CloseCode, Reading, Socket};
+use crate::ws::{Reading, Socket};
 
 use super::clients::Joined;
 use super::dispatch::{self, Processed};
 use super::ending::{Ending, Patience};
 use super::handle::Ends;
 use super::member::SessionOutbox;
-use super::transport::{Happened, Lent, Slow, Transport, of_socket};
+use super::transport::{Happened, Lent, Slow, Transport};
+use super::upgrade::probed;
 use super::{Handle, Prepared};
 
 /// A timer that is never reached.
@@ -55,11 +56,11 @@ pub(super) struct Session {
     pub(super) services: Arc<Services>,
     pub(super) handle: Arc<Handle>,
     pub(super) opened: Opened,
-    engine: engine_io::Session,
+    pub(super) engine: engine_io::Session,
     pub(super) clients: socket_io::Session,
-    transport: Transport,
+    pub(super) transport: Transport,
     /// The WebSocket that is probed.
-    candidate: Option<Lent>,
+    pub(super) candidate: Option<Lent>,
     ends: Ends,
     pub(super) outbox: Arc<SessionOutbox>,
     pub(super) joined: HashMap<Arc<str>, Joined>,
@@ -74,7 +75,7 @@ pub(super) struct Session {
     /// Set when the client is gone: what it sent before is still handled.
     gone: Option<Ending>,
     /// Set when nothing more is read; until when it may be written.
-    ending: Option<(Ending, Instant)>,
+    pub(super) ending: Option<(Ending, Instant)>,
 }
 
 impl Session {
@@ -232,22 +233,6 @@ impl Session {
         }
     }
 
-    /// What waits in the outbox is written by the WebSocket from now on.
-    fn switch(&mut self) {
-        let Some(candidate) = self.candidate.take() else { return };
-        self.services.metrics.socket_io.upgrades.with_label_values(&["completed"]).inc();
-        self.transport.release(&Packet::Close);
-        self.transport = Transport::web_socket(&self.services, candidate);
-        self.handle.upgrade();
-    }
-
-    fn drop_candidate(&mut self, result: &str) {
-        if let Some(candidate) = self.candidate.take() {
-            self.services.metrics.socket_io.upgrades.with_label_values(&[result]).inc();
-            candidate.give_back((CloseCode::Normal, ""));
-        }
-    }
-
     /// Handles messages of the client, up to one that takes time.
     fn process(&mut self, now: Instant) {
         while self.processing.is_none()
@@ -295,22 +280,6 @@ impl Session {
         let metrics = &self.services.metrics.auth;
         self.rates.charge_message(metrics, now)?;
         self.rates.charge_bytes(metrics, now, bytes)
-    }
-
-    fn handle_probed(&mut self, happened: Happened) {
-        match happened {
-            Happened::Packet(packet) => self.engine.handle_probe(Instant::now(), packet),
-            Happened::Packets(_) | Happened::Nothing => {}
-            Happened::Closed(..) => self.engine.handle_probe_closed(),
-        }
-    }
-
-    fn handle_offer(&mut self, lent: Lent) {
-        if self.ending.is_none() && self.engine.handle_offer(Instant::now()) {
-            self.candidate = Some(lent);
-        } else {
-            lent.give_back((CloseCode::Normal, ""));
-        }
     }
 
     /// Whether it is time to leave. The answer to a poll is the last one of a
@@ -412,14 +381,6 @@ impl Session {
             ((), ()) = futures_util::future::join(closing, telling) => {}
             () = services.lifecycle.aborting().cancelled() => {}
         }
-    }
-}
-
-/// What happens on the WebSocket that is probed; pending when there is none.
-async fn probed(candidate: &mut Option<Lent>, reading: Reading) -> Happened {
-    match candidate {
-        Some(candidate) => of_socket(candidate.socket.event(reading).await),
-        None => std::future::pending().await,
     }
 }
 
