@@ -89,7 +89,7 @@ async fn sighup_takes_up_a_new_certificate_and_a_websocket_stays_open() -> Resul
 async fn sighup_without_a_certificate_does_not_end_the_backend() -> Result<()> {
     let mut backend = Backend::start("b1").await?;
     backend.process.signal("HUP").await?;
-    backend.says("SIGHUP: there is no certificate to read again").await?;
+    backend.says("SIGHUP: there is nothing to read again").await?;
     backend.process.still_running()
 }
 

@@ -56,7 +56,14 @@ impl Connector {
     pub(in crate::relay) fn try_new(config: &RedisConfig) -> Result<Self, RelayError> {
         let url = config.url.as_ref().map(Secret::reveal);
         let is_tls = config.ssl.enabled || url.is_some_and(|url| url.starts_with("rediss://"));
-        let certificates = if is_tls { Some(certificates(&config.ssl)?) } else { None };
+        let certificates = if is_tls {
+            // The library takes the process's provider, and there may be two to
+            // choose from. Whoever has chosen one already knows better.
+            drop(rustls::crypto::aws_lc_rs::default_provider().install_default());
+            Some(certificates(&config.ssl)?)
+        } else {
+            None
+        };
         let target = if config.cluster.nodes.is_empty() {
             Target::Single(Box::new(single(config, url, certificates)?))
         } else {
