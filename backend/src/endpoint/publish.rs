@@ -20,7 +20,7 @@ impl Services {
         let headers = vec![("content-type".to_owned(), content_type.to_owned())];
         match to {
             Receivers::Destination(destination) => {
-                if kept {
+                if kept && self.store.is_on() {
                     self.store.record(Stored {
                         destination: destination.clone(),
                         content_type: content_type.to_owned(),

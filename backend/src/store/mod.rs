@@ -108,6 +108,12 @@ impl Store {
         Ok(Self { open: Some(Open { config, database, queue, metrics, status, closing, tasks }) })
     }
 
+    /// Whether messages are kept at all.
+    #[must_use]
+    pub fn is_on(&self) -> bool {
+        self.open.is_some()
+    }
+
     /// Keeps a message. Never waits: what cannot be queued is dropped and
     /// counted, and the store's health says so.
     pub fn record(&self, message: Stored) {

@@ -10,7 +10,7 @@ use futures_util::future::BoxFuture;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
-use crate::harness::{soon, start_with};
+use crate::harness::{soon, start_with, until};
 
 /// Broadcasts what it is sent, as often as it is allowed to.
 struct Held {
@@ -104,12 +104,7 @@ async fn a_message_taken_is_published_though_its_sender_is_closed() {
     for _ in 0..400 {
         server.services.broker.publish("/topic/flood", &flood).await;
     }
-    let closed = async {
-        while server.services.metrics.slow_consumers.with_label_values(&["time"]).get() == 0 {
-            tokio::task::yield_now().await;
-        }
-    };
-    soon(closed).await;
+    until(|| server.services.metrics.slow_consumers.with_label_values(&["time"]).get() > 0).await;
     held.allowed.add_permits(1);
     assert!(receiver.text().await.ends_with("\n\nhi\0"));
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use crate::harness::{soon, start, status};
+use crate::harness::{soon, start, status, until};
 use crate::sock_js_client::{CONNECT, header};
 
 const SCRIPT: &str = "application/javascript; charset=utf-8";
@@ -197,12 +197,7 @@ async fn a_closed_session_says_so_until_the_disconnect_delay_ends() {
         assert_eq!(server.poll("a").await, "c[1000,\"\"]\n");
     }
     assert_eq!(server.post("/ws/0/a/xhr_send", "[\"x\"]").await.status, 404);
-    let forgotten = async {
-        while !server.services.sock_js.is_empty() {
-            tokio::task::yield_now().await;
-        }
-    };
-    soon(forgotten).await;
+    until(|| server.services.sock_js.is_empty()).await;
     assert_eq!(server.poll("a").await, "o\n");
 }
 
@@ -212,12 +207,7 @@ async fn a_session_without_receivers_is_forgotten() {
     for n in 0..50 {
         assert_eq!(server.poll(&format!("abandoned{n}")).await, "o\n");
     }
-    let forgotten = async {
-        while !server.services.sock_js.is_empty() {
-            tokio::task::yield_now().await;
-        }
-    };
-    soon(forgotten).await;
+    until(|| server.services.sock_js.is_empty()).await;
     let metrics = &server.services.metrics;
     assert_eq!(metrics.sock_js.sessions_active.with_label_values(&["http-polling"]).get(), 0);
     assert_eq!(metrics.sock_js.sessions_closed.with_label_values(&["abandoned"]).get(), 50);
@@ -232,12 +222,7 @@ async fn a_receiver_that_breaks_interrupts_the_session() {
     assert_eq!(stream.frame().await, "o\n");
     drop(stream);
     let closed = &server.services.metrics.sock_js.sessions_closed;
-    let interrupted = async {
-        while closed.with_label_values(&["interrupted"]).get() == 0 {
-            tokio::task::yield_now().await;
-        }
-    };
-    soon(interrupted).await;
+    until(|| closed.with_label_values(&["interrupted"]).get() > 0).await;
     assert_eq!(server.poll("a").await, "c[1002,\"Connection interrupted\"]\n");
 }
 
@@ -253,12 +238,7 @@ async fn a_poll_that_breaks_interrupts_the_session() {
     }
     drop(poll);
     let closed = &server.services.metrics.sock_js.sessions_closed;
-    let interrupted = async {
-        while closed.with_label_values(&["interrupted"]).get() == 0 {
-            tokio::task::yield_now().await;
-        }
-    };
-    soon(interrupted).await;
+    until(|| closed.with_label_values(&["interrupted"]).get() > 0).await;
     assert_eq!(server.poll("a").await, "c[1002,\"Connection interrupted\"]\n");
 }
 
@@ -331,12 +311,7 @@ async fn a_client_that_does_not_fetch_overflows_its_cache() {
         sender.send("SEND\ndestination:/app/room.a\n\nx\0").await;
     }
     let metrics = &server.services.metrics;
-    let overflowed = async {
-        while metrics.sock_js.sessions_closed.with_label_values(&["overflow"]).get() == 0 {
-            tokio::task::yield_now().await;
-        }
-    };
-    soon(overflowed).await;
+    until(|| metrics.sock_js.sessions_closed.with_label_values(&["overflow"]).get() > 0).await;
     assert_eq!(server.poll("slow").await, "c[4500,\"message cache overflow\"]\n");
 }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 
-use crate::harness::{soon, start};
+use crate::harness::{soon, start, until};
 use crate::sock_js_client::CONNECT;
 
 #[tokio::test]
@@ -55,12 +55,7 @@ async fn bad_json_ends_the_connection_without_a_close_frame() {
         assert!(matches!(ended, None | Some(Err(_))), "{payload}: {ended:?}");
     }
     let closed = &server.services.metrics.sock_js.sessions_closed;
-    let counted = async {
-        while closed.with_label_values(&["malformed"]).get() < 4 {
-            tokio::task::yield_now().await;
-        }
-    };
-    soon(counted).await;
+    until(|| closed.with_label_values(&["malformed"]).get() >= 4).await;
 }
 
 #[tokio::test]
