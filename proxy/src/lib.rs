@@ -15,6 +15,7 @@ pub mod client_socket;
 pub mod config;
 pub mod cut;
 pub mod desync;
+pub mod doctor;
 pub mod error_chain;
 pub mod flow;
 pub mod headers;

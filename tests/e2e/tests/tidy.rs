@@ -110,6 +110,7 @@ const PROXY: Layers = Layers {
         ),
         // What is compiled at load is tried when it is read.
         ("config", &["model", "rules"]),
+        ("doctor", &["model", "config"]),
         (
             "admin",
             &[

@@ -1,0 +1,35 @@
+//! `albeit doctor`: finds the timeouts, limits and cookies that clash along the
+//! path from client to target.
+//!
+//! [`sources`] read what is known (`albeit`'s own configuration, Spring's
+//! `application.yml`, Terraform, `aws elbv2 describe-*` and others) into one
+//! [`System`](system::System) in ELB's words, in which every setting knows its
+//! file and line; [`rules`] look at it, one file for each code;
+//! writes findings as text, JSON or SARIF. Nothing here opens a socket.
+
+pub mod application;
+pub mod attributes;
+pub mod document;
+pub mod finding;
+pub mod rules;
+pub mod setting;
+pub mod sources;
+pub mod system;
+
+use self::{finding::Finding, system::System};
+
+/// Everything that is wrong with a system: the worst first, then by code and place.
+#[must_use]
+pub fn diagnose(system: &System) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for rule in rules::ALL {
+        (rule.check)(system, &mut findings);
+    }
+    let place = |finding: &Finding| finding.evidence.first().map(|evidence| evidence.place.clone());
+    findings.sort_by(|a, b| {
+        b.severity.cmp(&a.severity).then_with(|| (a.code, place(a)).cmp(&(b.code, place(b))))
+    });
+    // Several ways through one group are one mistake.
+    findings.dedup();
+    findings
+}

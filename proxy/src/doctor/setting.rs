@@ -1,0 +1,140 @@
+//! One setting as somebody wrote it down, or left it to a default: value, name and place.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+/// Where a setting's value comes from.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Place {
+    /// It stands in a file.
+    File {
+        /// The file as it was named to us.
+        file: Arc<str>,
+        /// Line, from 1.
+        line: usize,
+        /// Column in characters, from 1.
+        column: usize,
+    },
+    /// Nobody set it.
+    Default {
+        /// Whose default it is, such as `Application Load Balancer` or `Node.js`.
+        of: Arc<str>,
+    },
+    /// It was measured.
+    Measured {
+        /// What was measured, such as `http://127.0.0.1:9001`.
+        at: Arc<str>,
+    },
+}
+
+impl Place {
+    /// A default of `of`.
+    #[must_use]
+    pub fn default_of(of: &str) -> Self {
+        Self::Default { of: of.into() }
+    }
+
+    /// Whether somebody wrote the setting down.
+    #[must_use]
+    pub const fn is_file(&self) -> bool {
+        matches!(self, Self::File { .. })
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File { file, line, column } => write!(f, "{file}:{line}:{column}"),
+            Self::Default { of } => write!(f, "default of {of}"),
+            Self::Measured { at } => write!(f, "measured at {at}"),
+        }
+    }
+}
+
+/// A value, what it is called where it was set, and where that is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Setting<T> {
+    /// The value, understood.
+    pub value: T,
+    /// Its name where it was set, such as `idle_timeout.timeout_seconds`, `server.tomcat.keep-alive-timeout`
+    /// or `aws_lb.web.idle_timeout`.
+    pub key: Arc<str>,
+    /// The value as it was written there, such as `60` or `70s`.
+    pub written: Arc<str>,
+    /// Where that is.
+    pub place: Place,
+}
+
+impl<T> Setting<T> {
+    /// A setting as it stands in a file.
+    #[must_use]
+    pub fn new(value: T, key: &str, written: &str, place: Place) -> Self {
+        Self { value, key: key.into(), written: written.into(), place }
+    }
+
+    /// A setting that nobody set: the default of `of`.
+    #[must_use]
+    pub fn default_of(of: &str, value: T, key: &str, written: &str) -> Self {
+        Self::new(value, key, written, Place::default_of(of))
+    }
+
+    /// The same setting, its value understood in another way.
+    #[must_use]
+    pub fn map<U>(self, understand: impl FnOnce(T) -> U) -> Setting<U> {
+        Setting { value: understand(self.value), key: self.key, written: self.written, place: self.place }
+    }
+
+    /// The same setting if its value can be understood so.
+    #[must_use]
+    pub fn filter_map<U>(self, understand: impl FnOnce(T) -> Option<U>) -> Option<Setting<U>> {
+        let value = understand(self.value)?;
+        Some(Setting { value, key: self.key, written: self.written, place: self.place })
+    }
+
+    /// What a finding shows of it.
+    #[must_use]
+    pub fn evidence(&self) -> Evidence {
+        Evidence { key: Arc::clone(&self.key), written: Arc::clone(&self.written), place: self.place.clone() }
+    }
+}
+
+/// One of the settings that a finding is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Evidence {
+    /// Its name where it was set.
+    pub key: Arc<str>,
+    /// Its value as it was written.
+    pub written: Arc<str>,
+    /// Where that is.
+    pub place: Place,
+}
+
+/// A duration for people: `60 s`, `1.5 s`, `250 ms`.
+#[must_use]
+pub fn human(duration: Duration) -> String {
+    let (seconds, milliseconds) = (duration.as_secs(), duration.subsec_millis());
+    match (seconds, milliseconds) {
+        (seconds, 0) => format!("{seconds} s"),
+        (0, milliseconds) => format!("{milliseconds} ms"),
+        _ => format!("{} s", duration.as_secs_f64()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_are_written_with_their_unit() {
+        assert_eq!(human(Duration::from_secs(60)), "60 s");
+        assert_eq!(human(Duration::from_millis(1500)), "1.5 s");
+        assert_eq!(human(Duration::from_millis(250)), "250 ms");
+        assert_eq!(human(Duration::ZERO), "0 s");
+    }
+
+    #[test]
+    fn a_place_is_written_as_editors_know_it() {
+        let file = Place::File { file: "alb.yaml".into(), line: 3, column: 7 };
+        assert_eq!(file.to_string(), "alb.yaml:3:7");
+        assert_eq!(Place::default_of("Node.js").to_string(), "default of Node.js");
+    }
+}

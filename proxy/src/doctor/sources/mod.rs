@@ -1,0 +1,114 @@
+//! Where settings come from: one file for each kind of document.
+//!
+//! A source takes the trees of a document and adds what it understands to the
+//! [`System`]; it passes over the rest in silence, since these files are not
+//! ours. Which source reads a file is told by its content.
+
+use std::{fs, io::Read as _, path::Path, sync::Arc};
+
+use thiserror::Error;
+
+use super::{
+    document::{self, Node, SyntaxError},
+    system::System,
+};
+
+/// The largest file that is read, in bytes: descriptions of whole accounts are long.
+pub const LARGEST_FILE: u64 = 64 * 1024 * 1024;
+
+/// A file that the doctor cannot use.
+#[derive(Debug, Error)]
+pub enum SourceError {
+    /// It cannot be read.
+    #[error("{file}: cannot be read")]
+    Unreadable {
+        /// The file as it was named to us.
+        file: Arc<str>,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// It is too large.
+    #[error("{file}: is larger than {LARGEST_FILE} bytes")]
+    TooLarge {
+        /// The file as it was named to us.
+        file: Arc<str>,
+    },
+    /// It is not what its name says.
+    #[error(transparent)]
+    Syntax(#[from] SyntaxError),
+    /// A configuration of ours with mistakes.
+    #[error(transparent)]
+    Config(#[from] crate::config::ConfigErrors),
+    /// It holds nothing that any source understands.
+    #[error(
+        "{file}: is neither a configuration of Albeit or albeit-backend, nor an application.yml or .properties \
+         of Spring, a compose file, an ECS task definition, Terraform, or JSON of `aws elbv2 describe-*`"
+    )]
+    Unknown {
+        /// The file as it was named to us.
+        file: Arc<str>,
+    },
+}
+
+/// Reads a file and adds what it says to `system`.
+///
+/// # Errors
+/// The file cannot be read, or is of no kind that is known.
+pub fn read(
+    path: &Path,
+    env: &dyn Fn(&str) -> Option<String>,
+    system: &mut System,
+) -> Result<(), SourceError> {
+    let file: Arc<str> = path.display().to_string().into();
+    let text = text(path, &file)?;
+    add(&file, &text, path, env, system)
+}
+
+fn text(path: &Path, file: &Arc<str>) -> Result<String, SourceError> {
+    let unreadable = |source| SourceError::Unreadable { file: Arc::clone(file), source };
+    let mut text = String::new();
+    let opened = fs::File::open(path).map_err(unreadable)?;
+    let length = opened.take(LARGEST_FILE + 1).read_to_string(&mut text).map_err(unreadable)?;
+    if u64::try_from(length).is_ok_and(|length| length <= LARGEST_FILE) {
+        Ok(text)
+    } else {
+        Err(SourceError::TooLarge { file: Arc::clone(file) })
+    }
+}
+
+/// A file, as text and as trees.
+struct Document<'a> {
+    /// The file as it was named to us.
+    file: &'a Arc<str>,
+    /// Where it lies.
+    path: &'a Path,
+    /// Its text.
+    text: &'a str,
+    /// Its values: of YAML one tree for each document of the file.
+    trees: Vec<Node>,
+    /// Looks up environment variables.
+    env: &'a dyn Fn(&str) -> Option<String>,
+}
+
+/// Adds what a document says, if it is of the source's kind: says whether it is.
+type Source = fn(&Document<'_>, &mut System) -> Result<bool, SourceError>;
+
+/// All sources; the first that knows a document reads it.
+const SOURCES: &[Source] = &[];
+
+/// Finds out what a file is and has its source read it.
+fn add(
+    file: &Arc<str>,
+    text: &str,
+    path: &Path,
+    env: &dyn Fn(&str) -> Option<String>,
+    system: &mut System,
+) -> Result<(), SourceError> {
+    let document = Document { file, path, text, trees: document::yaml(file, text)?, env };
+    for source in SOURCES {
+        if source(&document, system)? {
+            return Ok(());
+        }
+    }
+    Err(SourceError::Unknown { file: Arc::clone(file) })
+}
