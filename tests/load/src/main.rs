@@ -9,8 +9,12 @@ mod crowd;
 mod echo;
 mod fan_out;
 mod hold;
+mod outcome;
 mod process;
+mod progress;
 mod report;
+mod scenario;
+mod target;
 
 use std::process::ExitCode;
 use std::time::Duration;

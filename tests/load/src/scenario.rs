@@ -1,0 +1,59 @@
+//! What every scenario gets and gives.
+//!
+//! A scenario is a file: `Arguments` for the command line, and
+//! `run(&Arguments, &Run) -> anyhow::Result<Outcome>`. It says what it expects,
+//! measures, and lets the outcome tell whether that held; an error is only what
+//! keeps it from measuring at all.
+
+use std::collections::BTreeMap;
+
+use anyhow::Result;
+use time::{OffsetDateTime, format_description::well_known::Rfc3339};
+use tokio::time::Instant;
+
+use crate::{
+    outcome::{Outcome, SCHEMA},
+    progress::Progress,
+    target::Target,
+};
+
+/// One run, as it begins.
+#[derive(Debug)]
+pub(crate) struct Run {
+    /// What to tell while it runs.
+    pub(crate) progress: Progress,
+    /// When it began, for people.
+    pub(crate) wall_clock: OffsetDateTime,
+    /// When it began.
+    pub(crate) started: Instant,
+}
+
+impl Run {
+    /// An outcome without any result yet.
+    pub(crate) fn outcome(
+        &self,
+        scenario: &str,
+        target: &Target,
+        method: &str,
+        settings: BTreeMap<String, String>,
+    ) -> Result<Outcome> {
+        Ok(Outcome {
+            schema: SCHEMA,
+            scenario: scenario.to_owned(),
+            title: scenario.to_owned(),
+            url: target.url.clone(),
+            protocol: format!("{:?}", target.protocol),
+            started: self.wall_clock.format(&Rfc3339)?,
+            seconds: self.started.elapsed().as_secs_f64(),
+            method: method.to_owned(),
+            settings,
+            expectations: Vec::new(),
+            figures: BTreeMap::new(),
+            histograms: Vec::new(),
+            series: Vec::new(),
+            targets: BTreeMap::new(),
+            closes: Vec::new(),
+            errors: BTreeMap::new(),
+        })
+    }
+}

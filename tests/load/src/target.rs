@@ -1,0 +1,77 @@
+//! What is measured, as the command line gives it: the same for every scenario.
+
+use std::{net::IpAddr, path::PathBuf, time::Duration};
+
+/// The service or balancer under measurement.
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct Target {
+    /// Where it is: `http`, `https`, `ws` or `wss`, with the path of the endpoint
+    #[arg(value_name = "URL")]
+    pub(crate) url: String,
+    /// What is spoken there
+    #[arg(long, value_enum, default_value_t = Protocol::Plain)]
+    pub(crate) protocol: Protocol,
+    /// Trust the certificates of this file instead of the system's
+    #[arg(long, value_name = "FILE")]
+    pub(crate) ca: Option<PathBuf>,
+    /// Trust any certificate
+    #[arg(long, conflicts_with = "ca")]
+    pub(crate) insecure: bool,
+    /// Connect from these local addresses in turn; by default from all of 127.0.0.0/8 when the service is there
+    #[arg(long, value_name = "ADDRESS", value_delimiter = ',')]
+    pub(crate) source_addresses: Vec<IpAddr>,
+    /// A header that every request carries
+    #[arg(long = "header", value_name = "NAME: VALUE")]
+    pub(crate) headers: Vec<String>,
+    /// The longest time any single step may take
+    #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = duration)]
+    pub(crate) patience: Duration,
+    /// The service runs with this time scale: what is measured is multiplied by it
+    #[arg(long, value_name = "DIVISOR", default_value_t = 1.0)]
+    pub(crate) time_scale: f64,
+    /// Measure processor time and memory of this process and its children, on this machine
+    #[arg(long)]
+    pub(crate) pid: Option<u32>,
+}
+
+/// What is spoken on a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Protocol {
+    /// HTTP, or a WebSocket without a protocol on it.
+    Plain,
+    /// STOMP 1.2 on a WebSocket.
+    Stomp,
+    /// STOMP 1.2 on SockJS.
+    SockJs,
+    /// Socket.IO 5 on a WebSocket.
+    SocketIo,
+}
+
+/// A duration with its unit: `500ms`, `30s`, `5m`, `1h`.
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
+    let digits = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
+    let (number, unit) = text.split_at(digits);
+    let milliseconds = match unit {
+        "ms" => 1.0,
+        "s" => 1_000.0,
+        "m" => 60_000.0,
+        "h" => 3_600_000.0,
+        _ => return Err("a duration has a unit, such as 500ms, 30s or 5m".to_owned()),
+    };
+    let number: f64 = number.parse().map_err(|_| "a duration begins with a number".to_owned())?;
+    Duration::try_from_secs_f64(number * milliseconds / 1_000.0).map_err(|error| error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_have_a_unit() {
+        assert_eq!(duration("1.5s"), Ok(Duration::from_millis(1500)));
+        assert_eq!(duration("250ms"), Ok(Duration::from_millis(250)));
+        assert_eq!(duration("2m"), Ok(Duration::from_secs(120)));
+        assert!(duration("30").is_err());
+        assert!(duration("s").is_err());
+    }
+}
