@@ -1,11 +1,12 @@
 //! The command line: arguments, exit statuses, and what is printed for people.
 //!
 //! Exit statuses: 0 done, 1 could not start or broke, 2 the configuration or
-//! the arguments are wrong.
+//! the arguments are wrong; `doctor` has more.
 
 mod certs;
 mod check;
 mod dev;
+mod doctor;
 mod run;
 
 use std::{path::PathBuf, process::ExitCode, time::Duration};
@@ -38,6 +39,11 @@ enum Command {
     Run(RunArgs),
     /// Check a configuration and say what would listen where.
     Check(ConfigArg),
+    /// Find the timeouts, limits and cookies that clash on the way from client to target.
+    ///
+    /// Exit status 0 if nothing denied was found, 2 if the arguments or files are wrong, 3 if the worst denied
+    /// finding is a warning or less, 4 if it is an error.
+    Doctor(doctor::DoctorArgs),
     /// Make a development CA, a certificate for localhost and a stickiness key. Nothing is overwritten.
     Certs(CertsArgs),
     /// Run two backends and the load balancer in front of them, for development.
@@ -107,6 +113,7 @@ pub fn main() -> ExitCode {
     let done = match cli.command {
         Command::Run(args) => run::run(&args),
         Command::Check(args) => check::check(&args),
+        Command::Doctor(args) => doctor::doctor(&args),
         Command::Certs(args) => certs::certs(&args),
         Command::Dev(args) => dev::dev(&args),
     };

@@ -10,7 +10,10 @@
 pub mod application;
 pub mod attributes;
 pub mod document;
+pub mod examination;
 pub mod finding;
+pub mod ignore;
+pub mod report;
 pub mod rules;
 pub mod setting;
 pub mod sources;

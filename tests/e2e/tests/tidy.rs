@@ -129,7 +129,7 @@ const PROXY: Layers = Layers {
     composition: &["server", "cli", "dev", "main", "lib"],
     libraries: &[
         ("pingora*", &["alb", "client"]),
-        ("serde*", &["config", "admin", "authenticate"]),
+        ("serde*", &["config", "admin", "authenticate", "doctor/report"]),
         ("albeit_backend", &[]),
         ("tokio_websockets", &[]),
     ],
