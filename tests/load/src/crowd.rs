@@ -7,7 +7,7 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use crate::Server;
-use crate::client::Client;
+use crate::legacy::Client;
 
 /// Clients that connect at the same time.
 const CONNECTING: usize = 64;

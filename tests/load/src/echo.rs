@@ -8,7 +8,7 @@ use serde::Serialize;
 use tokio::time::{Instant, timeout};
 
 use crate::Server;
-use crate::client::Client;
+use crate::legacy::Client;
 use crate::process;
 use crate::report::rounded;
 

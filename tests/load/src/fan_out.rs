@@ -12,7 +12,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
 
-use crate::client::Client;
+use crate::legacy::Client;
 use crate::report::rounded;
 use crate::{Server, crowd, process};
 

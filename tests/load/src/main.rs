@@ -9,6 +9,7 @@ mod crowd;
 mod echo;
 mod fan_out;
 mod hold;
+mod legacy;
 mod outcome;
 mod process;
 mod progress;
@@ -21,7 +22,7 @@ use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 
-use client::Protocol;
+use legacy::Protocol;
 
 /// Load for WebSocket services, and what it costs them
 #[derive(Debug, Parser)]

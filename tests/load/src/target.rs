@@ -1,6 +1,8 @@
 //! What is measured, as the command line gives it: the same for every scenario.
 
-use std::{net::IpAddr, path::PathBuf, time::Duration};
+use std::{path::PathBuf, time::Duration};
+
+use crate::client::sources::Sources;
 
 /// The service or balancer under measurement.
 #[derive(Debug, Clone, clap::Args)]
@@ -17,9 +19,10 @@ pub(crate) struct Target {
     /// Trust any certificate
     #[arg(long, conflicts_with = "ca")]
     pub(crate) insecure: bool,
-    /// Connect from these local addresses in turn; by default from all of 127.0.0.0/8 when the service is there
-    #[arg(long, value_name = "ADDRESS", value_delimiter = ',')]
-    pub(crate) source_addresses: Vec<IpAddr>,
+    /// Connect from these local addresses in turn, with commas between them, or from those of a network;
+    /// by default from 127.0.0.1 to 127.0.0.250 when the service is there
+    #[arg(long, value_name = "ADDRESSES")]
+    pub(crate) source_addresses: Option<Sources>,
     /// A header that every request carries
     #[arg(long = "header", value_name = "NAME: VALUE")]
     pub(crate) headers: Vec<String>,

@@ -1,0 +1,319 @@
+//! STOMP 1.2 on a WebSocket or on SockJS.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::time::{Instant, timeout};
+
+use super::connection::Connector;
+use super::failure::Failure;
+use super::heart_beat::{HeartBeat, Pulse};
+use super::sock_js::{self, SockJs};
+use super::web_socket::{self, Closed, WebSocket};
+
+/// What came.
+#[derive(Debug)]
+pub(crate) enum Event {
+    Frame(Frame),
+    /// Of STOMP or SockJS.
+    HeartBeat,
+    /// Nothing comes any more.
+    Closed(Closed),
+}
+
+/// One frame, read where it lies.
+#[derive(Debug, Clone)]
+pub(crate) struct Frame(Bytes);
+
+impl Frame {
+    /// As `MESSAGE`.
+    pub(crate) fn command(&self) -> &str {
+        self.lines().next().unwrap_or_default()
+    }
+
+    /// The first header of a name, escapes as they came.
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        let mut headers = self.lines().skip(1).map_while(|line| line.split_once(':'));
+        headers.find_map(|(key, value)| (key == name).then_some(value))
+    }
+
+    /// All of it, as it came.
+    pub(crate) fn into_bytes(self) -> Bytes {
+        self.0
+    }
+
+    fn lines(&self) -> impl Iterator<Item = &str> {
+        self.0.split(|byte| *byte == b'\n').map(|line| {
+            let line = line.strip_suffix(b"\r").unwrap_or(line);
+            str::from_utf8(line).unwrap_or_default()
+        })
+    }
+}
+
+/// What STOMP runs on.
+#[derive(Debug)]
+pub(crate) enum Carrier {
+    WebSocket(Box<WebSocket>),
+    SockJs(Box<SockJs>),
+}
+
+/// Heart-beats that were agreed on; zero for none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Agreed {
+    /// The client must send so often.
+    pub(crate) client: Duration,
+    /// The server must.
+    pub(crate) server: Duration,
+}
+
+/// A connected client. It sends its heart-beats while events are awaited.
+#[derive(Debug)]
+pub(crate) struct Stomp {
+    carrier: Carrier,
+    pulse: Pulse,
+    agreed: Agreed,
+    received: VecDeque<Bytes>,
+}
+
+/// The WebSocket subprotocol.
+pub(crate) const SUBPROTOCOL: (&str, &str) = ("Sec-WebSocket-Protocol", "v12.stomp");
+
+impl Stomp {
+    /// Connects a WebSocket to the connector's path, and STOMP on it.
+    ///
+    /// # Errors
+    /// How it failed; an ERROR frame is [`Failure::Protocol`] with its message.
+    pub(crate) async fn connect(
+        connector: &Connector,
+        number: usize,
+        heart_beat: HeartBeat,
+    ) -> Result<Self, Failure> {
+        let socket = WebSocket::connect_to(connector, number, connector.path(), &[SUBPROTOCOL]).await?;
+        Self::on(Carrier::WebSocket(Box::new(socket)), connector.patience(), heart_beat).await
+    }
+
+    /// Connects STOMP on what is open.
+    ///
+    /// # Errors
+    /// As [`Self::connect`].
+    pub(crate) async fn on(
+        carrier: Carrier,
+        patience: Duration,
+        heart_beat: HeartBeat,
+    ) -> Result<Self, Failure> {
+        let never = Pulse::new(Duration::ZERO, Instant::now());
+        let agreed = Agreed { client: Duration::ZERO, server: Duration::ZERO };
+        let mut stomp = Self { carrier, pulse: never, agreed, received: VecDeque::new() };
+        let beat = heart_beat.offered().as_millis();
+        let frame = format!(
+            "CONNECT\naccept-version:1.2\nhost:/\nheart-beat:{beat},{beat}\nlogin:guest\npasscode:guest\n\n\0"
+        );
+        let connecting = async {
+            stomp.queue(frame).await?;
+            stomp.flush().await?;
+            stomp.expect("CONNECTED").await
+        };
+        let connected = timeout(patience, connecting).await.unwrap_or(Err(Failure::TimedOut))?;
+        stomp.agreed = agree(heart_beat.offered(), connected.header("heart-beat"));
+        let every = match heart_beat {
+            HeartBeat::Off => Duration::ZERO,
+            HeartBeat::Every(interval) => interval,
+            HeartBeat::Negotiated(_) => stomp.agreed.client,
+        };
+        stomp.pulse = Pulse::new(every, Instant::now());
+        Ok(stomp)
+    }
+
+    /// The heart-beats that the server agreed to.
+    pub(crate) fn agreed(&self) -> Agreed {
+        self.agreed
+    }
+
+    /// Subscribes, and waits for the receipt.
+    ///
+    /// # Errors
+    /// As [`Self::connect`].
+    pub(crate) async fn subscribe(&mut self, id: &str, destination: &str) -> Result<(), Failure> {
+        self.queue(format!("SUBSCRIBE\nid:{id}\ndestination:{destination}\nreceipt:s-{id}\n\n\0")).await?;
+        self.flush().await?;
+        self.expect("RECEIPT").await?;
+        Ok(())
+    }
+
+    /// Sends a body to a destination.
+    ///
+    /// # Errors
+    /// How the connection had ended.
+    pub(crate) async fn send(&mut self, destination: &str, body: &str) -> Result<(), Closed> {
+        self.queue_send(destination, body).await?;
+        self.flush().await
+    }
+
+    /// The same, to be written by [`Self::flush`].
+    ///
+    /// # Errors
+    /// How the connection had ended.
+    pub(crate) async fn queue_send(&mut self, destination: &str, body: &str) -> Result<(), Closed> {
+        let length = body.len();
+        let frame = format!("SEND\ndestination:{destination}\ncontent-length:{length}\n\n{body}\0");
+        self.queue(frame).await
+    }
+
+    /// Sends one heart-beat.
+    ///
+    /// # Errors
+    /// How the connection had ended.
+    pub(crate) async fn beat(&mut self) -> Result<(), Closed> {
+        self.queue("\n".to_owned()).await?;
+        self.flush().await
+    }
+
+    /// Leaves as the protocol says: DISCONNECT with a receipt, then the close.
+    pub(crate) async fn disconnect(mut self, patience: Duration) {
+        let leaving = async {
+            self.queue("DISCONNECT\nreceipt:bye\n\n\0".to_owned()).await?;
+            self.flush().await?;
+            self.expect("RECEIPT").await
+        };
+        // A server that does not answer is left all the same.
+        drop(timeout(patience, leaving).await);
+    }
+
+    /// What comes next.
+    ///
+    /// # Cancel safety
+    /// Safe on WebSockets.
+    pub(crate) async fn next(&mut self) -> Event {
+        loop {
+            if let Some(received) = self.received.pop_front() {
+                return event(received);
+            }
+            tokio::select! {
+                received = self.carrier.receive(&mut self.received) => match received {
+                    Ok(true) => {}
+                    Ok(false) => return Event::HeartBeat,
+                    Err(closed) => return Event::Closed(closed),
+                },
+                () = self.pulse.beat() => {
+                    if let Err(closed) = self.beat().await {
+                        return Event::Closed(closed);
+                    }
+                }
+            }
+        }
+    }
+
+    async fn queue(&mut self, frame: String) -> Result<(), Closed> {
+        match &mut self.carrier {
+            Carrier::WebSocket(socket) => socket.queue_text(frame).await,
+            Carrier::SockJs(session) => session.queue(&frame).await,
+        }
+    }
+
+    /// Writes what is queued.
+    ///
+    /// # Errors
+    /// How the connection had ended.
+    pub(crate) async fn flush(&mut self) -> Result<(), Closed> {
+        match &mut self.carrier {
+            Carrier::WebSocket(socket) => socket.flush().await,
+            Carrier::SockJs(session) => session.flush().await,
+        }
+    }
+
+    /// Waits for a frame; messages that come before it are kept.
+    async fn expect(&mut self, command: &str) -> Result<Frame, Failure> {
+        let mut early = Vec::new();
+        let frame = loop {
+            match self.next().await {
+                Event::Frame(frame) if frame.command() == command => break frame,
+                Event::Frame(frame) if frame.command() == "ERROR" => {
+                    let message = frame.header("message").unwrap_or("no message");
+                    return Err(Failure::Protocol(format!("STOMP ERROR: {message}")));
+                }
+                Event::Frame(frame) => early.push(frame.0),
+                Event::HeartBeat => {}
+                Event::Closed(closed) => return Err(closed.into()),
+            }
+        };
+        self.received.extend(early);
+        Ok(frame)
+    }
+}
+
+impl Carrier {
+    /// Reads messages, or what shows only that the server is alive.
+    async fn receive(&mut self, received: &mut VecDeque<Bytes>) -> Result<bool, Closed> {
+        match self {
+            Self::WebSocket(socket) => loop {
+                match socket.next().await {
+                    web_socket::Event::Text(payload) | web_socket::Event::Binary(payload) => {
+                        received.push_back(payload.into());
+                        return Ok(true);
+                    }
+                    web_socket::Event::Ping | web_socket::Event::Pong => {}
+                    web_socket::Event::Closed(closed) => return Err(closed),
+                }
+            },
+            Self::SockJs(session) => match session.next().await {
+                sock_js::Event::Messages(frame) => {
+                    let messages = sock_js::messages(&frame).map_err(Closed::now)?;
+                    received.extend(messages.into_iter().map(Bytes::from));
+                    Ok(true)
+                }
+                sock_js::Event::HeartBeat => Ok(false),
+                sock_js::Event::Closed(closed) => Err(closed),
+            },
+        }
+    }
+}
+
+/// Line ends alone are heart-beats; those before a frame belong to none.
+fn event(mut received: Bytes) -> Event {
+    let ends = received.iter().take_while(|byte| matches!(byte, b'\n' | b'\r')).count();
+    drop(received.split_to(ends));
+    if received.is_empty() { Event::HeartBeat } else { Event::Frame(Frame(received)) }
+}
+
+/// STOMP 1.2, heart-beating: the larger of what one can and the other wants, and
+/// none when either is zero.
+fn agree(offered: Duration, header: Option<&str>) -> Agreed {
+    let (sends, wants) = header.and_then(|value| value.split_once(',')).unwrap_or(("0", "0"));
+    let [sends, wants] = [sends, wants].map(|text| Duration::from_millis(text.trim().parse().unwrap_or(0)));
+    let both = |other: Duration| {
+        if offered.is_zero() || other.is_zero() { Duration::ZERO } else { offered.max(other) }
+    };
+    Agreed { client: both(wants), server: both(sends) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(offered: u64, header: Option<&str>, client: u64, server: u64) {
+        let agreed = agree(Duration::from_millis(offered), header);
+        let [client, server] = [client, server].map(Duration::from_millis);
+        assert_eq!(agreed, Agreed { client, server });
+    }
+
+    #[test]
+    fn heart_beats_are_agreed_on() {
+        check(10_000, Some("25000,5000"), 10_000, 25_000);
+        check(10_000, Some("0,20000"), 20_000, 0);
+        check(0, Some("10000,10000"), 0, 0);
+        check(10_000, None, 0, 0);
+        check(10_000, Some("x"), 0, 0);
+    }
+
+    #[test]
+    fn frames_are_read_where_they_lie() {
+        let Event::Frame(frame) = event(Bytes::from_static(b"\nMESSAGE\na:1\r\nb:2:3\n\nbody\nc:4\0")) else {
+            panic!("a frame");
+        };
+        assert_eq!(frame.command(), "MESSAGE");
+        assert_eq!((frame.header("a"), frame.header("b"), frame.header("c")), (Some("1"), Some("2:3"), None));
+        assert!(matches!(event(Bytes::from_static(b"\n\r\n")), Event::HeartBeat));
+    }
+}
