@@ -31,6 +31,10 @@ pub struct Application {
     pub port: Option<Setting<u16>>,
     /// How many of it run at the same time.
     pub instances: Option<Setting<u32>>,
+    /// The image of its container.
+    pub image: Option<Setting<String>>,
+    /// The command line of its container, where its image's own is replaced or added to: entry point, then command.
+    pub command: Vec<Setting<String>>,
     /// Environment variables it is started with.
     pub environment: BTreeMap<String, Setting<String>>,
     /// How long it keeps a connection without a request.
@@ -120,6 +124,12 @@ pub struct Startup {
     pub start_period: Option<Setting<Duration>>,
     /// Time in which failed health checks of the load balancer do not count.
     pub health_check_grace_period: Option<Setting<Duration>>,
+    /// Time between health checks of the container, if it has any.
+    pub interval: Option<Setting<Duration>>,
+    /// How long such a check may take.
+    pub timeout: Option<Setting<Duration>>,
+    /// Failed checks in a row after which the container is replaced.
+    pub retries: Option<Setting<u32>>,
 }
 
 impl Application {

@@ -65,10 +65,11 @@ impl Attributes {
         })
     }
 
-    /// Whether a boolean attribute is on.
+    /// Whether a boolean attribute is on; `None` if what was given is neither `true` nor `false`, such as
+    /// `var.sticky` in Terraform.
     #[must_use]
-    pub fn flag(&self, key: &str) -> Setting<bool> {
-        self.text(key).map(|text| text == "true")
+    pub fn flag(&self, key: &str) -> Option<Setting<bool>> {
+        self.text(key).filter_map(|text| text.parse().ok())
     }
 
     /// A number; `None` if what was given is none.
@@ -102,6 +103,17 @@ mod tests {
         let attributes = Attributes::new(Resource::LoadBalancer, LoadBalancerType::Application);
         let idle = attributes.seconds("idle_timeout.timeout_seconds").unwrap();
         assert_eq!((idle.value, idle.place.is_file()), (Duration::from_secs(60), false));
+    }
+
+    #[test]
+    fn a_flag_that_cannot_be_known_is_neither_on_nor_off() {
+        let mut attributes = Attributes::new(Resource::TargetGroup, LoadBalancerType::Application);
+        assert!(!attributes.flag("stickiness.enabled").unwrap().value);
+        let place = Place::File { file: "main.tf".into(), line: 4, column: 3 };
+        let key = "aws_lb_target_group.web.stickiness.enabled";
+        attributes
+            .give("stickiness.enabled", Setting::new("var.sticky".to_owned(), key, "var.sticky", place));
+        assert_eq!(attributes.flag("stickiness.enabled"), None);
     }
 
     #[test]

@@ -8,7 +8,10 @@
 
 use std::time::Duration;
 
-use super::{attributes::Attributes, setting::Setting};
+use super::{
+    attributes::Attributes,
+    setting::{Place, Setting},
+};
 use crate::model::LoadBalancerType;
 
 pub use super::application::{Application, Heartbeat, Runtime, Shutdown, SockJs, SocketIo, Startup};
@@ -22,6 +25,17 @@ pub struct System {
     pub target_groups: Vec<TargetGroup>,
     /// What runs on the targets.
     pub applications: Vec<Application>,
+    /// What sources could not make use of, for the reader to know.
+    pub notes: Vec<Note>,
+}
+
+/// Something that a source read and could not make use of.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Note {
+    /// Where it stands.
+    pub place: Place,
+    /// What is missing, in one sentence.
+    pub message: String,
 }
 
 /// A load balancer.

@@ -50,7 +50,28 @@ pub enum SourceError {
     },
 }
 
-/// Reads a file and adds what it says to `system`.
+/// Reads files and ties together what they say.
+///
+/// # Errors
+/// One of them cannot be read, or is of no kind that is known.
+pub fn read_all<'a>(
+    paths: impl IntoIterator<Item = &'a Path>,
+    env: &dyn Fn(&str) -> Option<String>,
+) -> Result<System, SourceError> {
+    let mut system = System::default();
+    for path in paths {
+        read(path, env, &mut system)?;
+    }
+    finish(&mut system);
+    Ok(system)
+}
+
+/// What can be done only when every file is read: ties together what files say of the same thing.
+pub fn finish(system: &mut System) {
+    system.notes.sort();
+}
+
+/// Reads a file and adds what it says to `system`; when all are read, [`finish`] is due.
 ///
 /// # Errors
 /// The file cannot be read, or is of no kind that is known.
