@@ -51,6 +51,8 @@ pub struct Application {
     pub socket_io: Option<SocketIo>,
     /// Where sessions between requests are kept in the process itself: what says so.
     pub sessions: Option<Setting<String>>,
+    /// How long such a session lives after its last request.
+    pub session_timeout: Option<Setting<Duration>>,
     /// Paths of WebSockets, SockJS or Socket.IO.
     pub web_socket_paths: Vec<Setting<String>>,
     /// How it ends.
