@@ -142,13 +142,14 @@ function load(server, peer, scenario, args) {
     "taskset",
     [
       "-c", LOAD_CORE, path.join(RELEASE, "albeit-load"), scenario,
-      "--url", `ws://127.0.0.1:${server.port}${peer.path}`,
+      `ws://127.0.0.1:${server.port}${peer.path}`, "--json", "-", "--patience", "2m",
       "--protocol", peer.protocol, "--pid", String(server.pid), ...args,
     ],
     { encoding: "utf8" },
   );
   if (run.status !== 0) throw new Error(run.stderr.trim());
-  return JSON.parse(run.stdout);
+  const { figures } = JSON.parse(run.stdout).outcomes[0];
+  return Object.fromEntries(Object.entries(figures).map(([name, { value }]) => [name, value]));
 }
 
 const median = values => values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)];

@@ -6,15 +6,15 @@ use anyhow::{Context, Result};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use crate::Server;
 use crate::legacy::Client;
+use crate::target::Target;
 
 /// Clients that connect at the same time.
 const CONNECTING: usize = 64;
 
 /// Connects and subscribes clients, and hands each to `ready`.
 pub(crate) async fn connect(
-    server: &Server,
+    server: &Target,
     count: usize,
     heart_beat: Duration,
     mut ready: impl FnMut(Client),
@@ -33,7 +33,7 @@ pub(crate) async fn connect(
                 client.subscribe().await?;
                 Ok(client)
             };
-            timeout(server.patience(), opening).await.context("a client takes too long")?
+            timeout(server.patience, opening).await.context("a client takes too long")?
         });
     }
     while let Some(client) = connecting.join_next().await {

@@ -8,21 +8,13 @@ use futures_util::{SinkExt, StreamExt};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio_websockets::{ClientBuilder, Message, WebSocketStream};
 
+use crate::target::Protocol;
+
 /// Where messages for everybody go, in STOMP.
 const TOPIC: &str = "/topic/load";
 
 /// Connections from one local address: there are about 28,000 ports.
 const PER_ADDRESS: usize = 20_000;
-
-/// What is spoken on a WebSocket.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub(crate) enum Protocol {
-    /// STOMP 1.2: `/topic/load`.
-    Stomp,
-    /// Socket.IO 5 in the namespace `/chat`: what is emitted as `message` comes
-    /// to everybody there as `message`.
-    SocketIo,
-}
 
 /// A connected client.
 #[derive(Debug)]
@@ -72,6 +64,7 @@ impl Client {
                 client.send("40/chat,".to_owned()).await?;
                 client.expect("40/chat,").await?;
             }
+            Protocol::Plain | Protocol::SockJs => bail!("only stomp and socket-io are spoken here"),
         }
         Ok(client)
     }
@@ -84,7 +77,7 @@ impl Client {
                 self.expect("RECEIPT").await
             }
             // Who is in the namespace hears what is said in no room.
-            Protocol::SocketIo => Ok(()),
+            Protocol::SocketIo | Protocol::Plain | Protocol::SockJs => Ok(()),
         }
     }
 
@@ -96,7 +89,7 @@ impl Client {
                     let length = body.len();
                     format!("SEND\ndestination:{TOPIC}\ncontent-length:{length}\n\n{body}\0")
                 }
-                Protocol::SocketIo => {
+                Protocol::SocketIo | Protocol::Plain | Protocol::SockJs => {
                     format!(r#"42/chat,["message",{{"text":"{body}"}}]"#)
                 }
             };
@@ -123,7 +116,9 @@ impl Client {
         let payload = message.as_payload();
         match self.protocol {
             Protocol::Stomp => payload.starts_with(b"MESSAGE"),
-            Protocol::SocketIo => payload.starts_with(b"42/chat,[\"message\""),
+            Protocol::SocketIo | Protocol::Plain | Protocol::SockJs => {
+                payload.starts_with(b"42/chat,[\"message\"")
+            }
         }
     }
 

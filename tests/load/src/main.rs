@@ -1,86 +1,49 @@
-//! Load for WebSocket services, and what it costs them.
+//! Load for WebSocket services and the balancers before them: scenarios that
+//! measure, say what they expected, and fail when that did not hold.
 //!
-//! Each run speaks STOMP or Socket.IO to one server, measures its processor time
-//! and memory in `/proc`, and prints one line of JSON. Costs are the server's
-//! alone; times are told by clients that share the machine with it.
+//! Costs, where a process is named, are that process's alone, from `/proc`;
+//! times are told by clients that share the machine with it.
 
+#![expect(dead_code, reason = "what further scenarios report")]
+
+mod arguments;
 mod client;
 mod crowd;
-mod echo;
-mod fan_out;
-mod hold;
+mod ending;
 mod legacy;
+mod limit;
+mod measure;
 mod outcome;
 mod process;
 mod progress;
+mod quantity;
 mod report;
+mod results;
+#[cfg(test)]
+mod sample;
 mod scenario;
 mod target;
+mod text;
 
 use std::process::ExitCode;
-use std::time::Duration;
 
-use clap::{Parser, Subcommand};
+use clap::Parser;
 
-use legacy::Protocol;
+use arguments::{Arguments, Command};
+use ending::{Ending, Failure};
 
-/// Load for WebSocket services, and what it costs them
-#[derive(Debug, Parser)]
-#[command(name = "albeit-load", version)]
-struct Arguments {
-    #[command(subcommand)]
-    scenario: Scenario,
-}
-
-#[derive(Debug, Subcommand)]
-enum Scenario {
-    /// One publisher, many subscribers: processor time for each delivery
-    FanOut(fan_out::Arguments),
-    /// Messages that come back to their sender: processor time for each
-    Echo(echo::Arguments),
-    /// Connections that idle: memory for each
-    Hold(hold::Arguments),
-}
-
-/// Where a server is, and what it speaks.
-#[derive(Debug, Clone, clap::Args)]
-struct Server {
-    /// Address of the WebSocket, as `ws://127.0.0.1:8080/ws`
-    #[arg(long)]
-    url: String,
-    /// What is spoken there
-    #[arg(long, value_enum)]
-    protocol: Protocol,
-    /// Process whose cost is measured, its children included
-    #[arg(long)]
-    pid: u32,
-    /// Longest time that any step may take, in seconds
-    #[arg(long, default_value_t = 120)]
-    patience: u64,
-}
-
-impl Server {
-    fn patience(&self) -> Duration {
-        Duration::from_secs(self.patience)
-    }
-}
-
-fn main() -> ExitCode {
-    match run(Arguments::parse()) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            report::failure(&error);
-            ExitCode::FAILURE
-        }
-    }
-}
-
-/// One thread: the other core is the server's.
+/// One thread: the other cores are the service's.
 #[tokio::main(flavor = "current_thread")]
-async fn run(arguments: Arguments) -> anyhow::Result<()> {
-    match arguments.scenario {
-        Scenario::FanOut(arguments) => report::line(&fan_out::run(arguments).await?),
-        Scenario::Echo(arguments) => report::line(&echo::run(arguments).await?),
-        Scenario::Hold(arguments) => report::line(&hold::run(arguments).await?),
-    }
+async fn main() -> ExitCode {
+    let Arguments { command, output } = Arguments::parse();
+    let ending = match command {
+        Command::Scenario(scenario) => measure::one(&scenario, &output).await,
+    };
+    ending.unwrap_or_else(|failure| fail(&failure)).into()
+}
+
+#[expect(clippy::print_stderr, reason = "the program's own error")]
+fn fail(failure: &Failure) -> Ending {
+    eprintln!("albeit-load: {failure}");
+    failure.into()
 }

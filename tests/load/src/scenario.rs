@@ -3,7 +3,12 @@
 //! A scenario is a file: `Arguments` for the command line, and
 //! `run(&Arguments, &Run) -> anyhow::Result<Outcome>`. It says what it expects,
 //! measures, and lets the outcome tell whether that held; an error is only what
-//! keeps it from measuring at all.
+//! keeps it from measuring at all. Its module is named here, and the command in
+//! one line of `arguments.rs`.
+
+pub(crate) mod echo;
+pub(crate) mod fan_out;
+pub(crate) mod hold;
 
 use std::collections::BTreeMap;
 

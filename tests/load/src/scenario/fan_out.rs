@@ -3,23 +3,29 @@
 //! A burst of messages is published when all subscribers have the one before,
 //! so that the server is never behind: this measures its cost, not its limit.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use anyhow::{Context, Result, ensure};
 use hdrhistogram::Histogram;
-use serde::Serialize;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
 
-use crate::legacy::Client;
-use crate::report::rounded;
-use crate::{Server, crowd, process};
+use crate::{
+    crowd,
+    legacy::Client,
+    outcome::{Better, Outcome, Unit},
+    process,
+    report::rounded,
+    scenario::Run,
+    target::Target,
+};
 
+/// What `fan-out` is told.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Arguments {
     #[command(flatten)]
-    server: Server,
+    target: Target,
     /// Subscribers
     #[arg(long, default_value_t = 1000)]
     subscribers: usize,
@@ -37,26 +43,13 @@ pub(crate) struct Arguments {
     warm_up: usize,
 }
 
-#[derive(Debug, Serialize)]
-pub(crate) struct Outcome {
-    scenario: &'static str,
-    subscribers: usize,
-    burst: usize,
-    deliveries: usize,
-    /// Of the server, in microseconds.
-    cpu_per_delivery_us: f64,
-    deliveries_per_second: f64,
-    /// From publishing a burst to its last delivery, in milliseconds.
-    p50_ms: f64,
-    p99_ms: f64,
-    memory_mb: f64,
-}
-
-pub(crate) async fn run(arguments: Arguments) -> Result<Outcome> {
-    let Arguments { server, subscribers, bursts, burst, size, warm_up } = arguments;
+/// Measures.
+pub(crate) async fn run(arguments: &Arguments, run: &Run) -> Result<Outcome> {
+    let &Arguments { ref target, subscribers, bursts, burst, size, warm_up } = arguments;
+    let pid = target.pid.context("--pid is missing")?;
     let (told, mut deliveries) = mpsc::channel(subscribers.max(1));
     let mut readers = JoinSet::new();
-    crowd::connect(&server, subscribers, Duration::ZERO, |mut client| {
+    crowd::connect(target, subscribers, Duration::ZERO, |mut client| {
         let told = told.clone();
         readers.spawn(async move {
             loop {
@@ -68,13 +61,13 @@ pub(crate) async fn run(arguments: Arguments) -> Result<Outcome> {
         });
     })
     .await?;
-    let mut publisher = Client::connect(&server.url, server.protocol, 0, Duration::ZERO).await?;
+    let mut publisher = Client::connect(&target.url, target.protocol, 0, Duration::ZERO).await?;
     let bodies = vec!["x".repeat(size); burst];
     let mut times = Histogram::<u64>::new(3)?;
     let mut started = (Instant::now(), 0.0);
     for number in 0..warm_up + bursts {
         if number == warm_up {
-            started = (Instant::now(), process::processor_time(server.pid)?);
+            started = (Instant::now(), process::processor_time(pid)?);
             times.reset();
         }
         let sent = Instant::now();
@@ -86,27 +79,32 @@ pub(crate) async fn run(arguments: Arguments) -> Result<Outcome> {
             anyhow::Ok(())
         };
         tokio::select! {
-            received = timeout(server.patience(), all) => received.context("deliveries are missing")??,
+            received = timeout(target.patience, all) => received.context("deliveries are missing")??,
             ended = readers.join_next() => ended.context("no readers")?.context("a reader")??,
         }
         times.record(u64::try_from(sent.elapsed().as_micros())?)?;
     }
     let elapsed = started.0.elapsed().as_secs_f64();
-    let spent = process::processor_time(server.pid)? - started.1;
+    let spent = process::processor_time(pid)? - started.1;
     let count = subscribers * burst * bursts;
     ensure!(spent > 0.0, "too few deliveries to measure processor time");
     let deliveries = f64::from(u32::try_from(count)?);
-    Ok(Outcome {
-        scenario: "fan-out",
-        subscribers,
-        burst,
-        deliveries: count,
-        cpu_per_delivery_us: rounded(spent / deliveries),
-        deliveries_per_second: (deliveries / elapsed).round(),
-        p50_ms: rounded(milliseconds(times.value_at_quantile(0.5))),
-        p99_ms: rounded(milliseconds(times.value_at_quantile(0.99))),
-        memory_mb: rounded(megabytes(process::memory(server.pid)?)),
-    })
+    let settings = BTreeMap::from([
+        ("subscribers".to_owned(), subscribers.to_string()),
+        ("bursts".to_owned(), bursts.to_string()),
+        ("burst".to_owned(), burst.to_string()),
+        ("size".to_owned(), size.to_string()),
+    ]);
+    let method = "closed loop: a burst is published when all subscribers have the one before";
+    let mut outcome = run.outcome("fan-out", target, method, settings)?;
+    let mut figure = |name, value, unit, better| outcome.figure(name, rounded(value), unit, better);
+    figure("deliveries", deliveries, Unit::Count, Better::Neither);
+    figure("cpu_per_delivery_us", spent / deliveries, Unit::Microseconds, Better::Lower);
+    figure("deliveries_per_second", (deliveries / elapsed).round(), Unit::PerSecond, Better::Higher);
+    figure("p50", milliseconds(times.value_at_quantile(0.5)), Unit::Milliseconds, Better::Lower);
+    figure("p99", milliseconds(times.value_at_quantile(0.99)), Unit::Milliseconds, Better::Lower);
+    figure("memory_mb", megabytes(process::memory(pid)?), Unit::Count, Better::Lower);
+    Ok(outcome)
 }
 
 fn milliseconds(microseconds: u64) -> f64 {

@@ -1,0 +1,80 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+use clap::{Args, Parser, Subcommand};
+
+use crate::{limit::Limit, outcome::Outcome, scenario, scenario::Run};
+
+/// Load and timeouts of WebSocket services and of balancers in front of them: measured, and held to expectations
+#[derive(Debug, Parser)]
+#[command(name = "albeit-load", version, after_help = AFTER_HELP)]
+pub(crate) struct Arguments {
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) command: Command,
+    /// Where results go.
+    #[command(flatten)]
+    pub(crate) output: Output,
+}
+
+const AFTER_HELP: &str = "Exit status: 0 all expectations and limits held, 1 one did not, \
+    2 wrong arguments or files, 3 nothing could be measured.";
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// A scenario, by its name.
+    #[command(flatten)]
+    Scenario(Scenario),
+}
+
+/// Where results go, and what they are held to.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Output")]
+pub(crate) struct Output {
+    /// Write the results as JSON; `-` is standard output, which then has nothing else
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) json: Option<PathBuf>,
+    /// Print neither progress nor results
+    #[arg(long, short, global = true)]
+    pub(crate) quiet: bool,
+    /// Fail when a figure is beyond this, as `p99<=200ms` or `answers_per_second>=500`; may be repeated
+    #[arg(long = "limit", global = true, value_name = "NAME<=VALUE")]
+    pub(crate) limits: Vec<Limit>,
+}
+
+/// Makes [`Scenario`] of one line for each.
+macro_rules! scenarios {
+    ($($(#[$help:meta])* $name:ident($module:ident),)+) => {
+        /// A scenario and what it is told.
+        #[derive(Debug, Subcommand)]
+        pub(crate) enum Scenario {
+            $($(#[$help])* $name(scenario::$module::Arguments),)+
+        }
+
+        impl Scenario {
+            /// Measures.
+            ///
+            /// # Errors
+            ///
+            /// What kept it from measuring.
+            pub(crate) async fn run(&self, run: &Run) -> Result<Outcome> {
+                match self {
+                    $(Self::$name(arguments) => Box::pin(scenario::$module::run(arguments, run)).await,)+
+                }
+            }
+        }
+    };
+}
+
+// A line here is a command: its help, its name, and its module in `scenario`.
+scenarios! {
+    /// Messages that come back to their sender: round trips, and processor time for each
+    Echo(echo),
+    /// One publisher, many subscribers: times of delivery, and processor time for each
+    FanOut(fan_out),
+    /// Connections that idle: memory and processor time for each
+    Hold(hold),
+}

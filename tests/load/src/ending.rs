@@ -1,0 +1,56 @@
+//! How the program ends: what its exit status says.
+
+use std::process::ExitCode;
+
+use anyhow::Error;
+
+/// How the program ends, mildest first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Ending {
+    /// All that had to hold did.
+    Held,
+    /// An expectation, a limit or a comparison failed.
+    Failed,
+    /// Something could not be measured.
+    Unmeasured,
+    /// Arguments or files are wrong.
+    Misused,
+}
+
+/// Why there is no result, by whose fault that is.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Failure {
+    /// Arguments or files are wrong: the caller's.
+    #[error("{0:#}")]
+    Misused(Error),
+    /// The service could not be measured, such as when nothing listens there.
+    #[error("{0:#}")]
+    Unmeasured(Error),
+}
+
+impl Failure {
+    /// Arguments or files are wrong.
+    pub(crate) fn misused(error: impl Into<Error>) -> Self {
+        Self::Misused(error.into())
+    }
+}
+
+impl From<&Failure> for Ending {
+    fn from(failure: &Failure) -> Self {
+        match failure {
+            Failure::Misused(_) => Self::Misused,
+            Failure::Unmeasured(_) => Self::Unmeasured,
+        }
+    }
+}
+
+impl From<Ending> for ExitCode {
+    fn from(ending: Ending) -> Self {
+        Self::from(match ending {
+            Ending::Held => 0,
+            Ending::Failed => 1,
+            Ending::Misused => 2,
+            Ending::Unmeasured => 3,
+        })
+    }
+}
