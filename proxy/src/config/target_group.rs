@@ -13,6 +13,7 @@ use super::{
 use crate::model::{
     HealthCheck, LoadBalancerType, Target, TargetGroup, TargetGroupProtocol, TargetType, arn,
     attributes::{AttributeValues, GroupProtocol, Resource, target_group_constraints},
+    fault::FaultAttributes,
     target_group::{ProtocolVersion, TargetGroupAttributes, TargetId},
 };
 
@@ -67,11 +68,12 @@ fn into_group(
             cx.report.mistake(&at.key(key), message);
         }
     }
+    let attributes = TargetGroupAttributes::from(&values);
+    warn_of_faults(&attributes.faults, &at.key("attributes"), cx);
     let targets = match target_type {
         TargetType::Ip => targets(raw.targets, port, at, cx),
         TargetType::Alb => load_balancer_target::convert(raw.targets, port, at, cx).into_iter().collect(),
     };
-    let attributes = TargetGroupAttributes::from(&values);
     let health_check = HealthCheck { proxy_protocol_v2: attributes.flows.proxy_protocol_v2, ..health_check? };
     let name = name?;
     Some(TargetGroup {
@@ -91,6 +93,15 @@ fn into_group(
         attributes,
         targets,
     })
+}
+
+/// Says what the group does wrong on purpose: nobody is to be surprised by it.
+fn warn_of_faults(faults: &FaultAttributes, at: &Path, cx: &mut Context<'_>) {
+    for fault in faults.all_on() {
+        if let Some(described) = faults.describe(fault) {
+            cx.report.warn(&at.key(fault.key()), format!("a fault is on: {described}"));
+        }
+    }
 }
 
 fn protocol(raw: Option<Text>, target_type: TargetType, at: &Path, cx: &mut Context<'_>) -> Option<Protocol> {

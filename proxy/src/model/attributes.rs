@@ -72,6 +72,8 @@ pub enum ValueType {
     Boolean,
     /// A whole number between the two, inclusive.
     Integer(u32, u32),
+    /// A whole number at most so far from 0, either way.
+    SignedInteger(u32),
     /// `0` (off), or a whole number between the two, inclusive.
     ZeroOrInteger(u32, u32),
     /// `off`, or a whole number between the two, inclusive.
@@ -195,6 +197,16 @@ pub enum AttributeError {
         max: u32,
         /// What else is allowed.
         or: &'static str,
+    },
+    /// A signed number is not one, or out of range.
+    #[error("'{key}' value '{value}' must be between '-{most}' and '{most}' inclusive")]
+    TooFarFromZero {
+        /// The key.
+        key: &'static str,
+        /// The value as given.
+        value: String,
+        /// Largest value, and the smallest without its sign.
+        most: u32,
     },
     /// A word is not one of those allowed.
     #[error("'{key}' value '{value}' must be one of '{}'", allowed.join(", "))]

@@ -8,6 +8,7 @@
 
 pub mod arn;
 pub mod attributes;
+pub mod fault;
 pub mod listener;
 pub mod load_balancer;
 pub mod rule;

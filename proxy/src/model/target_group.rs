@@ -11,7 +11,10 @@ use std::{
 
 use http::StatusCode;
 
-use super::security_policy::{self, SecurityPolicy};
+use super::{
+    fault::FaultAttributes,
+    security_policy::{self, SecurityPolicy},
+};
 
 /// The protocol spoken with targets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -326,6 +329,8 @@ pub struct TargetGroupAttributes {
     pub dns_failover: MinimumHealthyTargets,
     /// What only groups of network load balancers have.
     pub flows: FlowAttributes,
+    /// `albeit.fault.*`: what the group does wrong on purpose. Default nothing.
+    pub faults: FaultAttributes,
 }
 
 /// The attributes of target groups that only network load balancers know.
@@ -381,6 +386,7 @@ impl Default for TargetGroupAttributes {
             unhealthy_state_routing: MinimumHealthyTargets { count: 1, percentage: None },
             dns_failover: MinimumHealthyTargets { count: 1, percentage: None },
             flows: FlowAttributes::default(),
+            faults: FaultAttributes::default(),
         }
     }
 }

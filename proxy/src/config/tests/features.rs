@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::{default_action, http_listener, https_listener, load, load_balancer_attributes, target_group};
 use crate::model::{
     Action, Condition, HealthCheck, LogDestination, Model, TargetGroupIndex,
+    fault::FaultAttributes,
     load_balancer::{DesyncMitigationMode, LoadBalancerAttributes, LogFiles, LogFormat, XffHeaderProcessing},
     rule::{Actions, Forward, Patterns, QueryPattern, Rewrite},
     target_group::{
@@ -101,6 +102,7 @@ targets: [{ id: 127.0.0.1, port: '${PORT}' }, { id: '::1', port: 82 }, { id: bac
     assert_eq!(
         group.attributes,
         TargetGroupAttributes {
+            faults: FaultAttributes::default(),
             deregistration_delay: Duration::ZERO,
             stickiness: Some(Stickiness::LbCookie { duration: Duration::from_secs(60) }),
             slow_start: None,

@@ -4,7 +4,7 @@
 //! its Network Load Balancer twin, "Use Application Load Balancers as targets".
 
 use super::AttributeValues;
-use crate::model::{LoadBalancerType, TargetType};
+use crate::model::{LoadBalancerType, TargetType, fault::Fault};
 
 const STICKINESS_TYPE: &str = "stickiness.type";
 const ALGORITHM: &str = "load_balancing.algorithm.type";
@@ -44,6 +44,7 @@ pub fn target_group_constraints(
         LoadBalancerType::Network => flows(values, &mut broken),
     }
     thresholds(values, &mut broken);
+    faults(values, &mut broken);
     broken
 }
 
@@ -116,6 +117,21 @@ fn fixed(values: &AttributeValues) -> Vec<(&'static str, String)> {
         format!("cannot be changed for targets of type alb: '{key}' always is '{default}'")
     };
     changed.map(|(key, _)| (key, message(key))).collect()
+}
+
+/// Faults that end a request share out all requests among them; the last one that is on is blamed.
+fn faults(values: &AttributeValues, broken: &mut Vec<(&'static str, String)>) {
+    let shares = [Fault::Abort, Fault::Reset, Fault::BlackHole].map(|fault| {
+        let key = fault.key();
+        (key, u32::from(values.percent(key)))
+    });
+    let total: u32 = shares.iter().map(|(_, percent)| percent).sum();
+    let last = shares.iter().rfind(|(_, percent)| *percent > 0);
+    if let Some((key, _)) = last.filter(|_| total > 100) {
+        let message =
+            format!("the shares of abort, reset and black_hole are {total} % together: at most 100 %");
+        broken.push((key, message));
+    }
 }
 
 /// A threshold set for leaving DNS must not be lower than the one for failing open.

@@ -5,7 +5,7 @@ use super::{
     Attribute,
     DefaultValue::{self, Always},
     Resource, Support,
-    ValueType::{self, Boolean, CookieName, Integer, OffOrInteger, OneOf, ZeroOrInteger},
+    ValueType::{self, Boolean, CookieName, Integer, OffOrInteger, OneOf, SignedInteger, ZeroOrInteger},
 };
 
 const NO_ZONES: &str = "Albeit has no availability zones: every target is in reach of every node";
@@ -15,6 +15,8 @@ const NO_WAF: &str = "Albeit asks no web application firewall";
 const SEVEN_DAYS: u32 = 604_800;
 /// More targets than a load balancer can have.
 const MOST_TARGETS: u32 = 1000;
+/// A share, in percent.
+const PERCENT: ValueType = Integer(0, 100);
 
 const fn row(
     key: &'static str,
@@ -189,5 +191,85 @@ pub(super) const TABLE: &[Attribute] = &[
         Always("0"),
         Support::Acts,
         "Seconds flows of an unhealthy target may go on; only if they are not reset.",
+    ),
+    row(
+        "albeit.fault.delay.percent",
+        Both,
+        PERCENT,
+        Always("0"),
+        Support::Acts,
+        "Fault: share of requests or flows that wait before they go to the target.",
+    ),
+    row(
+        "albeit.fault.delay.milliseconds",
+        Both,
+        Integer(1, 3_600_000),
+        Always("1000"),
+        Support::Acts,
+        "How long they wait, in milliseconds; no longer than a silent target is waited for.",
+    ),
+    row(
+        "albeit.fault.abort.percent",
+        Application,
+        PERCENT,
+        Always("0"),
+        Support::Acts,
+        "Fault: share of requests that the load balancer answers with an error, without a target.",
+    ),
+    row(
+        "albeit.fault.abort.status_code",
+        Application,
+        Integer(400, 599),
+        Always("503"),
+        Support::Acts,
+        "The status code of that answer.",
+    ),
+    row(
+        "albeit.fault.reset.percent",
+        Both,
+        PERCENT,
+        Always("0"),
+        Support::Acts,
+        "Fault: share of requests or flows whose client is reset (RST) instead of an answer.",
+    ),
+    row(
+        "albeit.fault.black_hole.percent",
+        Both,
+        PERCENT,
+        Always("0"),
+        Support::Acts,
+        "Fault: share of requests or flows whose bytes vanish and that are never answered, until the idle timeout.",
+    ),
+    row(
+        "albeit.fault.close_reused_connection.percent",
+        Application,
+        PERCENT,
+        Always("0"),
+        Support::Acts,
+        "Fault: share of the requests for which there is an idle connection to the target that find it closed at that moment (the keep-alive race).",
+    ),
+    row(
+        "albeit.fault.slow_target.bytes_per_second",
+        Both,
+        ZeroOrInteger(1, 1_000_000_000),
+        Always("0"),
+        Support::Acts,
+        "Fault: bytes per second that come from a target, on each of its connections.",
+    ),
+    row(
+        "albeit.fault.deregistration_propagation.seconds",
+        Both,
+        ZeroOrInteger(1, 3600),
+        Always("0"),
+        Support::Acts,
+        "Fault: seconds in which a healthy target goes on getting new requests or flows after its deregistration.",
+    ),
+    row(
+        "albeit.fault.cookie_clock_skew.seconds",
+        Application,
+        SignedInteger(SEVEN_DAYS),
+        Always("0"),
+        Support::Acts,
+        "Fault: seconds by which the clock that seals stickiness cookies is ahead; behind, if negative.",
     ),
 ];

@@ -49,6 +49,76 @@ fn ranges_include_both_ends() {
 }
 
 #[test]
+fn signed_numbers_may_be_as_far_below_zero_as_above() {
+    let skew =
+        |value| check(Resource::TargetGroup, APPLICATION, "albeit.fault.cookie_clock_skew.seconds", value);
+    for good in ["0", "-604800", "604800", "-0"] {
+        assert!(skew(good).is_ok(), "{good}");
+    }
+    for bad in ["-604801", "604801", "--1", "-", "", "+1", "1.5"] {
+        assert_eq!(
+            skew(bad).unwrap_err().to_string(),
+            format!(
+                "'albeit.fault.cookie_clock_skew.seconds' value '{bad}' must be between '-604800' and '604800' inclusive"
+            )
+        );
+    }
+}
+
+#[test]
+fn faults_of_requests_are_not_for_flows() {
+    for (key, value, fits_flows) in [
+        ("albeit.fault.delay.percent", "100", true),
+        ("albeit.fault.delay.milliseconds", "1", true),
+        ("albeit.fault.abort.percent", "1", false),
+        ("albeit.fault.abort.status_code", "599", false),
+        ("albeit.fault.reset.percent", "1", true),
+        ("albeit.fault.black_hole.percent", "1", true),
+        ("albeit.fault.close_reused_connection.percent", "1", false),
+        ("albeit.fault.slow_target.bytes_per_second", "1", true),
+        ("albeit.fault.deregistration_propagation.seconds", "3600", true),
+        ("albeit.fault.cookie_clock_skew.seconds", "-1", false),
+    ] {
+        assert!(check(Resource::TargetGroup, APPLICATION, key, value).is_ok(), "{key}");
+        let flows = check(Resource::TargetGroup, NETWORK, key, value);
+        assert_eq!(flows.is_ok(), fits_flows, "{key}: {flows:?}");
+    }
+}
+
+#[test]
+fn a_request_meets_one_of_three_ends_at_most() {
+    let shares = |reset, black_hole, expected| {
+        constraints(
+            &[
+                ("albeit.fault.abort.percent", "30"),
+                ("albeit.fault.reset.percent", reset),
+                ("albeit.fault.black_hole.percent", black_hole),
+            ],
+            "HTTP",
+            APPLICATION,
+            expected,
+        );
+    };
+    shares("30", "40", &[]);
+    shares(
+        "30",
+        "41",
+        &[(
+            "albeit.fault.black_hole.percent",
+            "the shares of abort, reset and black_hole are 101 % together: at most 100 %",
+        )],
+    );
+    shares(
+        "71",
+        "0",
+        &[(
+            "albeit.fault.reset.percent",
+            "the shares of abort, reset and black_hole are 101 % together: at most 100 %",
+        )],
+    );
+}
+
+#[test]
 fn cookie_names_of_the_load_balancer_are_reserved() {
     let name = |value| check(Resource::TargetGroup, APPLICATION, "stickiness.app_cookie.cookie_name", value);
     for reserved in ["AWSALB", "AWSALBTG", "AWSALBAPP-0"] {
@@ -297,6 +367,7 @@ fn values(value: ValueType) -> String {
     match value {
         ValueType::Boolean => "`true`, `false`".to_owned(),
         ValueType::Integer(min, max) => format!("{min}–{max}"),
+        ValueType::SignedInteger(most) => format!("-{most}–{most}"),
         ValueType::ZeroOrInteger(min, max) => format!("`0`, {min}–{max}"),
         ValueType::OffOrInteger(min, max) => format!("`off`, {min}–{max}"),
         ValueType::OneOf(words) => {

@@ -1,12 +1,13 @@
 //! From attribute values to the typed attributes that the data plane reads.
 
-use std::path::Path;
+use std::{num::NonZeroU32, path::Path, time::Duration};
 
 use http::{HeaderName, HeaderValue, header};
 
 use super::{AttributeValues, values::cidrs};
 use crate::model::{
     LoadBalancerType, LogDestination,
+    fault::{Fault, FaultAttributes},
     listener::{ListenerAttributes, ProxyProtocol, ProxyProtocolMode, RequestHeaderNames},
     load_balancer::{DesyncMitigationMode, LoadBalancerAttributes, LogFiles, LogFormat, XffHeaderProcessing},
     target_group::{Algorithm, FlowAttributes, MinimumHealthyTargets, Stickiness, TargetGroupAttributes},
@@ -102,6 +103,30 @@ impl From<&AttributeValues> for TargetGroupAttributes {
                 unhealthy_draining_interval: values
                     .seconds("target_health_state.unhealthy.draining_interval_seconds"),
             },
+            faults: FaultAttributes::from(values),
+        }
+    }
+}
+
+impl From<&AttributeValues> for FaultAttributes {
+    fn from(values: &AttributeValues) -> Self {
+        let delay_percent = values.percent(Fault::Delay.key());
+        let delay =
+            Duration::from_millis(values.number("albeit.fault.delay.milliseconds").unwrap_or(0).into());
+        let abort_percent = values.percent(Fault::Abort.key());
+        let abort_status = values.text("albeit.fault.abort.status_code").parse().ok();
+        Self {
+            delay_percent,
+            // What belongs to a fault that is off says nothing.
+            delay: if delay_percent > 0 { delay } else { Duration::ZERO },
+            abort_percent,
+            abort_status: abort_status.filter(|_| abort_percent > 0),
+            reset_percent: values.percent(Fault::Reset.key()),
+            black_hole_percent: values.percent(Fault::BlackHole.key()),
+            close_reused_connection_percent: values.percent(Fault::CloseReusedConnection.key()),
+            slow_target: values.number(Fault::SlowTarget.key()).and_then(NonZeroU32::new),
+            deregistration_propagation: values.seconds(Fault::DeregistrationPropagation.key()),
+            cookie_clock_skew: values.signed(Fault::CookieClockSkew.key()),
         }
     }
 }

@@ -86,6 +86,18 @@ impl AttributeValues {
         self.text(key).parse().ok()
     }
 
+    /// The value of a number that may be negative; 0 for what is no number.
+    #[must_use]
+    pub fn signed(&self, key: &str) -> i32 {
+        self.text(key).parse().unwrap_or(0)
+    }
+
+    /// The value of a share in percent; 0 for what is none.
+    #[must_use]
+    pub fn percent(&self, key: &str) -> u8 {
+        self.text(key).parse().unwrap_or(0)
+    }
+
     /// The value of a number of seconds.
     #[must_use]
     pub fn seconds(&self, key: &str) -> Duration {
@@ -108,6 +120,7 @@ pub(super) fn check(attribute: &Attribute, value: &str) -> Result<(), AttributeE
         ValueType::Boolean => return one_of(key, value, &["true", "false"]),
         ValueType::OneOf(allowed) => return one_of(key, value, allowed),
         ValueType::Integer(min, max) => return in_range(key, value, (min, max), ""),
+        ValueType::SignedInteger(most) => return near_zero(key, value, most),
         ValueType::ZeroOrInteger(..) if value == "0" => return Ok(()),
         ValueType::ZeroOrInteger(min, max) => return in_range(key, value, (min, max), " or '0' (off)"),
         ValueType::OffOrInteger(..) if value == "off" => return Ok(()),
@@ -158,6 +171,14 @@ fn in_range(
         return Ok(());
     }
     Err(AttributeError::OutOfRange { key, value: value.to_owned(), min, max, or })
+}
+
+fn near_zero(key: &'static str, value: &str, most: u32) -> Result<(), AttributeError> {
+    let digits = value.strip_prefix('-').unwrap_or(value);
+    match in_range(key, digits, (0, most), "") {
+        Ok(()) => Ok(()),
+        Err(_) => Err(AttributeError::TooFarFromZero { key, value: value.to_owned(), most }),
+    }
 }
 
 fn text_rule(value: &str, longest: usize) -> Option<&'static str> {
