@@ -82,6 +82,8 @@ close_reasons! {
     TargetTlsError = "target_tls_error",
     /// The target group has had weight 0 for a while:
     Removed = "removed",
+    /// A fault on purpose reset it (`albeit.fault.reset`):
+    Fault = "fault",
     /// The load balancer went away:
     Shutdown = "shutdown",
     /// The load balancer failed:

@@ -17,6 +17,7 @@ pub mod cut;
 pub mod desync;
 pub mod doctor;
 pub mod error_chain;
+pub mod fault;
 pub mod flow;
 pub mod headers;
 pub mod health;

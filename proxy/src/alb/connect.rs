@@ -13,7 +13,7 @@ use tokio::{
     time::{Instant, timeout_at},
 };
 
-use super::{error::Cause, exchange::Exchange, response, state::GroupState};
+use super::{error::Cause, exchange::Exchange, fault, response, state::GroupState};
 use crate::{
     headers::websocket::RequestKind,
     metrics::OpenConnection,
@@ -54,7 +54,7 @@ pub async fn http1(
     if kind == RequestKind::Ordinary
         && let Some(connection) = target.pool().take(group.tls.is_some(), Instant::now())
     {
-        return Ok(connection);
+        return fault::reuse(exchange, group, connection);
     }
     let limits = Limits::of(exchange);
     let opening = async {
@@ -78,7 +78,7 @@ pub async fn http2(
     let idle = exchange.idle_timeout();
     let is_tls = group.tls.is_some();
     if let Some(stream) = target.http2_pool().take(is_tls, idle) {
-        return Ok(stream);
+        return fault::reuse_http2(exchange, group, stream);
     }
     let limits = Limits::of(exchange);
     let opening = async {

@@ -68,7 +68,9 @@ pub struct Context {
     pub target: Option<SocketAddr>,
     /// Its status code.
     pub target_status: Option<u16>,
-    /// When the request head had been sent to the target.
+    /// How long a fault on purpose held the request up on its way to the target.
+    pub delayed: Duration,
+    /// When the request head had been sent to the target; what held it up on its way comes after.
     pub dispatched: Option<Instant>,
     /// When the target's response head had come, or the target had failed.
     pub answered: Option<Instant>,
@@ -124,6 +126,7 @@ impl Context {
             group: None,
             target: None,
             target_status: None,
+            delayed: Duration::ZERO,
             dispatched: None,
             answered: None,
             responding: None,
@@ -154,6 +157,11 @@ impl Context {
             stream.received += received as u64;
             stream.sent += sent as u64;
         }
+    }
+
+    /// Notes that the request head has gone to the target.
+    pub fn dispatch(&mut self, now: Instant) {
+        self.dispatched = now.checked_sub(self.delayed);
     }
 
     /// Notes that the load balancer ends the request by itself.

@@ -55,6 +55,8 @@ pub enum Cause {
     TransformFailed,
     /// The rule's authentication action does not let the request pass.
     Authentication(Refusal),
+    /// Configuration: a fault on purpose answers with this status (`albeit.fault.abort`).
+    Fault(StatusCode),
     /// The load balancer failed.
     Internal,
 }
@@ -82,6 +84,7 @@ impl Cause {
             Self::NoTargets => StatusCode::SERVICE_UNAVAILABLE,
             Self::RedirectTooLong => StatusCode::INSUFFICIENT_STORAGE,
             Self::Authentication(refusal) => refusal.status(),
+            Self::Fault(status) => status,
             Self::TransformFailed | Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
@@ -121,6 +124,7 @@ impl Cause {
             | Self::RedirectTooLong
             | Self::TransformFailed
             | Self::Authentication(_)
+            | Self::Fault(_)
             | Self::Internal => false,
         }
     }
@@ -184,5 +188,6 @@ mod tests {
         check(Cause::TargetTimeout, 504);
         check(Cause::VersionNotSupported, 505);
         check(Cause::RedirectTooLong, 507);
+        check(Cause::Fault(StatusCode::IM_A_TEAPOT), 418);
     }
 }

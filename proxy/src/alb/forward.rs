@@ -15,7 +15,7 @@ use super::{
     authenticate, connect,
     error::Cause,
     exchange::{Exchange, Outcome, head_size},
-    grpc, http2_target,
+    fault, grpc, http2_target,
     request::{self, Body, Made},
     response,
     stickiness::Sticky,
@@ -26,6 +26,7 @@ use super::{
     weighted_target_groups::Chosen,
 };
 use crate::{
+    fault::Decision,
     headers::{forwarded::XffOutcome, trace_id, websocket::RequestKind},
     model::{ListenerProtocol, target_group::ProtocolVersion},
     stickiness::epoch_seconds,
@@ -46,6 +47,10 @@ pub async fn forward(
     exchange.context.group = Some(Arc::clone(group));
     let request = exchange.request();
     grpc::check(group.protocol_version, request.version, &request.method, &request.headers)?;
+    let decision = fault::decide(group);
+    if let Some(ended) = fault::before_target(exchange, decision).await? {
+        return Ok(ended);
+    }
     let sticky = Sticky::decide(exchange, group);
     let selected = group.group.select(sticky.target(), rand::random).map_err(|_| Cause::NoTargets)?;
     sticky.count(group, &selected);
@@ -58,7 +63,7 @@ pub async fn forward(
         group.metrics.unhealthy_routing_request_count.inc();
     }
     exchange.context.target = Some(guard.target().addr());
-    let carried = carry(exchange, chosen, guard, &sticky, xff).await;
+    let carried = carry(exchange, chosen, guard, &sticky, xff, decision).await;
     // A response 5xx counts when it comes.
     let has_counted = exchange.context.target_status.is_some_and(|status| matches!(status, 500..=599));
     if carried.as_ref().is_err_and(|cause| cause.is_targets()) && !has_counted {
@@ -74,10 +79,12 @@ async fn carry(
     guard: OutstandingGuard,
     sticky: &Sticky,
     xff: XffOutcome,
+    decision: Decision,
 ) -> Result<Outcome, Cause> {
     let group = &chosen.group;
     let kind = kind_of(exchange);
     let head = request_head(exchange, kind, xff)?;
+    fault::before_sending(exchange, decision, guard.target()).await?;
     if group.protocol_version != ProtocolVersion::Http1 {
         let answered = Box::pin(http2_target::request(exchange, group, &guard, &head)).await?;
         let cookies = note_response(exchange, chosen, &guard, sticky, &answered.head)?;
@@ -86,9 +93,10 @@ async fn carry(
     }
     let connection = connect::http1(exchange, group, &guard, kind).await?;
     let (stream, backlog) = TargetStream::new(connection);
+    let stream = stream.throttled(fault::throttle(group));
     let mut target = TargetSide { session: HttpSession::new(Box::new(stream)), backlog, guard };
     target.session.write_request_header(head).await.map_err(|_| Cause::TargetClosed)?;
-    exchange.context.dispatched = Some(Instant::now());
+    exchange.context.dispatch(Instant::now());
 
     let upload = transfer::await_response(exchange, &mut target).await?;
     let head = target.session.resp_header().ok_or(Cause::BadResponse)?;

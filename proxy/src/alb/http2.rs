@@ -122,6 +122,7 @@ pub async fn serve(
             }
             () = idle_for(&active, idle, leaving) => return,
             () = shared.terminated.cancelled() => return,
+            () = connection.meter.reset.asked() => return,
         }
         if malformed >= MAX_MALFORMED {
             return;

@@ -33,10 +33,11 @@ use super::{
     connect,
     error::Cause,
     exchange::{Exchange, head_size},
-    response,
+    fault, response,
     state::GroupState,
 };
 use crate::{
+    fault::Throttle,
     headers::websocket::RequestKind,
     model::target_group::ProtocolVersion,
     target_groups::{OutstandingGuard, http2_pool::Http2Stream},
@@ -50,6 +51,7 @@ pub struct Answered {
     upload: Upload,
     /// Its place on the connection.
     place: Http2Stream,
+    throttle: Option<Box<Throttle>>,
 }
 
 /// Sends a request and its body until the response's head has come.
@@ -68,12 +70,12 @@ pub async fn request(
     let has_body = !exchange.session.is_body_done();
     let sent = place.sender.send_request(request, !has_body);
     let (mut response, target) = sent.map_err(|error| failure(&error))?;
-    exchange.context.dispatched = Some(Instant::now());
+    exchange.context.dispatch(Instant::now());
     let mut upload = Upload::new(target, has_body);
     let answered = await_head(exchange, group, guard, &mut upload, &mut response).await;
     note(exchange, &place, answered.as_ref().err());
     let (parts, body) = answered?.into_parts();
-    Ok(Answered { head: parts.into(), body, upload, place })
+    Ok(Answered { head: parts.into(), body, upload, place, throttle: fault::throttle(group) })
 }
 
 /// Notes what the end of a wait says about the connection.
@@ -125,7 +127,7 @@ pub async fn respond(
     cookies: Vec<HeaderValue>,
 ) -> Result<(), Cause> {
     let limit = exchange.idle_timeout();
-    let Answered { head, mut body, mut upload, place } = answered;
+    let Answered { head, mut body, mut upload, place, throttle } = answered;
     let head = response::response_head(exchange, head, RequestKind::Ordinary, cookies)?;
     let Session::H2(session) = &mut *exchange.session else {
         return Err(Cause::ProtocolMismatch);
@@ -139,7 +141,7 @@ pub async fn respond(
     let mut client = session.take_response_body_writer().ok_or(Cause::ClientClosedRequest)?;
     let activity = Activity::new();
     let ended = {
-        let mut download = pin!(download(&mut body, &mut client, &activity, &place));
+        let mut download = pin!(download(&mut body, &mut client, &activity, &place, throttle));
         let mut uploading = pin!(upload.run(session, &activity));
         let mut idle = pin!(activity.idle(limit));
         let mut cut = pin!(exchange.shared.cut(guard.target()));
@@ -168,6 +170,7 @@ async fn download(
     client: &mut SendStream<Bytes>,
     activity: &Activity,
     place: &Http2Stream,
+    mut throttle: Option<Box<Throttle>>,
 ) -> Result<(), Cause> {
     loop {
         let data = poll_fn(|cx| match client.poll_reset(cx) {
@@ -179,6 +182,9 @@ async fn download(
                 place.note_received(Instant::now());
                 let length = bytes.len();
                 let is_last = target.is_end_stream();
+                if let Some(throttle) = &mut throttle {
+                    send_slowly(client, &mut bytes, activity, throttle).await?;
+                }
                 let sent = send(client, &mut bytes, is_last, activity).await;
                 sent.map_err(|()| Cause::ClientClosedRequest)?;
                 activity.sent.fetch_add(length, Ordering::Relaxed);
@@ -201,6 +207,25 @@ async fn download(
         None => client.send_data(Bytes::new(), true),
     };
     sent.map_err(|_| Cause::ClientClosedRequest)
+}
+
+/// Sends all but the last piece of `bytes`, which waits its turn too, at the pace of `throttle`.
+async fn send_slowly(
+    client: &mut SendStream<Bytes>,
+    bytes: &mut Bytes,
+    activity: &Activity,
+    throttle: &mut Throttle,
+) -> Result<(), Cause> {
+    loop {
+        throttle.due().await;
+        let length = bytes.len().min(throttle.piece());
+        throttle.note(length);
+        if length == bytes.len() {
+            return Ok(());
+        }
+        let sent = send(client, &mut bytes.split_to(length), false, activity).await;
+        sent.map_err(|()| Cause::ClientClosedRequest)?;
+    }
 }
 
 /// Resets the client's stream for the reason that the target gave.

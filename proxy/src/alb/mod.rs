@@ -15,6 +15,7 @@ pub mod context;
 pub mod elb_response;
 pub mod error;
 pub mod exchange;
+mod fault;
 pub mod forward;
 pub mod grpc;
 pub mod http1;

@@ -13,6 +13,7 @@ use crate::{
     access_log::Sink,
     authenticate::Authenticator,
     client::Connections,
+    fault::Faults,
     headers::{forwarded::ClientEntry, host::HostRule, raw_head::InvalidNames, tls::TlsHeaders},
     metrics::{LoadBalancerMetrics, TargetGroupMetrics},
     model::{
@@ -131,6 +132,8 @@ pub struct GroupState {
     pub cookie_id: GroupId,
     /// Stickiness with its duration scaled, if it is on.
     pub stickiness: Option<Stickiness>,
+    /// What the group does wrong on purpose.
+    pub faults: Option<Arc<Faults>>,
 }
 
 impl GroupState {
@@ -160,6 +163,7 @@ impl GroupState {
             tls,
             cookie_id,
             stickiness,
+            faults: None,
         }
     }
 }

@@ -6,7 +6,9 @@ use http::{HeaderValue, header};
 use pingora::http::ResponseHeader;
 use rand::Rng;
 
-use super::{exchange::Exchange, request::cookie_lines, state::GroupState, weighted_target_groups::Chosen};
+use super::{
+    exchange::Exchange, fault, request::cookie_lines, state::GroupState, weighted_target_groups::Chosen,
+};
 use crate::{
     model::target_group::Stickiness,
     stickiness::{app_cookie, lb_cookie, target_group_cookie},
@@ -84,7 +86,7 @@ impl Sticky {
             return cookies;
         }
         let (id, protocol) = (chosen.group.cookie_id, exchange.context.state.protocol);
-        let now = exchange.wall_clock();
+        let now = fault::cookie_clock(&chosen.group, exchange.wall_clock());
         let keys = exchange.shared.stickiness_keys.load();
         let nonce = || rand::rng().random();
         if chosen.is_sticky

@@ -26,7 +26,7 @@ use tokio::{
     sync::Notify,
 };
 
-use crate::target_groups::pool::TargetConnection;
+use crate::{fault::Throttle, target_groups::pool::TargetConnection};
 
 /// Unsent bytes from which on a sender should wait (64 KiB).
 const BACKLOG_LIMIT: usize = 64 * 1024;
@@ -67,6 +67,7 @@ pub struct TargetStream {
     /// TLS keeps what the socket did not take.
     unflushed: bool,
     broken: Option<io::ErrorKind>,
+    throttle: Option<Box<Throttle>>,
 }
 
 impl TargetStream {
@@ -80,8 +81,16 @@ impl TargetStream {
             backlog: Arc::clone(&backlog),
             unflushed: false,
             broken: None,
+            throttle: None,
         };
         (stream, backlog)
+    }
+
+    /// The same, read from as slowly as `throttle` says.
+    #[must_use]
+    pub fn throttled(mut self, throttle: Option<Box<Throttle>>) -> Self {
+        self.throttle = throttle;
+        self
     }
 
     /// The connection inside what the HTTP engine gives back, with what is still unsent; `None` if it is
@@ -136,7 +145,11 @@ impl AsyncRead for TargetStream {
         if !self.unsent.is_empty() || self.unflushed {
             self.send(cx);
         }
-        Pin::new(&mut self.connection.io).poll_read(cx, buf)
+        let Self { connection, throttle, .. } = &mut *self;
+        match throttle {
+            None => Pin::new(&mut connection.io).poll_read(cx, buf),
+            Some(throttle) => throttle.poll_read(cx, Pin::new(&mut connection.io), buf),
+        }
     }
 }
 

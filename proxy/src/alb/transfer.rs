@@ -92,7 +92,7 @@ async fn next_body(
 }
 
 /// Answers `Expect: 100-continue` at once, as ELB does for HTTP/1.1; the header is not forwarded.
-async fn begin_upload(exchange: &mut Exchange<'_>) -> Result<UploadProgress, Cause> {
+pub(super) async fn begin_upload(exchange: &mut Exchange<'_>) -> Result<UploadProgress, Cause> {
     if exchange.session.is_body_done() {
         return Ok(UploadProgress::Done);
     }

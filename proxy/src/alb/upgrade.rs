@@ -16,13 +16,14 @@ use super::{
     context::Context,
     error::Cause,
     exchange::{Exchange, Outcome},
-    response,
+    fault, response,
     state::Shared,
     target_stream::TargetStream,
     transfer::TargetSide,
 };
 use crate::{
     client::ClientStream,
+    fault::relay_slowly,
     headers::websocket::RequestKind,
     metrics::{LoadBalancerMetrics, OpenConnection},
     target_groups::{
@@ -139,9 +140,17 @@ impl Upgrade {
             // The client's connection counts its bytes itself.
             traffic: None,
         };
-        let reason = match &mut self.target.io {
-            TargetIo::Plain(tcp) => tunnel::relay(&mut client, tcp, early, settings, ended).await,
-            TargetIo::Tls(tls) => tunnel::relay(&mut client, tls, early, settings, ended).await,
+        let pace = fault::pace(self.context.group.as_deref());
+        let reason = match (&mut self.target.io, pace) {
+            (TargetIo::Plain(tcp), None) => tunnel::relay(&mut client, tcp, early, settings, ended).await,
+            (TargetIo::Tls(tls), None) => tunnel::relay(&mut client, tls, early, settings, ended).await,
+            // Boxed: WebSockets that are not slowed, the most, need not keep room for it.
+            (TargetIo::Plain(tcp), Some(pace)) => {
+                Box::pin(relay_slowly(&mut client, tcp, pace, early, settings, ended)).await
+            }
+            (TargetIo::Tls(tls), Some(pace)) => {
+                Box::pin(relay_slowly(&mut client, tls, pace, early, settings, ended)).await
+            }
         };
         tracing::debug!(
             reason = reason.as_str(),

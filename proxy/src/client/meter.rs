@@ -7,6 +7,8 @@ use std::{
 
 use tokio::time::Instant;
 
+use super::reset::Reset;
+
 /// Byte counts and activity of a client connection, above TLS.
 ///
 /// Shared between the stream, which writes it, and the request loop, which
@@ -23,6 +25,8 @@ pub struct Meter {
     first_byte: AtomicU64,
     /// Count of received bytes above which a request head is too long; the maximum outside of heads.
     head_end: AtomicU64,
+    /// Whether the connection is to be reset.
+    pub reset: Reset,
 }
 
 /// Bytes of a request head that are read at most (128 KiB): twice what the limits of a head allow, so
@@ -48,6 +52,7 @@ impl Meter {
             last_byte: AtomicU64::new(0),
             first_byte: AtomicU64::new(0),
             head_end: AtomicU64::new(u64::MAX),
+            reset: Reset::new(),
         }
     }
 

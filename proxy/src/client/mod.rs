@@ -5,6 +5,7 @@
 pub mod connection;
 pub mod connections;
 pub mod meter;
+pub mod reset;
 pub mod stream;
 pub mod usage;
 

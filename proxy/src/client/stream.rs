@@ -112,6 +112,15 @@ impl fmt::Debug for ClientStream {
     }
 }
 
+impl Drop for ClientStream {
+    fn drop(&mut self) {
+        if self.meter.reset.is_asked() {
+            // Fails only on a connection that has gone: then there is nothing to reset.
+            drop(self.tcp().set_zero_linger());
+        }
+    }
+}
+
 impl AsyncRead for ClientStream {
     fn poll_read(
         mut self: Pin<&mut Self>,

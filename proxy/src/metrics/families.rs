@@ -349,6 +349,22 @@ metrics! {
 }
 
 metrics! {
+    /// What is counted per target group and fault that it injects on purpose.
+    FaultFamilies => FaultMetrics, labels ["target_group", "fault"];
+    enabled: Gauge = "albeit_fault_enabled", "faults",
+        None, "1 while `albeit.fault.*` attributes of the target group switch the fault on.";
+    injected: Counter = "albeit_fault_injected_total", "faults",
+        None, "Requests, flows, responses or deregistrations to which the fault was done.";
+}
+
+impl FaultFamilies {
+    /// Removes what is no count of the series with these label values; one that is not there is no error.
+    pub(super) fn forget(&self, labels: [&str; 2]) {
+        self.enabled.remove_label_values(&labels).unwrap_or_default();
+    }
+}
+
+metrics! {
     /// What is counted once per process.
     ProcessFamilies => ProcessMetrics, labels [""; 0];
     config_reloads: Counter = "albeit_config_reloads_total", "reloads",

@@ -15,15 +15,15 @@ use prometheus::{Encoder as _, Registry, TextEncoder};
 
 use self::{
     families::{
-        AccessLogFamilies, AdminFamilies, HostCountFamilies, LoadBalancerFamilies, RuleFamilies,
-        TargetGroupFamilies,
+        AccessLogFamilies, AdminFamilies, FaultFamilies, HostCountFamilies, LoadBalancerFamilies,
+        RuleFamilies, TargetGroupFamilies,
     },
     network::{NetworkFamilies, NetworkTargetGroupFamilies, ProxyProtocolFamilies},
 };
 pub use self::{
     families::{
-        AccessLogMetrics, AdminMetrics, HostCountMetrics, LoadBalancerMetrics, ProcessMetrics, RuleMetrics,
-        TargetGroupMetrics,
+        AccessLogMetrics, AdminMetrics, FaultMetrics, HostCountMetrics, LoadBalancerMetrics, ProcessMetrics,
+        RuleMetrics, TargetGroupMetrics,
     },
     network::{
         ActiveFlow, FlowCloseMetrics, NetworkCounts, NetworkLoadBalancerMetrics, NetworkTargetGroupMetrics,
@@ -54,6 +54,7 @@ pub struct Metrics {
     access_logs: AccessLogFamilies,
     rules: RuleFamilies,
     admin: AdminFamilies,
+    faults: FaultFamilies,
 }
 
 impl Metrics {
@@ -74,6 +75,7 @@ impl Metrics {
             access_logs: AccessLogFamilies::register(&registry)?,
             rules: RuleFamilies::register(&registry)?,
             admin: AdminFamilies::register(&registry)?,
+            faults: FaultFamilies::register(&registry)?,
             registry,
         }))
     }
@@ -148,6 +150,18 @@ impl Metrics {
     #[must_use]
     pub fn admin_action(&self, action: &str, status: &str) -> AdminMetrics {
         self.admin.resolve([action, status])
+    }
+
+    /// Handles of a fault that a target group (`targetgroup/NAME/ID`) injects. Resolve once, at load, and only
+    /// those that are on: a group without faults has no series.
+    #[must_use]
+    pub fn fault(&self, target_group: &str, fault: &str) -> FaultMetrics {
+        self.faults.resolve([target_group, fault])
+    }
+
+    /// Drops the series that says whether a fault is on, of a target group that is gone. Its counter stays.
+    pub fn forget_fault(&self, target_group: &str, fault: &str) {
+        self.faults.forget([target_group, fault]);
     }
 
     /// Drops the host count series of a target group that a load balancer no longer uses, so that no

@@ -19,28 +19,29 @@ use crate::{
 };
 
 impl Flow {
-    /// Ends a flow that has a target. `interrupted` says why, if the load balancer ended it.
+    /// Ends a flow that has a target, or seems to. `interrupted` says why, if the load balancer ended it.
     pub(super) fn end(
         self,
         reason: &tunnel::CloseReason,
         interrupted: CloseReason,
-        (client, target): (TcpStream, TcpStream),
+        (client, target): (TcpStream, Option<TcpStream>),
         shared: &Shared,
     ) {
         let counts = &self.open.listener.load_balancer.metrics.counts;
+        let connections = 1 + u64::from(target.is_some());
         let reason = match reason {
             tunnel::CloseReason::Closed { first: Side::Client } => CloseReason::ClientFin,
             tunnel::CloseReason::Closed { first: Side::Target } => CloseReason::TargetFin,
             tunnel::CloseReason::Failed { side, error } => {
                 tracing::debug!(%error, client = %self.open.client, ?side, "flow broke");
                 reset(client);
-                reset(target);
+                target.map(reset).unwrap_or_default();
                 match (side, reason.reset_by()) {
                     (Side::Client, Some(_)) => CloseReason::ClientReset,
                     (Side::Target, Some(_)) => CloseReason::TargetReset,
                     (side, None) => {
                         // Nobody's RST was passed on: both are the load balancer's.
-                        counts.tcp_elb_reset_count.inc_by(2);
+                        counts.tcp_elb_reset_count.inc_by(connections);
                         match side {
                             Side::Client => CloseReason::ClientError,
                             Side::Target => CloseReason::TargetError,
@@ -51,13 +52,15 @@ impl Flow {
             tunnel::CloseReason::IdleTimeout => {
                 counts.silently_dropped_flows.inc();
                 shared.forgotten.forget(client);
-                shared.forgotten.forget(target);
+                if let Some(target) = target {
+                    shared.forgotten.forget(target);
+                }
                 CloseReason::IdleTimeout
             }
             tunnel::CloseReason::Terminated => {
-                counts.tcp_elb_reset_count.inc_by(2);
+                counts.tcp_elb_reset_count.inc_by(connections);
                 reset(client);
-                reset(target);
+                target.map(reset).unwrap_or_default();
                 interrupted
             }
         };

@@ -11,6 +11,7 @@ use tokio::{net::TcpStream, time::Instant};
 use super::{
     Accepted, Handover, Shared, alb_target,
     connect::{self, Ends},
+    fault,
     flows::{Begin, OpenFlow},
     forward::{self, Chosen},
     state::{GroupState, ListenerState},
@@ -19,6 +20,7 @@ use super::{
 use crate::{
     balance::flow_hash::FlowKey,
     client_socket::ClientSocket,
+    fault::{Decision, relay_slowly},
     flow::{CloseReason, Protocol},
     metrics::ActiveFlow,
     model::TargetType,
@@ -55,6 +57,7 @@ pub(super) struct TlsFacts {
 pub(super) struct Route {
     pub(super) chosen: Chosen,
     pub(super) cut: FlowCut,
+    pub(super) fault: Decision,
 }
 
 /// Serves a connection of a TCP or TLS listener to its end, in a task of its own.
@@ -88,6 +91,10 @@ pub fn spawn(
 
 impl Flow {
     async fn serve_tcp(mut self, client: TcpStream, ahead: Vec<u8>, route: Route, shared: Arc<Shared>) {
+        if let Some(end) = route.fault.end {
+            let early = EarlyBytes { from_client: ahead, ..EarlyBytes::default() };
+            return Box::pin(fault::end(self, end, client, early, &route, &shared)).await;
+        }
         // Boxed: what it needs is given back before the bytes begin to pass.
         match Box::pin(self.connect(&route, &shared)).await {
             Ok(target) => self.relay_tcp((client, target), ahead, route, &shared).await,
@@ -104,8 +111,13 @@ impl Flow {
     ) {
         let early = EarlyBytes { from_client: ahead, ..EarlyBytes::default() };
         let (settings, ended) = (self.settings(), ended(&route, shared));
-        let reason = tunnel::relay_tcp(&mut client, &mut target, early, settings, ended).await;
-        self.end(&reason, interruption(&route, shared), (client, target), shared);
+        let reason = match fault::pace(&route.chosen.group) {
+            None => tunnel::relay_tcp(&mut client, &mut target, early, settings, ended).await,
+            Some(pace) => {
+                Box::pin(relay_slowly(&mut client, &mut target, pace, early, settings, ended)).await
+            }
+        };
+        self.end(&reason, interruption(&route, shared), (client, Some(target)), shared);
     }
 
     async fn serve_tls(mut self, client: ClientSocket, shared: Arc<Shared>) {
@@ -116,6 +128,9 @@ impl Flow {
         let Ok(route) = self.route() else {
             return self.refuse(client.into_tcp(), CloseReason::NoTarget);
         };
+        if let Some(end) = route.fault.end {
+            return Box::pin(fault::end(self, end, client, EarlyBytes::default(), &route, &shared)).await;
+        }
         let target = match Box::pin(self.connect(&route, &shared)).await {
             Ok(target) => target,
             Err(reason) => return self.refuse(client.into_tcp(), reason),
@@ -137,8 +152,15 @@ impl Flow {
         shared: &Shared,
     ) {
         let (settings, ended) = (self.settings(), ended(&route, shared));
-        let reason = tunnel::relay(&mut client, &mut target, EarlyBytes::default(), settings, ended).await;
-        self.end(&reason, interruption(&route, shared), (client.into_tcp(), target.into_tcp()), shared);
+        let early = EarlyBytes::default();
+        let reason = match fault::pace(&route.chosen.group) {
+            None => tunnel::relay(&mut client, &mut target, early, settings, ended).await,
+            Some(pace) => {
+                Box::pin(relay_slowly(&mut client, &mut target, pace, early, settings, ended)).await
+            }
+        };
+        let ends = (client.into_tcp(), Some(target.into_tcp()));
+        self.end(&reason, interruption(&route, shared), ends, shared);
     }
 
     /// The TLS handshake with the client.
@@ -196,7 +218,8 @@ impl Flow {
                 // Chosen once.
                 drop(self.open.target.set((Arc::clone(&chosen.group), Arc::clone(target))));
                 let cut = target.flow_cut();
-                Ok(Route { chosen, cut })
+                let fault = fault::decide(&chosen.group);
+                Ok(Route { chosen, cut, fault })
             }
             Err((no_target, group)) => {
                 self.group = group;
@@ -210,13 +233,16 @@ impl Flow {
         let ends = Ends { client: self.open.client, destination: self.open.destination };
         let addr = route.chosen.guard.target().addr();
         let limit = self.open.listener.connect_timeout;
-        let connecting = connect::connect(&route.chosen.group, addr, ends, limit);
+        let connecting = async {
+            let limit = fault::delay(route.fault, limit).await?;
+            connect::connect(&route.chosen.group, addr, ends, limit).await
+        };
         let connected = unless_ended(route, shared, connecting).await?;
         self.connect_time = Some(began.elapsed());
         Ok(connected)
     }
 
-    fn settings(&self) -> Settings<'_> {
+    pub(super) fn settings(&self) -> Settings<'_> {
         Settings {
             idle_timeout: self.open.listener.idle_timeout,
             keepalive: match self.open.listener.protocol {
@@ -238,7 +264,7 @@ impl From<CutReason> for CloseReason {
 }
 
 /// Completes when a flow must end that has not ended by itself.
-async fn ended(route: &Route, shared: &Shared) {
+pub(super) async fn ended(route: &Route, shared: &Shared) {
     tokio::select! {
         biased;
         _ = route.cut.cut() => {}

@@ -12,6 +12,7 @@
 mod alb_target;
 mod connect;
 mod end;
+mod fault;
 pub mod flow;
 mod flows;
 mod forward;

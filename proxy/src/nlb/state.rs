@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Duration};
 use super::{Shared, weight_zero::GroupEnd};
 use crate::{
     access_log::Sink,
+    fault::Faults,
     flow::Protocol,
     metrics::{NetworkLoadBalancerMetrics, NetworkTargetGroupMetrics},
     model::{Listener, TargetGroup, TargetType, rule::Forward, target_group::FlowAttributes},
@@ -51,6 +52,8 @@ pub struct GroupState {
     pub tls: Option<TargetTls>,
     /// Counters of this load balancer and group.
     pub metrics: NetworkTargetGroupMetrics,
+    /// What the group does wrong on purpose.
+    pub faults: Option<Arc<Faults>>,
 }
 
 impl GroupState {
@@ -69,6 +72,7 @@ impl GroupState {
             attributes: settings.attributes.flows.clone(),
             tls,
             metrics,
+            faults: None,
         }
     }
 }

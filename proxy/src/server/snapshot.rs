@@ -9,9 +9,10 @@ use crate::{
         rule_hits::RuleHits,
         state::{GroupState, ListenerState, LoadBalancerState, Timers},
     },
+    fault::Faults,
     listener::{ListenerSettings, PlaneSettings, ProxyProtocolIn},
     metrics::Metrics,
-    model::{Action, Listener, LoadBalancer, LoadBalancerType, TargetGroup, rule::Forward},
+    model::{Action, Listener, LoadBalancer, LoadBalancerType, TargetGroup, fault::Fault, rule::Forward},
     nlb,
     target_groups::Group,
     time_scale::TimeScale,
@@ -77,10 +78,18 @@ impl Makings<'_> {
         let Self { metrics, scale, .. } = self;
         let own = metrics.load_balancer(&load_balancer.log_name);
         let states = self.groups_of(load_balancer, |settings, group, tls| {
-            let metrics = metrics.target_group(&load_balancer.log_name, &settings.metric_name);
-            GroupState::new(settings, group, metrics, Arc::clone(&own), tls, scale)
+            let counted = metrics.target_group(&load_balancer.log_name, &settings.metric_name);
+            let mut state = GroupState::new(settings, group, counted, Arc::clone(&own), tls, scale);
+            state.faults = self.faults(settings);
+            state
         });
         states.into()
+    }
+
+    /// What a group does wrong on purpose.
+    fn faults(self, settings: &TargetGroup) -> Option<Arc<Faults>> {
+        let metrics = |fault: Fault| self.metrics.fault(&settings.metric_name, fault.as_str());
+        Faults::new(&settings.attributes.faults, self.scale, metrics)
     }
 
     /// What `state` makes of the groups that a load balancer forwards to, each at its index in the model; of
@@ -109,7 +118,9 @@ impl Makings<'_> {
         });
         let groups = self.groups_of(load_balancer, |settings, group, tls| {
             let metrics = metrics.network_target_group(&load_balancer.log_name, &settings.metric_name);
-            nlb::GroupState::new(settings, group, metrics, tls)
+            let mut state = nlb::GroupState::new(settings, group, metrics, tls);
+            state.faults = self.faults(settings);
+            state
         });
         let states = load_balancer.listeners.iter().zip(tls).map(|(listener, tls)| {
             let forward = forward_of(listener);

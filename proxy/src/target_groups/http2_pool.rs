@@ -123,7 +123,7 @@ impl Http2Stream {
     fn if_open(mut self) -> Option<Self> {
         let ready = self.sender.poll_ready(&mut Context::from_waker(Waker::noop()));
         if matches!(ready, Poll::Ready(Err(_))) {
-            self.usage.retired.store(true, Ordering::Relaxed);
+            self.retire();
             return None;
         }
         Some(self)
@@ -134,12 +134,17 @@ impl Http2Stream {
         self.usage.received.store(self.usage.millis(now), Ordering::Relaxed);
     }
 
+    /// Gives the connection up for requests to come.
+    pub fn retire(&self) {
+        self.usage.retired.store(true, Ordering::Relaxed);
+    }
+
     /// Gives the connection up, for requests to come, if nothing has come on it for `limit`: when the
     /// target's host is gone, TCP finds out only after many minutes.
     pub fn retire_if_silent(&self, limit: Duration, now: Instant) {
         let silence = self.usage.millis(now).saturating_sub(self.usage.received.load(Ordering::Relaxed));
         if Duration::from_millis(silence) + ROUNDING >= limit {
-            self.usage.retired.store(true, Ordering::Relaxed);
+            self.retire();
         }
     }
 }

@@ -42,6 +42,7 @@ const PROXY: Layers = Layers {
         ("rules", &["model"]),
         ("balance", &[]),
         ("stickiness", &["model", "balance"]),
+        ("fault", &["model", "balance", "metrics", "time_scale", "tunnel"]),
         ("headers", &["model"]),
         ("desync", &["model"]),
         // HTTPS checks, and those that begin with a PROXY protocol header.
@@ -72,6 +73,7 @@ const PROXY: Layers = Layers {
                 "metrics",
                 "client",
                 "authenticate",
+                "fault",
             ],
         ),
         (
@@ -80,6 +82,7 @@ const PROXY: Layers = Layers {
                 "model",
                 "client_socket",
                 "cut",
+                "fault",
                 "flow",
                 "time_scale",
                 "balance",
