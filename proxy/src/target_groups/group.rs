@@ -233,6 +233,18 @@ impl Group {
         }
     }
 
+    pub(super) fn environment(&self) -> &Environment {
+        &self.environment
+    }
+
+    /// Lets `change` change the members, and publishes if it says so.
+    pub(super) fn change_members(&self, change: impl FnOnce(&mut Members) -> bool) {
+        let mut members = self.members.lock();
+        if change(&mut members) {
+            self.publish(&mut members);
+        }
+    }
+
     /// What durations are divided by.
     pub(super) fn scale(&self) -> TimeScale {
         self.environment.scale
@@ -332,6 +344,7 @@ impl Group {
 
     /// Begins the deregistration of a target: no new requests, and the end of all others after the delay.
     fn drain(self: &Arc<Self>, members: &mut Members, target: Arc<Target>) {
+        self.deregister_late(members, &target);
         target.track(Tracker::handle_deregistered);
         self.log(&target);
         members.draining.push(Arc::clone(&target));
@@ -348,6 +361,7 @@ impl Group {
     fn end_deregistration(&self, target: &Arc<Target>) {
         let mut members = self.members.lock();
         members.draining.retain(|draining| !Arc::ptr_eq(draining, target));
+        members.forget_lagging(target);
         target.track(Tracker::handle_delay_over);
         self.log(target);
         if members.terminates_deregistered() {

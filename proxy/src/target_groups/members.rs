@@ -35,6 +35,8 @@ pub(super) struct Members {
     pub(super) registered: Vec<Registered>,
     /// In the order they began to drain.
     pub(super) draining: Vec<Arc<Target>>,
+    /// Deregistered, but chosen yet: a fault on purpose.
+    pub(super) lagging: Vec<Arc<Target>>,
     /// When anomaly detection judges the targets again; `None` before the first time.
     pub(super) next_judgement: Option<Instant>,
     /// The group left the configuration: what is left of it drains.
@@ -72,6 +74,7 @@ impl Members {
             hosts: Vec::new(),
             registered: Vec::new(),
             draining: Vec::new(),
+            lagging: Vec::new(),
             next_judgement: None,
             removed: false,
         }
@@ -84,6 +87,9 @@ impl Members {
             self.stop_checks();
         }
         self.settings = settings.clone();
+        if settings.attributes.faults.deregistration_propagation.is_zero() {
+            self.lagging.clear();
+        }
         let targets = &self.settings.targets;
         self.hosts.retain(|host| targets.iter().any(|target| host.is(&target.id, target.port)));
     }
@@ -133,6 +139,7 @@ impl Members {
     pub(super) fn selection(&self) -> Selection {
         let registered: Vec<_> = self.registered.iter().map(|member| Arc::clone(&member.target)).collect();
         Selection::new(&self.settings.attributes, &registered, &self.draining)
+            .with_lagging(self.lagging())
             .with_weights(|addr| self.weight_of(addr))
     }
 

@@ -20,6 +20,7 @@ pub mod http2_pool;
 mod members;
 mod per_target;
 pub mod pool;
+mod propagation;
 mod registry;
 mod resolve;
 mod select;

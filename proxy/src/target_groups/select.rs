@@ -118,6 +118,19 @@ impl Selection {
         }
     }
 
+    /// Adds targets that are to be chosen although they are registered no more.
+    pub(super) fn with_lagging<'t>(mut self, lagging: impl Iterator<Item = &'t Arc<Target>>) -> Self {
+        let lagging: Vec<_> = lagging.cloned().collect();
+        if !lagging.is_empty() {
+            let mut usable = self.usable.into_vec();
+            usable.extend(lagging);
+            usable.sort_unstable_by_key(|target| target.addr());
+            usable.dedup_by_key(|target| target.addr());
+            self.usable = usable.into();
+        }
+        self
+    }
+
     /// Gives each target its weight, where one is lowered. A group that fails open knows no weights.
     pub(super) fn with_weights(mut self, weight_of: impl Fn(SocketAddr) -> u32) -> Self {
         let weights: Box<[u32]> = self.usable.iter().map(|target| weight_of(target.addr())).collect();

@@ -3,6 +3,7 @@
 mod flows;
 mod health;
 mod membership;
+mod propagation;
 mod selection;
 mod sockets;
 mod weights;
