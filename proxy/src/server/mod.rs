@@ -3,6 +3,7 @@
 //! A reload prepares everything first (files read, sockets bound) and then
 //! swaps, or changes nothing.
 
+mod faults;
 mod logs;
 pub mod prepare;
 mod running;
@@ -24,6 +25,7 @@ use tokio::{net::TcpListener, time::Instant};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use self::{
+    faults::FaultsOn,
     logs::Logs,
     prepare::{PrepareError, Purpose, prepare},
     running::{ReloadError, Running, in_force, report_warnings},
@@ -140,6 +142,7 @@ impl Server {
             options,
             tickets,
             metrics,
+            faults: FaultsOn::new(Instant::now()),
             registry,
             shared,
             changing: Mutex::new(()),
@@ -210,6 +213,7 @@ impl Server {
         let registry = Arc::clone(&self.running.registry);
         let network = Arc::clone(&self.running.network);
         let metrics = Arc::clone(&self.running.metrics);
+        let running = Arc::clone(&self.running);
         if let Some(listener) = admin {
             let state = AdminState {
                 registry: Arc::clone(&registry),
@@ -232,6 +236,7 @@ impl Server {
                     registry.sweep_idle_connections(Instant::now());
                     registry.tick(Instant::now());
                     network.flows.sweep(Instant::now());
+                    running.faults.remind(Instant::now());
                     metrics.process().follow_early_resets(network.forgotten.displaced());
                 }
             };

@@ -10,6 +10,7 @@ use rustls::server::ProducesTickets;
 
 use super::{
     Options,
+    faults::FaultsOn,
     logs::{self, Logs},
     prepare::{PrepareError, Prepared, Purpose, prepare_source, prepare_tls},
     snapshot,
@@ -63,6 +64,7 @@ pub(super) struct Running {
     pub(super) options: Options,
     pub(super) tickets: Arc<dyn ProducesTickets>,
     pub(super) metrics: Arc<Metrics>,
+    pub(super) faults: FaultsOn,
     pub(super) registry: Arc<Registry>,
     pub(super) shared: Arc<Shared>,
     pub(super) listeners: Listeners,
@@ -115,6 +117,7 @@ impl Running {
         let makings =
             snapshot::Makings { prepared, groups: &groups, sinks: &sinks, metrics: &self.metrics, scale };
         let listeners = snapshot::listeners(makings);
+        self.faults.apply(model, &self.metrics);
         self.shared.authenticator.apply(model);
         if let Some(keys) = &prepared.keys {
             self.shared.authenticator.set_keys(keys);
