@@ -66,7 +66,7 @@ impl TargetTls {
 
     fn config(policy: &SecurityPolicy) -> Result<ClientConfig, rustls::Error> {
         let provider = Arc::new(policy::crypto_provider(policy));
-        let verifier = Arc::new(NotValidated(Arc::clone(&provider)));
+        let verifier = Arc::new(NotValidated::new(Arc::clone(&provider)));
         let mut config = ClientConfig::builder_with_provider(provider)
             .with_protocol_versions(policy::protocol_versions(policy))?
             .dangerous()
@@ -148,7 +148,15 @@ async fn handshake(
 
 /// Takes every certificate: expired, self-signed, for another name.
 #[derive(Debug)]
-struct NotValidated(Arc<CryptoProvider>);
+pub struct NotValidated(Arc<CryptoProvider>);
+
+impl NotValidated {
+    /// Takes signatures of every scheme that the provider knows.
+    #[must_use]
+    pub const fn new(provider: Arc<CryptoProvider>) -> Self {
+        Self(provider)
+    }
+}
 
 impl ServerCertVerifier for NotValidated {
     fn verify_server_cert(
