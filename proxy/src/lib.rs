@@ -25,6 +25,7 @@ pub mod listener;
 pub mod metrics;
 pub mod model;
 pub mod nlb;
+pub mod probe;
 pub mod proxy_protocol;
 pub mod rules;
 pub mod server;

@@ -111,6 +111,7 @@ const PROXY: Layers = Layers {
                 "nlb",
             ],
         ),
+        ("probe", &["error_chain", "time_scale", "tls"]),
         // What is compiled at load is tried when it is read.
         ("config", &["model", "rules"]),
         ("doctor", &["model", "config"]),
@@ -132,7 +133,7 @@ const PROXY: Layers = Layers {
     composition: &["server", "cli", "dev", "main", "lib"],
     libraries: &[
         ("pingora*", &["alb", "client"]),
-        ("serde*", &["config", "admin", "authenticate", "doctor/report"]),
+        ("serde*", &["config", "admin", "authenticate", "doctor/report", "probe/told_target"]),
         ("albeit_backend", &[]),
         ("tokio_websockets", &[]),
     ],
