@@ -112,6 +112,7 @@ fn read(args: &DoctorArgs) -> Result<(System, Vec<Ignored>), Vec<String>> {
             complaints.push(chain(&error));
         }
     }
+    sources::finish(&mut system);
     let mut ignored = args.ignore.clone();
     for path in &args.ignore_file {
         let file = path.display().to_string();

@@ -11,6 +11,7 @@ use std::time::Duration;
 use super::{
     attributes::Attributes,
     setting::{Place, Setting},
+    sources::Resources,
 };
 use crate::model::LoadBalancerType;
 
@@ -27,6 +28,8 @@ pub struct System {
     pub applications: Vec<Application>,
     /// What sources could not make use of, for the reader to know.
     pub notes: Vec<Note>,
+    /// Resources of AWS until all files are read and [`finish`](super::sources::finish) ties them to each other.
+    pub resources: Resources,
 }
 
 /// Something that a source read and could not make use of.

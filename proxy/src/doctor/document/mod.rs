@@ -3,6 +3,7 @@
 //! One tree serves YAML, JSON, properties files and Terraform's language, so
 //! that whoever looks for a setting need not know how the file is written.
 
+mod json;
 mod yaml;
 
 use std::{fmt, sync::Arc};
@@ -11,6 +12,7 @@ use thiserror::Error;
 
 use super::setting::{Place, Setting};
 
+pub use json::{json, json_at};
 pub use yaml::yaml;
 
 /// A file that cannot be read.

@@ -1,4 +1,4 @@
-//! YAML and JSON, which is YAML: one tree for each document of the file.
+//! YAML, and JSON as far as it is YAML: one tree for each document of the file.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -8,7 +8,7 @@ use super::{Node, SyntaxError, Value};
 use crate::doctor::setting::Place;
 
 /// How deep lists and maps may be nested.
-const DEEPEST: usize = 64;
+pub(super) const DEEPEST: usize = 64;
 /// How many values a file may have, those repeated by aliases included.
 const MOST_VALUES: usize = 500_000;
 

@@ -4,6 +4,10 @@
 //! [`System`]; it passes over the rest in silence, since these files are not
 //! ours. Which source reads a file is told by its content.
 
+pub mod aws;
+
+pub use self::aws::resources::Resources;
+
 use std::{fs, io::Read as _, path::Path, sync::Arc};
 
 use thiserror::Error;
@@ -68,6 +72,7 @@ pub fn read_all<'a>(
 
 /// What can be done only when every file is read: ties together what files say of the same thing.
 pub fn finish(system: &mut System) {
+    aws::tie(system);
     system.notes.sort();
 }
 
@@ -115,7 +120,16 @@ struct Document<'a> {
 type Source = fn(&Document<'_>, &mut System) -> Result<bool, SourceError>;
 
 /// All sources; the first that knows a document reads it.
-const SOURCES: &[Source] = &[];
+const SOURCES: &[Source] = &[aws::read];
+
+/// The values of a file; JSON is read as YAML if it is none by the letter.
+fn trees(file: &Arc<str>, text: &str) -> Result<Vec<Node>, SyntaxError> {
+    if text.trim_start_matches('\u{feff}').trim_start().starts_with(['{', '[']) {
+        document::json(file, text).or_else(|error| document::yaml(file, text).map_err(|_| error))
+    } else {
+        document::yaml(file, text)
+    }
+}
 
 /// Finds out what a file is and has its source read it.
 fn add(
@@ -125,7 +139,7 @@ fn add(
     env: &dyn Fn(&str) -> Option<String>,
     system: &mut System,
 ) -> Result<(), SourceError> {
-    let document = Document { file, path, text, trees: document::yaml(file, text)?, env };
+    let document = Document { file, path, text, trees: trees(file, text)?, env };
     for source in SOURCES {
         if source(&document, system)? {
             return Ok(());
