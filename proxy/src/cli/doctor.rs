@@ -106,13 +106,11 @@ fn today() -> Date {
 /// Everything that the arguments name; else all that is wrong with it.
 fn read(args: &DoctorArgs) -> Result<(System, Vec<Ignored>), Vec<String>> {
     let mut complaints = Vec::new();
-    let mut system = System::default();
-    for path in &args.files {
-        if let Err(error) = sources::read(path, &|name| std::env::var(name).ok(), &mut system) {
-            complaints.push(chain(&error));
-        }
-    }
-    sources::finish(&mut system);
+    let files = args.files.iter().map(PathBuf::as_path);
+    let system = sources::read_all(files, &|name| std::env::var(name).ok()).unwrap_or_else(|errors| {
+        complaints.extend(errors.iter().map(|error| chain(error)));
+        System::default()
+    });
     let mut ignored = args.ignore.clone();
     for path in &args.ignore_file {
         let file = path.display().to_string();

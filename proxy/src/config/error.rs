@@ -103,6 +103,13 @@ impl Places {
         &self.file
     }
 
+    /// Where the setting at `path` stands, such as `load_balancers[0].listeners[0].port`; `None` if the file does
+    /// not have it.
+    #[must_use]
+    pub fn position(&self, path: &str) -> Option<Position> {
+        self.positions.get(path).copied()
+    }
+
     /// A mistake of the setting at `path`, such as `certificates[0].private_key`.
     #[must_use]
     pub fn mistake(&self, path: String, message: String) -> Mistake {

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use super::setting::Setting;
+use super::{configuration::Configuration, setting::Setting};
 
 /// What an application is built on, where that decides about defaults.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -77,6 +77,10 @@ pub struct Application {
     pub allowed_hosts: Option<Setting<String>>,
     /// Idle timeouts of proxies between load balancer and application, such as a sidecar's.
     pub hops: Vec<Setting<Duration>>,
+    /// The path of its health.
+    pub health_path: Option<Setting<String>>,
+    /// What its configuration files say, before anybody has understood it.
+    pub configuration: Option<Configuration>,
 }
 
 /// Something that is sent at an interval on a connection.

@@ -9,6 +9,7 @@
 
 pub mod application;
 pub mod attributes;
+pub mod configuration;
 pub mod document;
 pub mod examination;
 pub mod finding;

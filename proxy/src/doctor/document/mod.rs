@@ -4,6 +4,7 @@
 //! that whoever looks for a setting need not know how the file is written.
 
 mod json;
+mod properties;
 mod yaml;
 
 use std::{fmt, sync::Arc};
@@ -13,6 +14,7 @@ use thiserror::Error;
 use super::setting::{Place, Setting};
 
 pub use json::{json, json_at};
+pub use properties::properties;
 pub use yaml::yaml;
 
 /// A file that cannot be read.

@@ -4,7 +4,14 @@
 //! [`System`]; it passes over the rest in silence, since these files are not
 //! ours. Which source reads a file is told by its content.
 
+mod albeit;
 pub mod aws;
+mod properties;
+mod resolve;
+mod runtime;
+mod spring;
+mod units;
+mod web_socket;
 
 pub use self::aws::resources::Resources;
 
@@ -54,29 +61,37 @@ pub enum SourceError {
     },
 }
 
-/// Reads files and ties together what they say.
+/// Reads files and ties together what they say of the same thing. `env` looks up environment variables.
 ///
 /// # Errors
-/// One of them cannot be read, or is of no kind that is known.
+/// What is wrong with each of the files that cannot be used.
 pub fn read_all<'a>(
     paths: impl IntoIterator<Item = &'a Path>,
     env: &dyn Fn(&str) -> Option<String>,
-) -> Result<System, SourceError> {
+) -> Result<System, Vec<SourceError>> {
     let mut system = System::default();
-    for path in paths {
-        read(path, env, &mut system)?;
+    let errors: Vec<_> = paths.into_iter().filter_map(|path| read(path, env, &mut system).err()).collect();
+    if !errors.is_empty() {
+        return Err(errors);
     }
-    finish(&mut system);
+    resolve(&mut system, env);
     Ok(system)
 }
 
-/// What can be done only when every file is read: ties together what files say of the same thing.
+/// What can be done only when every file is read: ties together what they say of the same thing, and understands
+/// configuration and environment of applications. Due once.
+pub fn resolve(system: &mut System, env: &dyn Fn(&str) -> Option<String>) {
+    finish(system);
+    resolve::resolve(system, env);
+}
+
+/// Ties together what files of AWS say of the same thing.
 pub fn finish(system: &mut System) {
     aws::tie(system);
     system.notes.sort();
 }
 
-/// Reads a file and adds what it says to `system`; when all are read, [`finish`] is due.
+/// Reads a file and adds what it says to `system`; [`resolve`] is due when all are read.
 ///
 /// # Errors
 /// The file cannot be read, or is of no kind that is known.
@@ -120,16 +135,7 @@ struct Document<'a> {
 type Source = fn(&Document<'_>, &mut System) -> Result<bool, SourceError>;
 
 /// All sources; the first that knows a document reads it.
-const SOURCES: &[Source] = &[aws::read];
-
-/// The values of a file; JSON is read as YAML if it is none by the letter.
-fn trees(file: &Arc<str>, text: &str) -> Result<Vec<Node>, SyntaxError> {
-    if text.trim_start_matches('\u{feff}').trim_start().starts_with(['{', '[']) {
-        document::json(file, text).or_else(|error| document::yaml(file, text).map_err(|_| error))
-    } else {
-        document::yaml(file, text)
-    }
-}
+const SOURCES: &[Source] = &[aws::read, albeit::read, spring::read];
 
 /// Finds out what a file is and has its source read it.
 fn add(
@@ -139,7 +145,7 @@ fn add(
     env: &dyn Fn(&str) -> Option<String>,
     system: &mut System,
 ) -> Result<(), SourceError> {
-    let document = Document { file, path, text, trees: trees(file, text)?, env };
+    let document = Document { file, path, text, trees: trees(file, text, path)?, env };
     for source in SOURCES {
         if source(&document, system)? {
             return Ok(());
@@ -147,3 +153,24 @@ fn add(
     }
     Err(SourceError::Unknown { file: Arc::clone(file) })
 }
+
+/// The values of a file, whose language its name tells; JSON is read as YAML if it is none by the letter.
+fn trees(file: &Arc<str>, text: &str, path: &Path) -> Result<Vec<Node>, SyntaxError> {
+    if path.extension().is_some_and(|extension| extension == "properties") {
+        document::properties(file, text)
+    } else if text.trim_start_matches('\u{feff}').trim_start().starts_with(['{', '[']) {
+        document::json(file, text).or_else(|error| document::yaml(file, text).map_err(|_| error))
+    } else {
+        document::yaml(file, text)
+    }
+}
+
+/// Notes a value where there is none yet: what was said directly counts more than what follows from other settings.
+fn fill<T>(field: &mut Option<T>, value: Option<T>) {
+    if field.is_none() {
+        *field = value;
+    }
+}
+
+#[cfg(test)]
+mod tests;
