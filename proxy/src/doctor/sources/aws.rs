@@ -19,12 +19,11 @@ pub(super) mod load_balancer;
 mod owner;
 pub mod resources;
 pub(super) mod target_group;
-mod tie;
+pub(super) mod tie;
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 
-pub(super) use self::tie::tie;
 use self::{
     item::Item,
     resources::{AttributesOf, Owner, Resources, TargetsOf},

@@ -6,6 +6,7 @@
 
 mod albeit;
 pub mod aws;
+mod ecs;
 mod properties;
 mod resolve;
 mod runtime;
@@ -87,7 +88,7 @@ pub fn resolve(system: &mut System, env: &dyn Fn(&str) -> Option<String>) {
 
 /// Ties together what files of AWS say of the same thing.
 pub fn finish(system: &mut System) {
-    aws::tie(system);
+    aws::tie::tie(system);
     system.notes.sort();
 }
 
@@ -135,7 +136,7 @@ struct Document<'a> {
 type Source = fn(&Document<'_>, &mut System) -> Result<bool, SourceError>;
 
 /// All sources; the first that knows a document reads it.
-const SOURCES: &[Source] = &[aws::read, albeit::read, spring::read];
+const SOURCES: &[Source] = &[aws::read, ecs::read, albeit::read, spring::read];
 
 /// Finds out what a file is and has its source read it.
 fn add(

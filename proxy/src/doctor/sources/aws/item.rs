@@ -49,6 +49,11 @@ impl<'a> Item<'a> {
         Self { node, words: Words::Terraform, path: address.to_owned() }
     }
 
+    /// What is described.
+    pub(in crate::doctor::sources) const fn node(&self) -> &'a Node {
+        self.node
+    }
+
     /// How a member is called here, with what it is a member of.
     pub(in crate::doctor::sources) fn key(&self, member: &str) -> String {
         let name = self.name(member);

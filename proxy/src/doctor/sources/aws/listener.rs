@@ -36,7 +36,12 @@ pub(in crate::doctor::sources) fn listener(described: &Item<'_>, protocol: Setti
         with_tls.then(|| Setting::default_of("ELB", default.to_owned(), &key, default))
     });
     let rules = vec![Rule {
-        priority: Setting::new(None, &described.key("DefaultActions"), "default", protocol.place.clone()),
+        priority: Setting::new(
+            None,
+            &described.key("DefaultActions"),
+            "default",
+            described.node().place.clone(),
+        ),
         conditions: Vec::new(),
         actions: action::read(&described.all("DefaultActions")),
     }];

@@ -105,6 +105,8 @@ pub struct TaskDefinition {
 /// A service of ECS.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Service {
+    /// Its name.
+    pub name: Setting<String>,
     /// Its task definition: ARN, `family:revision`, family or address in Terraform.
     pub task_definition: Option<Id>,
     /// `desiredCount`.

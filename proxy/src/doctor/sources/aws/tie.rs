@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 
 use super::{
+    super::ecs,
     arn::{load_balancer_name, target_group_name},
     load_balancer,
     owner::{Candidate, find},
@@ -20,7 +21,8 @@ use crate::{
 /// Moves all resources into the system, tied to each other.
 pub(in crate::doctor::sources) fn tie(system: &mut System) {
     let mut resources = std::mem::take(&mut system.resources);
-    let notes = &mut system.notes;
+    let mut noted = std::mem::take(&mut system.notes);
+    let notes = &mut noted;
     // What was described more than once is there once: as it was described last.
     keep_last(&mut resources.load_balancers, |(id, _)| id.clone());
     keep_last(&mut resources.target_groups, |(id, _)| id.clone());
@@ -41,6 +43,8 @@ pub(in crate::doctor::sources) fn tie(system: &mut System) {
     for (_, balancer) in &mut resources.load_balancers {
         name_groups(balancer, &resources.target_groups, notes);
     }
+    system.notes = noted;
+    ecs::tie(&mut resources, system);
     system.load_balancers.extend(resources.load_balancers.into_iter().map(|(_, balancer)| balancer));
     system.target_groups.extend(resources.target_groups.into_iter().map(|(_, group)| group));
 }
@@ -153,7 +157,8 @@ fn rule(listeners: &mut [ListenerOf], outside: RuleOf, notes: &mut Vec<Note>) {
         return notes.push(Note { place: rule.priority.place, message });
     };
     let rules = &mut of.listener.rules;
-    rules.retain(|known| known.priority.value != rule.priority.value);
+    // A default rule stands in its listener, too; and what is described twice is there once.
+    rules.retain(|known| *known != rule && (rule.priority.value.is_some() || known.priority.value.is_some()));
     rules.push(rule);
     rules.sort_by_key(|rule| rule.priority.value.unwrap_or(u32::MAX));
 }
