@@ -10,20 +10,8 @@ use crate::doctor::setting::Place;
 /// # Errors
 /// The text is no JSON, or is nested too deep.
 pub fn json(file: &Arc<str>, text: &str) -> Result<Vec<Node>, SyntaxError> {
-    json_at(file, text, (1, 1))
-}
-
-/// Reads JSON that begins at a line and column of a file, such as in a text inside of it.
-///
-/// # Errors
-/// The text is no JSON, or is nested too deep.
-pub fn json_at(
-    file: &Arc<str>,
-    text: &str,
-    (line, column): (usize, usize),
-) -> Result<Vec<Node>, SyntaxError> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let mut reader = Reader { chars: text.chars().peekable(), line, column, file };
+    let mut reader = Reader { chars: text.chars().peekable(), line: 1, column: 1, file };
     let mut documents = Vec::new();
     while reader.peek().is_some() {
         documents.push(reader.node(0)?);

@@ -3,6 +3,7 @@
 //! One tree serves YAML, JSON, properties files and Terraform's language, so
 //! that whoever looks for a setting need not know how the file is written.
 
+pub mod hcl;
 mod json;
 mod properties;
 mod yaml;
@@ -13,6 +14,7 @@ use thiserror::Error;
 
 use super::setting::{Place, Setting};
 
+pub use json::json;
 pub use json::{json, json_at};
 pub use properties::properties;
 pub use yaml::yaml;
