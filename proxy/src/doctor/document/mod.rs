@@ -15,7 +15,6 @@ use thiserror::Error;
 use super::setting::{Place, Setting};
 
 pub use json::json;
-pub use json::{json, json_at};
 pub use properties::properties;
 pub use yaml::yaml;
 

@@ -11,6 +11,7 @@ mod properties;
 mod resolve;
 mod runtime;
 mod spring;
+mod terraform;
 mod units;
 mod web_socket;
 
@@ -92,7 +93,7 @@ pub fn finish(system: &mut System) {
     system.notes.sort();
 }
 
-/// Reads a file and adds what it says to `system`; [`resolve`] is due when all are read.
+/// Reads a file, or a directory of Terraform's, and adds what it says to `system`; [`resolve`] is due when all are read.
 ///
 /// # Errors
 /// The file cannot be read, or is of no kind that is known.
@@ -101,12 +102,15 @@ pub fn read(
     env: &dyn Fn(&str) -> Option<String>,
     system: &mut System,
 ) -> Result<(), SourceError> {
+    if path.is_dir() {
+        return terraform::read_directory(path, system);
+    }
     let file: Arc<str> = path.display().to_string().into();
-    let text = text(path, &file)?;
+    let text = read_text(path, &file)?;
     add(&file, &text, path, env, system)
 }
 
-fn text(path: &Path, file: &Arc<str>) -> Result<String, SourceError> {
+fn read_text(path: &Path, file: &Arc<str>) -> Result<String, SourceError> {
     let unreadable = |source| SourceError::Unreadable { file: Arc::clone(file), source };
     let mut text = String::new();
     let opened = fs::File::open(path).map_err(unreadable)?;
@@ -136,7 +140,8 @@ struct Document<'a> {
 type Source = fn(&Document<'_>, &mut System) -> Result<bool, SourceError>;
 
 /// All sources; the first that knows a document reads it.
-const SOURCES: &[Source] = &[aws::read, ecs::read, albeit::read, spring::read];
+const SOURCES: &[Source] =
+    &[terraform::read_file, terraform::read_show, aws::read, ecs::read, albeit::read, spring::read];
 
 /// Finds out what a file is and has its source read it.
 fn add(
@@ -157,12 +162,15 @@ fn add(
 
 /// The values of a file, whose language its name tells; JSON is read as YAML if it is none by the letter.
 fn trees(file: &Arc<str>, text: &str, path: &Path) -> Result<Vec<Node>, SyntaxError> {
-    if path.extension().is_some_and(|extension| extension == "properties") {
-        document::properties(file, text)
-    } else if text.trim_start_matches('\u{feff}').trim_start().starts_with(['{', '[']) {
-        document::json(file, text).or_else(|error| document::yaml(file, text).map_err(|_| error))
-    } else {
-        document::yaml(file, text)
+    match path.extension().and_then(|extension| extension.to_str()) {
+        // Expressions need the other files of the directory: the source itself makes trees of them.
+        Some("tf" | "tfvars") => Ok(Vec::new()),
+        Some("properties") => document::properties(file, text),
+        // JSON is read as YAML if it is none by the letter.
+        _ if text.trim_start_matches('\u{feff}').trim_start().starts_with(['{', '[']) => {
+            document::json(file, text).or_else(|error| document::yaml(file, text).map_err(|_| error))
+        }
+        _ => document::yaml(file, text),
     }
 }
 

@@ -43,8 +43,12 @@ impl<'a> Item<'a> {
         Self { node, words: Words::Api, path: String::new() }
     }
 
+    /// Something that is described in the API's words below `path`.
+    pub(in crate::doctor::sources) fn api_at(node: &'a Node, path: &str) -> Self {
+        Self { node, words: Words::Api, path: path.to_owned() }
+    }
+
     /// A resource of Terraform, by its address.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for the source that reads Terraform"))]
     pub(in crate::doctor::sources) fn terraform(node: &'a Node, address: &str) -> Self {
         Self { node, words: Words::Terraform, path: address.to_owned() }
     }

@@ -33,6 +33,8 @@ pub struct Resources {
     pub task_definitions: Vec<TaskDefinition>,
     /// Services of ECS.
     pub services: Vec<Service>,
+    /// Values of Terraform's variables: `.tfvars` files with their text.
+    pub variables: Vec<(Arc<str>, String)>,
 }
 
 /// A listener and its load balancer.
