@@ -2,7 +2,11 @@
 //! now and then a request meets a connection that is just being closed.
 //!
 //! ELB: "The target closed the connection with a TCP RST or a TCP FIN while the
-//! load balancer had an outstanding request to the target" (HTTP 502).
+//! load balancer had an outstanding request to the target" (HTTP 502). A limit
+//! on requests per connection (Tomcat's 100) is no such race: the last answer
+//! says `Connection: close`.
+
+use std::time::Duration;
 
 use super::{Finding, Rule, Severity, System};
 use crate::doctor::setting::human;
@@ -15,14 +19,12 @@ pub(super) const RULE: Rule = Rule {
 };
 
 fn check(system: &System, findings: &mut Vec<Finding>) {
-    for hop in system.hops() {
-        let (Some(application), true) = (hop.application, hop.load_balancer.is_application()) else {
+    for (hop, application) in system.last_hops() {
+        let (Some(keep_alive), true) = (&application.keep_alive_timeout, hop.load_balancer.is_application())
+        else {
             continue;
         };
-        let Some(keep_alive) = &application.keep_alive_timeout else { continue };
-        let Some(idle) = hop.load_balancer.attributes.seconds("idle_timeout.timeout_seconds") else {
-            continue;
-        };
+        let Some(idle) = hop.idle_timeout() else { continue };
         if keep_alive.value > idle.value {
             continue;
         }
@@ -45,9 +47,56 @@ fn check(system: &System, findings: &mut Vec<Finding>) {
                 "set {} to more than {}, such as {}",
                 keep_alive.key,
                 human(idle.value),
-                human(idle.value + std::time::Duration::from_secs(10))
+                human(idle.value + Duration::from_secs(10))
             ),
             evidence: vec![keep_alive.evidence(), idle.evidence()],
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::doctor::rules::tests::build::{alb, nlb, secs};
+
+    #[test]
+    fn the_target_must_keep_connections_for_longer() {
+        for (keep_alive, idle, expected) in [
+            (20, "60", Some(Severity::Error)),
+            (60, "60", Some(Severity::Error)),
+            (70, "60", None),
+            (70, "3600", Some(Severity::Error)),
+        ] {
+            let system = alb().lb("idle_timeout.timeout_seconds", idle);
+            let system =
+                system.app(|app| app.keep_alive_timeout = Some(secs("keep-alive-timeout", keep_alive)));
+            system.expect(RULE.code, expected);
+        }
+        alb().expect(RULE.code, None);
+    }
+
+    #[test]
+    fn a_network_load_balancer_reuses_no_connection() {
+        let system = nlb().app(|app| app.keep_alive_timeout = Some(secs("keep-alive-timeout", 20)));
+        system.expect(RULE.code, None);
+    }
+
+    #[test]
+    fn the_finding_names_both_values_and_the_key_to_change() {
+        let system =
+            alb().app(|app| app.keep_alive_timeout = Some(secs("server.tomcat.keep-alive-timeout", 20)));
+        let [finding] = system.findings(RULE.code).try_into().unwrap();
+        let evidence =
+            finding.evidence.iter().map(|it| format!("{} = {} ({})", it.key, it.written, it.place));
+        let evidence = evidence.collect::<Vec<_>>().join("\n");
+        let Finding { subject, problem, symptom, fix, .. } = finding;
+        insta::assert_snapshot!(format!("{subject}\n{problem}\n{symptom}\n{fix}\n{evidence}"), @"
+        target group web
+        application app closes idle connections after 20 s, load balancer web keeps them for 60 s
+        sporadic 502 at low traffic; in the access log elb_status_code 502, target_status_code -, response_processing_time -1
+        set server.tomcat.keep-alive-timeout to more than 60 s, such as 70 s
+        server.tomcat.keep-alive-timeout = 20s (given.yaml:1:1)
+        idle_timeout.timeout_seconds = 60 (default of an Application Load Balancer)
+        ");
     }
 }

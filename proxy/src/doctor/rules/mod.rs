@@ -3,7 +3,21 @@
 //! A rule looks at what is known and says what clashes; it says nothing about
 //! what nobody told. The code is the name of the page `docs/findings/CODE.md`.
 
+mod deregistration_delay_default;
+mod deregistration_delay_short;
+mod heartbeat_idle_timeout;
+mod idle_timeout_hop;
 mod keep_alive_race;
+mod nlb_alb_idle;
+mod nlb_keepalive;
+mod no_heartbeat;
+mod polling_without_stickiness;
+mod session_in_memory_without_stickiness;
+mod shutdown_grace_stop_timeout;
+mod shutdown_not_graceful;
+mod socket_io_ping;
+mod sockjs_heartbeat;
+mod stickiness_shorter_than_session;
 
 use super::{
     finding::{Finding, Severity},
@@ -24,7 +38,23 @@ pub struct Rule {
 }
 
 /// All rules, by code.
-pub const ALL: &[Rule] = &[keep_alive_race::RULE];
+pub const ALL: &[Rule] = &[
+    deregistration_delay_default::RULE,
+    deregistration_delay_short::RULE,
+    heartbeat_idle_timeout::RULE,
+    idle_timeout_hop::RULE,
+    keep_alive_race::RULE,
+    nlb_alb_idle::RULE,
+    nlb_keepalive::RULE,
+    no_heartbeat::RULE,
+    polling_without_stickiness::RULE,
+    session_in_memory_without_stickiness::RULE,
+    shutdown_grace_stop_timeout::RULE,
+    shutdown_not_graceful::RULE,
+    socket_io_ping::RULE,
+    sockjs_heartbeat::RULE,
+    stickiness_shorter_than_session::RULE,
+];
 
 #[cfg(test)]
 mod tests;
