@@ -159,7 +159,7 @@ const RUNS = [
   ["fan-out, single: µs/delivery", "cpu_per_delivery_us", "fan-out", ["--subscribers", subscribers, "--bursts", "200"]],
   ["fan-out, ten queued: µs/delivery", "cpu_per_delivery_us", "fan-out", ["--subscribers", subscribers, "--bursts", "60", "--burst", "10"]],
   ["echo: µs/message", "cpu_per_message_us", "echo", []],
-  ["idle: kB/connection", "kb_per_connection", "hold", ["--connections", options.connections, "--seconds", "15"]],
+  ["idle: bytes/connection", "memory_per_connection", "hold", ["--connections", options.connections, "--duration", "15s"]],
 ];
 
 const results = new Map();

@@ -75,6 +75,6 @@ scenarios! {
     Echo(echo),
     /// One publisher, many subscribers: times of delivery, and processor time for each
     FanOut(fan_out),
-    /// Connections that idle: memory and processor time for each
+    /// Connections that idle: how many end and how, memory and processor time
     Hold(hold),
 }

@@ -1,43 +1,53 @@
 //! Many clients at once.
 
-use std::time::Duration;
-
-use anyhow::{Context, Result};
+use anyhow::Result;
 use tokio::task::JoinSet;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
-use crate::legacy::Client;
-use crate::target::Target;
+use crate::client::connection::Connector;
+use crate::client::failure::Failure;
+use crate::client::messenger::{Messenger, Options};
+use crate::progress::Progress;
 
-/// Clients that connect at the same time.
-const CONNECTING: usize = 64;
+/// Clients that connect at the same time: fewer than servers let wait.
+pub(crate) const CONNECTING: usize = 64;
 
-/// Connects and subscribes clients, and hands each to `ready`.
+/// A client that has connected and subscribed, and when it had.
+pub(crate) type Joined = (Messenger, Instant);
+
+/// Connects and subscribes clients with these numbers, and hands each, or how it
+/// failed, to `ready`.
+///
+/// # Errors
+/// When a task of this program breaks.
 pub(crate) async fn connect(
-    server: &Target,
-    count: usize,
-    heart_beat: Duration,
-    mut ready: impl FnMut(Client),
+    connector: &Connector,
+    numbers: std::ops::Range<usize>,
+    options: &Options,
+    progress: &Progress,
+    mut ready: impl FnMut(Result<Joined, Failure>),
 ) -> Result<()> {
-    let mut connecting: JoinSet<Result<Client>> = JoinSet::new();
-    for number in 0..count {
+    let mut connecting: JoinSet<Result<Joined, Failure>> = JoinSet::new();
+    for number in numbers {
         if connecting.len() >= CONNECTING
             && let Some(client) = connecting.join_next().await
         {
-            ready(client??);
+            ready(client?);
+            progress.advance(1);
         }
-        let server = server.clone();
+        let (connector, options) = (connector.clone(), options.clone());
         connecting.spawn(async move {
             let opening = async {
-                let mut client = Client::connect(&server.url, server.protocol, number, heart_beat).await?;
+                let mut client = Messenger::connect(&connector, number, &options).await?;
                 client.subscribe().await?;
-                Ok(client)
+                Ok((client, Instant::now()))
             };
-            timeout(server.patience, opening).await.context("a client takes too long")?
+            timeout(connector.patience(), opening).await.unwrap_or(Err(Failure::TimedOut))
         });
     }
     while let Some(client) = connecting.join_next().await {
-        ready(client??);
+        ready(client?);
+        progress.advance(1);
     }
     Ok(())
 }

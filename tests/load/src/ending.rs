@@ -29,10 +29,20 @@ pub(crate) enum Failure {
 }
 
 impl Failure {
+    /// What a scenario fails with: the service's fault unless it says that it is the caller's.
+    pub(crate) fn of(error: Error) -> Self {
+        error.downcast().unwrap_or_else(Self::Unmeasured)
+    }
+
     /// Arguments or files are wrong.
     pub(crate) fn misused(error: impl Into<Error>) -> Self {
         Self::Misused(error.into())
     }
+}
+
+/// An error of a scenario that is the caller's fault.
+pub(crate) fn misused(message: impl Into<String>) -> Error {
+    Failure::misused(Error::msg(message.into())).into()
 }
 
 impl From<&Failure> for Ending {

@@ -8,22 +8,26 @@
 
 mod arguments;
 mod client;
+mod cost;
 mod crowd;
+mod descriptors;
 mod ending;
-mod legacy;
 mod limit;
+mod mark;
 mod measure;
 mod outcome;
+mod pace;
 mod process;
 mod progress;
 mod quantity;
-mod report;
+mod record;
 mod results;
 #[cfg(test)]
 mod sample;
 mod scenario;
 mod target;
 mod text;
+mod workers;
 
 use std::process::ExitCode;
 

@@ -24,7 +24,7 @@ use crate::{
 /// It could not measure, or its result could not be written.
 pub(crate) async fn one(scenario: &Scenario, output: &Output) -> Result<Ending, Failure> {
     let progress = if output.quiet { Progress::silent() } else { Progress::on_terminal() };
-    let mut outcome = run(scenario, progress).await.map_err(Failure::Unmeasured)?;
+    let mut outcome = run(scenario, progress).await.map_err(Failure::of)?;
     let wrong = hold(&mut outcome, &output.limits);
     let mut measured = Results::new();
     measured.outcomes.push(outcome);

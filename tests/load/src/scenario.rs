@@ -9,6 +9,7 @@
 pub(crate) mod echo;
 pub(crate) mod fan_out;
 pub(crate) mod hold;
+mod messaging;
 
 use std::collections::BTreeMap;
 

@@ -110,6 +110,11 @@ impl Connector {
         self.patience
     }
 
+    /// Whether the URL is that of a WebSocket.
+    pub(crate) fn is_web_socket(&self) -> bool {
+        matches!(self.uri.scheme_str(), Some("ws" | "wss"))
+    }
+
     /// Whether connections have TLS.
     pub(crate) fn is_secure(&self) -> bool {
         self.tls.is_some()

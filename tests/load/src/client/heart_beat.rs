@@ -60,12 +60,14 @@ impl FromStr for HeartBeat {
 pub(super) struct Pulse {
     every: Option<Duration>,
     due: Instant,
+    /// The last beat.
+    pub(super) beaten: Option<Instant>,
 }
 
 impl Pulse {
     /// Beats from `now` on; never with an interval of zero.
     pub(super) fn new(every: Duration, now: Instant) -> Self {
-        Self { every: (!every.is_zero()).then_some(every), due: now + every }
+        Self { every: (!every.is_zero()).then_some(every), due: now + every, beaten: None }
     }
 
     /// Waits for the next beat.
@@ -76,6 +78,7 @@ impl Pulse {
         let Some(every) = self.every else { return std::future::pending().await };
         sleep_until(self.due).await;
         self.due += every;
+        self.beaten = Some(Instant::now());
     }
 }
 

@@ -125,6 +125,15 @@ impl Messenger {
         }
     }
 
+    /// When the client sent its last heart-beat of its own.
+    pub(crate) fn beaten(&self) -> Option<Instant> {
+        match &self.client {
+            Client::WebSocket(_, pulse) => pulse.beaten,
+            Client::Stomp(stomp) => stomp.beaten(),
+            Client::SocketIo(socket) => socket.beaten(),
+        }
+    }
+
     /// What comes next; the client's own heart-beats are sent meanwhile.
     ///
     /// # Cancel safety

@@ -181,6 +181,11 @@ impl SocketIo {
         &self.opened
     }
 
+    /// When the client sent its last ping frame.
+    pub(crate) fn beaten(&self) -> Option<Instant> {
+        self.pulse.beaten
+    }
+
     /// The WebSocket, if that is the transport.
     pub(crate) fn web_socket(&self) -> Option<&WebSocket> {
         match &self.carrier {

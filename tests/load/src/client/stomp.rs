@@ -130,6 +130,11 @@ impl Stomp {
         self.agreed
     }
 
+    /// When the client sent its last heart-beat.
+    pub(crate) fn beaten(&self) -> Option<Instant> {
+        self.pulse.beaten
+    }
+
     /// Subscribes, and waits for the receipt.
     ///
     /// # Errors

@@ -1,5 +1,6 @@
 //! A WebSocket without a protocol on it (RFC 6455).
 
+use std::borrow::Cow;
 use std::fmt;
 
 use base64::Engine as _;
@@ -48,13 +49,21 @@ pub(crate) enum How {
 }
 
 impl How {
-    /// A short name to count by: `close frame 1001`, `fin`, `reset`, or a failure's.
+    /// A short name to count by: `close frame 1001`, or that of its kind.
     pub(crate) fn name(&self) -> String {
         match self {
             Self::CloseFrame { code, .. } => format!("close frame {code}"),
-            Self::Fin => "fin".to_owned(),
-            Self::Reset => "reset".to_owned(),
-            Self::Failed(failure) => failure.name().into_owned(),
+            _ => self.kind().into_owned(),
+        }
+    }
+
+    /// `close frame`, `FIN`, `RST`, or a failure's name.
+    pub(crate) fn kind(&self) -> Cow<'static, str> {
+        match self {
+            Self::CloseFrame { .. } => "close frame".into(),
+            Self::Fin => "FIN".into(),
+            Self::Reset => "RST".into(),
+            Self::Failed(failure) => failure.name(),
         }
     }
 

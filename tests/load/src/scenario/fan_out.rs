@@ -1,116 +1,355 @@
-//! One publisher, many subscribers.
+//! `fan-out`: one publisher, many subscribers.
 //!
-//! A burst of messages is published when all subscribers have the one before,
-//! so that the server is never behind: this measures its cost, not its limit.
+//! Without a rate a burst of messages is published when all subscribers have the
+//! one before, so that the service is never behind: this measures its cost, not
+//! its limit. At a rate messages are due at fixed moments.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::sync::Arc;
+use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
-use hdrhistogram::Histogram;
-use tokio::sync::mpsc;
+use anyhow::Result;
+use parking_lot::Mutex;
+use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
 
-use crate::{
-    crowd,
-    legacy::Client,
-    outcome::{Better, Outcome, Unit},
-    process,
-    report::rounded,
-    scenario::Run,
-    target::Target,
-};
+use crate::client::connection::Connector;
+use crate::client::failure::Failure;
+use crate::client::messenger::{Incoming, Messenger};
+use crate::cost::Cost;
+use crate::ending::misused;
+use crate::mark::{self, Mark, Seen};
+use crate::outcome::{Better, Outcome, Unit};
+use crate::pace::{self, Pace};
+use crate::record::{OverTime, Times, number, settings};
+use crate::scenario::Run;
+use crate::scenario::messaging::Messaging;
+use crate::target::{Protocol, Target, duration};
+use crate::{crowd, descriptors};
+
+/// Messages that may wait for the publisher's connection.
+const WAITING: usize = 1024;
 
 /// What `fan-out` is told.
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Clone, clap::Args)]
 pub(crate) struct Arguments {
     #[command(flatten)]
     target: Target,
     /// Subscribers
     #[arg(long, default_value_t = 1000)]
     subscribers: usize,
+    /// Messages a second; without it a burst follows when all have the one before
+    #[arg(long, value_name = "PER_SECOND", value_parser = pace::rate)]
+    rate: Option<f64>,
+    /// How long to publish at the rate
+    #[arg(long, default_value = "10s", value_parser = duration, requires = "rate")]
+    duration: Duration,
     /// Bursts that are measured
-    #[arg(long, default_value_t = 50)]
-    bursts: usize,
+    #[arg(long, default_value_t = 50, conflicts_with = "rate")]
+    bursts: u32,
     /// Messages of a burst
-    #[arg(long, default_value_t = 1)]
-    burst: usize,
+    #[arg(long, default_value_t = 1, conflicts_with = "rate")]
+    burst: u32,
+    /// Bursts before the measurement
+    #[arg(long, default_value_t = 10, conflicts_with = "rate")]
+    warm_up: u32,
     /// Bytes of a message
     #[arg(long, default_value_t = 200)]
     size: usize,
-    /// Bursts before the measurement
-    #[arg(long, default_value_t = 10)]
-    warm_up: usize,
+    #[command(flatten)]
+    messaging: Messaging,
+}
+
+/// What all subscribers count together.
+#[derive(Debug)]
+struct Tally {
+    latency: Times,
+    delivered: OverTime<&'static str>,
+    deliveries: u64,
+    duplicates: u64,
+    /// Whoever waits is told at this number of deliveries.
+    awaited: u64,
+    /// How subscribers ended.
+    ended: Vec<String>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    id: u32,
+    start: Instant,
+    tally: Mutex<Tally>,
+    arrived: Notify,
+}
+
+/// What was published, and how that ended.
+struct Published {
+    messages: u64,
+    seconds: f64,
+    cost: Option<Cost>,
+    late: Option<u64>,
+    problem: Option<String>,
 }
 
 /// Measures.
 pub(crate) async fn run(arguments: &Arguments, run: &Run) -> Result<Outcome> {
-    let &Arguments { ref target, subscribers, bursts, burst, size, warm_up } = arguments;
-    let pid = target.pid.context("--pid is missing")?;
-    let (told, mut deliveries) = mpsc::channel(subscribers.max(1));
-    let mut readers = JoinSet::new();
-    crowd::connect(target, subscribers, Duration::ZERO, |mut client| {
-        let told = told.clone();
-        readers.spawn(async move {
-            loop {
-                client.delivery().await?;
-                if told.send(()).await.is_err() {
-                    return anyhow::Ok(());
-                }
-            }
-        });
+    let Arguments { target, subscribers, messaging, .. } = arguments;
+    if target.protocol == Protocol::Plain {
+        return Err(misused("fan-out takes a --protocol that has subscribers"));
+    }
+    descriptors::provide(subscribers + 1)?;
+    let connector = Connector::for_target(target).await?;
+    let options = messaging.options(target.protocol);
+    let start = Instant::now();
+    let shared = Arc::new(Shared {
+        id: rand::random(),
+        start,
+        tally: Mutex::new(Tally {
+            latency: Times::try_new()?,
+            delivered: OverTime::new(start),
+            deliveries: 0,
+            duplicates: 0,
+            awaited: u64::MAX,
+            ended: Vec::new(),
+        }),
+        arrived: Notify::new(),
+    });
+    let (mut readers, mut failures) = (JoinSet::new(), Vec::new());
+    run.progress.begin("subscribing", u64::try_from(*subscribers).ok());
+    crowd::connect(&connector, 0..*subscribers, &options, &run.progress, |joined| match joined {
+        Ok((client, _)) => drop(readers.spawn(read(client, Arc::clone(&shared)))),
+        Err(failure) => failures.push(failure),
     })
     .await?;
-    let mut publisher = Client::connect(&target.url, target.protocol, 0, Duration::ZERO).await?;
-    let bodies = vec!["x".repeat(size); burst];
-    let mut times = Histogram::<u64>::new(3)?;
-    let mut started = (Instant::now(), 0.0);
-    for number in 0..warm_up + bursts {
-        if number == warm_up {
-            started = (Instant::now(), process::processor_time(pid)?);
-            times.reset();
+    let joined = u64::try_from(readers.len())?;
+    let published = match Messenger::connect(&connector, *subscribers, &options).await {
+        Ok(client) => {
+            let (bodies, sent) = mpsc::channel(WAITING);
+            readers.spawn(write(client, sent));
+            publish(arguments, &connector, &shared, joined, bodies, run).await?
         }
-        let sent = Instant::now();
-        publisher.publish(&bodies).await?;
-        let all = async {
-            for _ in 0..subscribers * burst {
-                deliveries.recv().await.context("all readers ended")?;
-            }
-            anyhow::Ok(())
-        };
-        tokio::select! {
-            received = timeout(target.patience, all) => received.context("deliveries are missing")??,
-            ended = readers.join_next() => ended.context("no readers")?.context("a reader")??,
+        Err(failure) => Published::nothing(&failure),
+    };
+    readers.shutdown().await;
+    run.progress.end();
+    let method = match arguments.rate {
+        Some(rate) => Pace::method(Some(rate)),
+        None => {
+            "closed loop: a burst is published when every subscriber has the one before; a latency counts \
+             from when the burst was handed over"
+                .to_owned()
         }
-        times.record(u64::try_from(sent.elapsed().as_micros())?)?;
-    }
-    let elapsed = started.0.elapsed().as_secs_f64();
-    let spent = process::processor_time(pid)? - started.1;
-    let count = subscribers * burst * bursts;
-    ensure!(spent > 0.0, "too few deliveries to measure processor time");
-    let deliveries = f64::from(u32::try_from(count)?);
-    let settings = BTreeMap::from([
-        ("subscribers".to_owned(), subscribers.to_string()),
-        ("bursts".to_owned(), bursts.to_string()),
-        ("burst".to_owned(), burst.to_string()),
-        ("size".to_owned(), size.to_string()),
+    };
+    let settings = settings([
+        ("burst", arguments.burst.to_string()),
+        ("rate", arguments.rate.map_or_else(|| "burst by burst".to_owned(), |rate| format!("{rate}/s"))),
+        ("size", arguments.size.to_string()),
+        ("subscribers", subscribers.to_string()),
     ]);
-    let method = "closed loop: a burst is published when all subscribers have the one before";
-    let mut outcome = run.outcome("fan-out", target, method, settings)?;
-    let mut figure = |name, value, unit, better| outcome.figure(name, rounded(value), unit, better);
-    figure("deliveries", deliveries, Unit::Count, Better::Neither);
-    figure("cpu_per_delivery_us", spent / deliveries, Unit::Microseconds, Better::Lower);
-    figure("deliveries_per_second", (deliveries / elapsed).round(), Unit::PerSecond, Better::Higher);
-    figure("p50", milliseconds(times.value_at_quantile(0.5)), Unit::Milliseconds, Better::Lower);
-    figure("p99", milliseconds(times.value_at_quantile(0.99)), Unit::Milliseconds, Better::Lower);
-    figure("memory_mb", megabytes(process::memory(pid)?), Unit::Count, Better::Lower);
+    let mut outcome = run.outcome("fan-out", target, &method, settings)?;
+    for failure in &failures {
+        outcome.error(&failure.name());
+    }
+    note(&mut outcome, *subscribers, joined, &shared.tally.lock(), &published)?;
     Ok(outcome)
 }
 
-fn milliseconds(microseconds: u64) -> f64 {
-    Duration::from_micros(microseconds).as_secs_f64() * 1000.0
+/// Counts what one subscriber gets.
+async fn read(mut client: Messenger, shared: Arc<Shared>) {
+    let mut seen = Seen::default();
+    loop {
+        match client.next().await {
+            Incoming::Delivery(bytes) => {
+                let now = Instant::now();
+                for mark in mark::marks(&bytes).filter(|mark| mark.run == shared.id) {
+                    shared.delivered(mark, seen.note(mark.number), now);
+                }
+            }
+            Incoming::HeartBeat => {}
+            Incoming::Closed(closed) => return shared.tally.lock().ended.push(closed.how.name()),
+        }
+    }
 }
 
-pub(crate) fn megabytes(bytes: u64) -> f64 {
-    u32::try_from(bytes / 1024).map_or(f64::INFINITY, f64::from) / 1024.0
+impl Shared {
+    fn delivered(&self, mark: Mark, is_new: bool, now: Instant) {
+        let mut tally = self.tally.lock();
+        if !is_new {
+            tally.duplicates += 1;
+            return;
+        }
+        tally.latency.record(now.saturating_duration_since(self.start + mark.sent));
+        tally.delivered.count(&"deliveries", now);
+        tally.deliveries += 1;
+        if tally.deliveries == tally.awaited {
+            self.arrived.notify_one();
+        }
+    }
+
+    /// Waits until there were so many deliveries.
+    async fn wait_for(&self, deliveries: u64) {
+        {
+            let mut tally = self.tally.lock();
+            if tally.deliveries >= deliveries {
+                return;
+            }
+            tally.awaited = deliveries;
+        }
+        self.arrived.notified().await;
+    }
+}
+
+/// Sends what is published, and reads meanwhile: a publisher has heart-beats, and
+/// may be sent its own messages.
+async fn write(mut client: Messenger, mut bodies: mpsc::Receiver<String>) {
+    loop {
+        let body = tokio::select! {
+            body = bodies.recv() => body,
+            incoming = client.next() => match incoming {
+                Incoming::Closed(_) => return,
+                Incoming::Delivery(_) | Incoming::HeartBeat => continue,
+            },
+        };
+        let Some(body) = body else { return };
+        let mut queued = client.queue(&body).await;
+        while let Ok(body) = bodies.try_recv() {
+            queued = client.queue(&body).await;
+        }
+        if queued.is_err() || client.flush().await.is_err() {
+            return;
+        }
+    }
+}
+
+async fn publish(
+    arguments: &Arguments,
+    connector: &Connector,
+    shared: &Shared,
+    subscribers: u64,
+    bodies: mpsc::Sender<String>,
+    run: &Run,
+) -> Result<Published> {
+    match arguments.rate {
+        Some(rate) => at_rate(arguments, connector, shared, subscribers, bodies, (rate, run)).await,
+        None => in_bursts(arguments, connector, shared, subscribers, bodies, run).await,
+    }
+}
+
+async fn at_rate(
+    arguments: &Arguments,
+    connector: &Connector,
+    shared: &Shared,
+    subscribers: u64,
+    bodies: mpsc::Sender<String>,
+    (rate, run): (f64, &Run),
+) -> Result<Published> {
+    let began = Instant::now();
+    let pace = Pace::new(began, arguments.duration, Some(rate), connector.patience());
+    let cost = Cost::from_now(arguments.target.pid)?;
+    let mut published = Published { messages: 0, seconds: 0.0, cost, late: None, problem: None };
+    run.progress.begin("publishing", None);
+    for number in 0.. {
+        let Some(start) = pace.next().await else { break };
+        let sent = start.counted_from.saturating_duration_since(shared.start);
+        let body = mark::body(Mark { run: shared.id, number, sent }, arguments.size);
+        if bodies.send(body).await.is_err() {
+            published.problem = Some("the publisher's connection ended".to_owned());
+            break;
+        }
+        published.messages += 1;
+        run.progress.advance(1);
+    }
+    let all = shared.wait_for(published.messages * subscribers);
+    if timeout(connector.patience(), all).await.is_err() {
+        published.problem.get_or_insert_with(|| "deliveries are missing".to_owned());
+    }
+    published.seconds = began.elapsed().as_secs_f64();
+    published.late = Some(pace.late() + pace.missed());
+    Ok(published)
+}
+
+async fn in_bursts(
+    arguments: &Arguments,
+    connector: &Connector,
+    shared: &Shared,
+    subscribers: u64,
+    bodies: mpsc::Sender<String>,
+    run: &Run,
+) -> Result<Published> {
+    let &Arguments { bursts, burst, warm_up, size, .. } = arguments;
+    let mut began = Instant::now();
+    let mut published = Published { messages: 0, seconds: 0.0, cost: None, late: None, problem: None };
+    let mut number = 0;
+    run.progress.begin("publishing", Some((warm_up + bursts).into()));
+    for round in 0..warm_up + bursts {
+        if round == warm_up {
+            let mut tally = shared.tally.lock();
+            (tally.deliveries, published.messages) = (0, 0);
+            tally.latency.clear();
+            published.cost = Cost::from_now(arguments.target.pid)?;
+            began = Instant::now();
+        }
+        for _ in 0..burst {
+            let sent = shared.start.elapsed();
+            if bodies.send(mark::body(Mark { run: shared.id, number, sent }, size)).await.is_err() {
+                published.problem = Some("the publisher's connection ended".to_owned());
+                break;
+            }
+            number += 1;
+            published.messages += 1;
+        }
+        let all = shared.wait_for(published.messages * subscribers);
+        if timeout(connector.patience(), all).await.is_err() {
+            published.problem.get_or_insert_with(|| "deliveries are missing".to_owned());
+        }
+        if published.problem.is_some() {
+            break;
+        }
+        run.progress.advance(1);
+    }
+    published.seconds = began.elapsed().as_secs_f64();
+    Ok(published)
+}
+
+impl Published {
+    fn nothing(failure: &Failure) -> Self {
+        let problem = Some(format!("the publisher cannot connect: {failure}"));
+        Self { messages: 0, seconds: 0.0, cost: None, late: None, problem }
+    }
+}
+
+fn note(
+    outcome: &mut Outcome,
+    subscribers: usize,
+    joined: u64,
+    tally: &Tally,
+    published: &Published,
+) -> Result<()> {
+    let subscribers = u64::try_from(subscribers)?;
+    let due = published.messages * joined;
+    let lost = due.saturating_sub(tally.deliveries);
+    outcome.figure("messages", number(published.messages), Unit::Count, Better::Neither);
+    outcome.figure("deliveries", number(tally.deliveries), Unit::Count, Better::Neither);
+    let rate = number(tally.deliveries) / published.seconds.max(0.001);
+    outcome.figure("deliveries_per_second", rate, Unit::PerSecond, Better::Higher);
+    outcome.figure("lost", number(lost), Unit::Count, Better::Lower);
+    outcome.figure("duplicates", number(tally.duplicates), Unit::Count, Better::Lower);
+    if let Some(late) = published.late {
+        outcome.figure("late_starts", number(late), Unit::Count, Better::Lower);
+    }
+    tally.latency.note(outcome, "delivery", "");
+    outcome.series.extend(tally.delivered.series("deliveries"));
+    if let Some(cost) = &published.cost {
+        cost.note_each(outcome, "cpu_per_delivery_us", tally.deliveries)?;
+    }
+    for how in &tally.ended {
+        outcome.error(how);
+    }
+    outcome.expect("subscribers", subscribers.to_string(), joined.to_string(), joined == subscribers);
+    let stayed = joined.saturating_sub(u64::try_from(tally.ended.len())?);
+    outcome.expect("subscribers stay", joined.to_string(), stayed.to_string(), stayed == joined);
+    let problem = published.problem.clone().unwrap_or_else(|| "all were".to_owned());
+    outcome.expect("messages are published", "all", problem, published.problem.is_none());
+    outcome.expect("deliveries", due.to_string(), tally.deliveries.to_string(), lost == 0 && due > 0);
+    outcome.expect("duplicates", "none", tally.duplicates.to_string(), tally.duplicates == 0);
+    Ok(())
 }

@@ -1,70 +1,136 @@
-//! Connections that idle, with the heart-beats of their protocol.
+//! `hold`: connections that idle, with or without heart-beats.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
-use tokio::task::JoinSet;
+use anyhow::Result;
+use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, sleep_until};
 
-use crate::{
-    crowd,
-    outcome::{Better, Outcome, Unit},
-    process,
-    report::rounded,
-    scenario::{Run, fan_out::megabytes},
-    target::Target,
-};
+use crate::client::connection::Connector;
+use crate::client::messenger::{Incoming, Messenger};
+use crate::client::web_socket::Closed;
+use crate::cost::Cost;
+use crate::outcome::{Better, Close, Outcome, Unit};
+use crate::record::{number, settings};
+use crate::scenario::Run;
+use crate::scenario::messaging::Messaging;
+use crate::target::{Target, duration};
+use crate::{crowd, descriptors};
 
 /// What `hold` is told.
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Clone, clap::Args)]
 pub(crate) struct Arguments {
     #[command(flatten)]
     target: Target,
     /// Connections
-    #[arg(long, default_value_t = 10_000)]
+    #[arg(long, short = 'n', default_value_t = 10_000)]
     connections: usize,
-    /// Seconds between heart-beats of STOMP, 0 for none
-    #[arg(long, default_value_t = 10)]
-    heart_beat: u64,
-    /// Seconds to hold them all
-    #[arg(long, default_value_t = 30)]
-    seconds: u64,
+    /// How long to hold them all, from when the last is open
+    #[arg(long, default_value = "30s", value_parser = duration)]
+    duration: Duration,
+    #[command(flatten)]
+    messaging: Messaging,
+}
+
+/// A connection that ended by itself.
+struct Ended {
+    closed: Closed,
+    opened: Instant,
+    quiet_since: Instant,
 }
 
 /// Measures.
 pub(crate) async fn run(arguments: &Arguments, run: &Run) -> Result<Outcome> {
-    let &Arguments { ref target, connections, heart_beat, seconds } = arguments;
-    let pid = target.pid.context("--pid is missing")?;
-    let heart_beat = Duration::from_secs(heart_beat);
-    let before = process::memory(pid)?;
-    let started = Instant::now();
-    let mut open = JoinSet::new();
-    crowd::connect(target, connections, heart_beat, |client| {
-        open.spawn(client.idle(heart_beat));
+    let Arguments { target, connections, duration, messaging } = arguments;
+    descriptors::provide(*connections)?;
+    let connector = Connector::for_target(target).await?;
+    let options = messaging.options(target.protocol);
+    let before = Cost::from_now(target.pid)?;
+    let began = Instant::now();
+    let (mut open, mut failures) = (JoinSet::new(), Vec::new());
+    run.progress.begin("connecting", u64::try_from(*connections).ok());
+    crowd::connect(&connector, 0..*connections, &options, &run.progress, |joined| match joined {
+        Ok((client, opened)) => drop(open.spawn(idle(client, opened))),
+        Err(failure) => failures.push(failure),
     })
     .await?;
-    let connected_in = started.elapsed().as_secs_f64();
-    let spent = process::processor_time(pid)?;
-    let end = Instant::now() + Duration::from_secs(seconds);
-    tokio::select! {
-        ended = open.join_next() => bail!("a connection ended: {ended:?}"),
-        () = sleep_until(end) => {}
-    }
-    let spent = process::processor_time(pid)? - spent;
-    let memory = process::memory(pid)?;
-    let each = megabytes(memory.saturating_sub(before)) * 1024.0 / f64::from(u32::try_from(connections)?);
-    let settings = BTreeMap::from([
-        ("connections".to_owned(), connections.to_string()),
-        ("heart-beat".to_owned(), heart_beat.as_secs().to_string()),
-        ("seconds".to_owned(), seconds.to_string()),
+    let connected_in = began.elapsed();
+    let idle = Cost::from_now(target.pid)?;
+    let opened = open.len();
+    run.progress.begin("holding", Some(duration.as_secs()));
+    let ended = hold(&mut open, Instant::now() + *duration, run).await?;
+    let settings = settings([
+        ("connections", connections.to_string()),
+        ("duration", format!("{duration:?}")),
+        ("heart-beat", format!("{:?}", messaging.heart_beat)),
     ]);
-    let method = "all connections are opened, then idle; memory is what the process grew by";
+    let method =
+        "all connections are opened, then idle; memory is what the process grew by, divided among them";
     let mut outcome = run.outcome("hold", target, method, settings)?;
-    let processor = spent / 1e4 / f64::from(u32::try_from(seconds)?);
-    let mut figure = |name, value, unit, better| outcome.figure(name, rounded(value), unit, better);
-    figure("connected_in", connected_in, Unit::Seconds, Better::Lower);
-    figure("memory_mb", megabytes(memory), Unit::Count, Better::Lower);
-    figure("kb_per_connection", each, Unit::Count, Better::Lower);
-    figure("cpu", processor, Unit::Percent, Better::Lower);
+    outcome.figure("connections", number(u64::try_from(opened)?), Unit::Count, Better::Neither);
+    outcome.figure("connected_in", connected_in.as_secs_f64(), Unit::Seconds, Better::Lower);
+    outcome.figure("ended", number(u64::try_from(ended.len())?), Unit::Count, Better::Lower);
+    if let Some(before) = before {
+        before.note_memory(&mut outcome, u64::try_from(opened)?)?;
+    }
+    if let Some(idle) = idle {
+        // A hundredth of one core is 10,000 µs a second.
+        let percent = idle.processor()? / 1e4 / duration.as_secs_f64().max(0.001);
+        outcome.figure("cpu", percent, Unit::Percent, Better::Lower);
+    }
+    open.shutdown().await;
+    run.progress.end();
+    for failure in &failures {
+        outcome.error(&failure.name());
+    }
+    for Ended { closed, opened, quiet_since } in &ended {
+        outcome.closes.push(Close {
+            at: closed.at.saturating_duration_since(run.started).as_secs_f64(),
+            age: closed.at.saturating_duration_since(*opened).as_secs_f64(),
+            idle: closed.at.saturating_duration_since(*quiet_since).as_secs_f64(),
+            how: closed.how.kind().into_owned(),
+            code: Some(closed.how.browser_code()),
+            target: None,
+        });
+    }
+    let measured = format!("{opened} of {connections}");
+    outcome.expect("connections open", connections.to_string(), measured, opened == *connections);
+    let measured = format!("{} ended", ended.len());
+    outcome.expect("connections stay open", "all", measured, ended.is_empty() && opened > 0);
     Ok(outcome)
+}
+
+/// Waits to the end, and collects connections that end earlier.
+async fn hold(open: &mut JoinSet<Ended>, end: Instant, run: &Run) -> Result<Vec<Ended>, JoinError> {
+    let mut ended = Vec::new();
+    let mut told = tokio::time::interval(Duration::from_secs(1));
+    loop {
+        tokio::select! {
+            // Those that have ended count even at the end.
+            biased;
+            one = open.join_next() => match one {
+                Some(one) => ended.push(one?),
+                None => return Ok(ended),
+            },
+            () = sleep_until(end) => return Ok(ended),
+            _ = told.tick() => {
+                run.progress.advance(1);
+                run.progress.live(format!("open {}, ended {}", open.len(), ended.len()));
+            }
+        }
+    }
+}
+
+/// Beats and listens until the connection ends.
+async fn idle(mut client: Messenger, opened: Instant) -> Ended {
+    let mut heard = opened;
+    loop {
+        match client.next().await {
+            Incoming::Closed(closed) => {
+                let quiet_since = client.beaten().map_or(heard, |beaten| beaten.max(heard));
+                return Ended { closed, opened, quiet_since };
+            }
+            Incoming::Delivery(_) | Incoming::HeartBeat => heard = Instant::now(),
+        }
+    }
 }
