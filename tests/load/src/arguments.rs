@@ -75,6 +75,10 @@ scenarios! {
     Echo(echo),
     /// One publisher, many subscribers: times of delivery, and processor time for each
     FanOut(fan_out),
+    /// New connections: time up to the TCP, TLS, WebSocket or protocol handshake
+    Handshakes(handshakes),
     /// Connections that idle: how many end and how, memory and processor time
     Hold(hold),
+    /// Requests or WebSocket echoes, at a rate or flat out: latency, statuses, share of each target
+    Throughput(throughput),
 }

@@ -8,8 +8,10 @@
 
 pub(crate) mod echo;
 pub(crate) mod fan_out;
+pub(crate) mod handshakes;
 pub(crate) mod hold;
 mod messaging;
+pub(crate) mod throughput;
 
 use std::collections::BTreeMap;
 

@@ -1,0 +1,392 @@
+//! `throughput`: requests or WebSocket echoes, at a rate or flat out.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Result, bail};
+use bytes::Bytes;
+use parking_lot::Mutex;
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+use crate::client::connection::Connector;
+use crate::client::failure::Failure;
+use crate::client::http::{Http, Request, Response};
+use crate::client::web_socket::{Event, WebSocket};
+use crate::crowd;
+use crate::descriptors;
+use crate::ending::misused;
+use crate::outcome::{Better, Outcome, Unit};
+use crate::pace::{self, Pace, Start};
+use crate::record::{OverTime, Times, number, settings};
+use crate::scenario::Run;
+use crate::target::{Protocol, Target, duration};
+use crate::workers;
+
+/// After a failure a connection waits so long, so as not to count thousands of one cause.
+const AFTER_FAILURE: Duration = Duration::from_millis(20);
+
+/// What `throughput` is told.
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    target: Target,
+    /// Requests a second, all connections together; without it each asks again when it has its answer
+    #[arg(long, value_name = "PER_SECOND", value_parser = pace::rate)]
+    rate: Option<f64>,
+    /// Connections, all kept alive
+    #[arg(long, default_value_t = 50)]
+    connections: usize,
+    /// How long to ask
+    #[arg(long, default_value = "10s", value_parser = duration)]
+    duration: Duration,
+    /// Threads that ask
+    #[arg(long, default_value_t = 1)]
+    threads: usize,
+    /// Bytes of each echoed message
+    #[arg(long, default_value_t = 200)]
+    size: usize,
+    /// Statuses that are no failure
+    #[arg(long, value_name = "STATUS", value_delimiter = ',', default_values_t = [200, 201, 204, 301, 302, 304])]
+    accept: Vec<u16>,
+    /// Response header that names the target that answered
+    #[arg(long, value_name = "NAME", conflicts_with = "target_field")]
+    target_header: Option<String>,
+    /// Text field of a JSON answer that names the target; `instance` where the path ends with /whoami
+    #[arg(long, value_name = "FIELD")]
+    target_field: Option<String>,
+}
+
+/// What became of one request.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+enum Answered {
+    Status(u16),
+    Echo,
+    Failed(String),
+}
+
+impl fmt::Display for Answered {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Status(status) => write!(formatter, "{status}"),
+            Self::Echo => formatter.write_str("echo"),
+            Self::Failed(how) => formatter.write_str(how),
+        }
+    }
+}
+
+/// What one thread counts.
+#[derive(Debug)]
+struct Tally {
+    latency: Times,
+    answers: OverTime<Answered>,
+    targets: BTreeMap<String, u64>,
+    late: u64,
+    missed: u64,
+    last: Instant,
+}
+
+/// Where an answer names its target.
+#[derive(Debug, Clone)]
+enum Named {
+    Nowhere,
+    Header(String),
+    /// The name with its quotes, and a colon.
+    Field(String),
+}
+
+/// What all connections of a thread need.
+#[derive(Debug)]
+struct Asking {
+    connector: Connector,
+    pace: Pace,
+    named: Named,
+    /// A message to be echoed; none for requests.
+    message: Option<Bytes>,
+    tally: Mutex<Tally>,
+}
+
+/// Measures.
+pub(crate) async fn run(arguments: &Arguments, run: &Run) -> Result<Outcome> {
+    let Arguments { target, rate, connections, threads, .. } = arguments;
+    if target.protocol != Protocol::Plain {
+        let other = target.protocol;
+        return Err(misused(format!(
+            "throughput speaks HTTP, or to a WebSocket that echoes: for {other:?} take fan-out"
+        )));
+    }
+    descriptors::provide(*connections)?;
+    let connector = Connector::for_target(target).await?;
+    run.progress.begin("asking", None);
+    let shared = Arc::new((arguments.clone(), connector, run.progress.clone()));
+    let parts = workers::share((*threads).clamp(1, (*connections).max(1)), move |thread| {
+        let shared = Arc::clone(&shared);
+        async move { ask_all(&shared.0, &shared.1, thread, &shared.2).await }
+    })
+    .await?;
+    run.progress.end();
+    let settings = settings([
+        ("connections", connections.to_string()),
+        ("duration", format!("{:?}", arguments.duration)),
+        ("rate", rate.map_or("as fast as answers come".to_owned(), |rate| format!("{rate}/s"))),
+        ("threads", threads.to_string()),
+    ]);
+    let mut outcome = run.outcome("throughput", target, &Pace::method(*rate), settings)?;
+    note(&mut outcome, arguments, parts)?;
+    Ok(outcome)
+}
+
+/// One thread's share of the connections and of the rate.
+async fn ask_all(
+    arguments: &Arguments,
+    connector: &Connector,
+    thread: usize,
+    progress: &crate::progress::Progress,
+) -> Result<Tally> {
+    let threads = arguments.threads.clamp(1, arguments.connections.max(1));
+    let own = workers::part(arguments.connections, threads, thread);
+    let first = (0..thread).map(|other| workers::part(arguments.connections, threads, other)).sum::<usize>();
+    #[expect(clippy::cast_precision_loss, reason = "a number of threads")]
+    let rate = arguments.rate.map(|rate| rate / threads as f64);
+    let message = connector.is_web_socket().then(|| Bytes::from("x".repeat(arguments.size)));
+    let clients = open(connector, first..first + own, message.is_some()).await?;
+    // Connecting takes no part in what is measured.
+    let start = Instant::now();
+    let asking = Arc::new(Asking {
+        connector: connector.clone(),
+        pace: Pace::new(start, arguments.duration, rate, connector.patience()),
+        named: Named::of(arguments, connector.uri().path()),
+        message,
+        tally: Mutex::new(Tally {
+            latency: Times::try_new()?,
+            answers: OverTime::new(start),
+            targets: BTreeMap::new(),
+            late: 0,
+            missed: 0,
+            last: start,
+        }),
+    });
+    let mut connections = JoinSet::new();
+    for (number, client) in clients {
+        connections.spawn(ask(Arc::clone(&asking), number, client));
+    }
+    let mut told = tokio::time::interval(Duration::from_millis(250));
+    loop {
+        tokio::select! {
+            ended = connections.join_next() => match ended {
+                Some(ended) => ended?,
+                None => break,
+            },
+            _ = told.tick() => {
+                let tally = asking.tally.lock();
+                progress.live(format!("{} answers, p99 {:.1} ms", tally.latency.count(), tally.latency.percentile(99.0)));
+            }
+        }
+    }
+    let asking = Arc::into_inner(asking).ok_or_else(|| anyhow::anyhow!("a connection is still asking"))?;
+    let mut tally = asking.tally.into_inner();
+    (tally.late, tally.missed) = (asking.pace.late(), asking.pace.missed());
+    Ok(tally)
+}
+
+/// Opens connections. What fails now is tried again, and counted, at its first request.
+async fn open(
+    connector: &Connector,
+    numbers: std::ops::Range<usize>,
+    is_socket: bool,
+) -> Result<Vec<(usize, Option<Client>)>> {
+    let mut opening = JoinSet::new();
+    let mut clients = Vec::with_capacity(numbers.len());
+    for number in numbers {
+        if opening.len() >= crowd::CONNECTING
+            && let Some(opened) = opening.join_next().await
+        {
+            clients.push(opened?);
+        }
+        let connector = connector.clone();
+        opening.spawn(async move { (number, Client::connect(&connector, number, is_socket).await.ok()) });
+    }
+    while let Some(opened) = opening.join_next().await {
+        clients.push(opened?);
+    }
+    Ok(clients)
+}
+
+/// Asks on one connection, and on another when that one ends.
+async fn ask(asking: Arc<Asking>, number: usize, mut client: Option<Client>) {
+    while let Some(start) = asking.pace.next().await {
+        let answered = answer(&mut client, &asking, number).await;
+        let has_failed = answered.is_err();
+        asking.tally.lock().note(answered, start, Instant::now());
+        if has_failed {
+            tokio::time::sleep(AFTER_FAILURE).await;
+        }
+    }
+}
+
+impl Tally {
+    fn note(&mut self, answered: Result<(Answered, Option<String>), Failure>, start: Start, now: Instant) {
+        self.last = self.last.max(now);
+        match answered {
+            Ok((answered, target)) => {
+                self.latency.record(now - start.counted_from);
+                self.answers.count(&answered, now);
+                if let Some(target) = target {
+                    match self.targets.get_mut(&target) {
+                        Some(count) => *count += 1,
+                        None => drop(self.targets.insert(target, 1)),
+                    }
+                }
+            }
+            Err(failure) => self.answers.count(&Answered::Failed(failure.name().into_owned()), now),
+        }
+    }
+}
+
+/// A connection that is open.
+enum Client {
+    Http(Box<Http>),
+    WebSocket(Box<WebSocket>),
+}
+
+impl Client {
+    async fn connect(connector: &Connector, number: usize, is_socket: bool) -> Result<Self, Failure> {
+        if is_socket {
+            Ok(Self::WebSocket(Box::new(WebSocket::connect(connector, number).await?)))
+        } else {
+            Ok(Self::Http(Box::new(Http::connect(connector, number).await?)))
+        }
+    }
+}
+
+async fn answer(
+    client: &mut Option<Client>,
+    asking: &Asking,
+    number: usize,
+) -> Result<(Answered, Option<String>), Failure> {
+    let connector = &asking.connector;
+    let mut open = match client.take() {
+        Some(open) => open,
+        None => Client::connect(connector, number, asking.message.is_some()).await?,
+    };
+    let answer = match (&mut open, &asking.message) {
+        (Client::Http(http), _) => {
+            let response = http.request(&Request::get(connector.path())).await?;
+            let target = asking.named.target(&response);
+            if !http.is_reusable() {
+                return Ok((Answered::Status(response.head.status), target));
+            }
+            (Answered::Status(response.head.status), target)
+        }
+        (Client::WebSocket(socket), message) => {
+            let message = message.clone().unwrap_or_default();
+            let echo = echo(socket, message);
+            tokio::time::timeout(connector.patience(), echo).await.unwrap_or(Err(Failure::TimedOut))?;
+            (Answered::Echo, None)
+        }
+    };
+    *client = Some(open);
+    Ok(answer)
+}
+
+/// Sends a message and waits for its echo.
+async fn echo(socket: &mut WebSocket, message: Bytes) -> Result<(), Failure> {
+    let length = message.len();
+    socket.send_text(message).await?;
+    loop {
+        match socket.next().await {
+            Event::Text(payload) | Event::Binary(payload) if payload.len() == length => return Ok(()),
+            Event::Closed(closed) => return Err(closed.into()),
+            _ => {}
+        }
+    }
+}
+
+impl Named {
+    fn of(arguments: &Arguments, path: &str) -> Self {
+        match (&arguments.target_header, &arguments.target_field) {
+            (Some(name), _) => Self::Header(name.clone()),
+            (None, Some(field)) => Self::Field(format!("\"{field}\":")),
+            (None, None) if path.ends_with("/whoami") => Self::Field("\"instance\":".to_owned()),
+            (None, None) => Self::Nowhere,
+        }
+    }
+
+    fn target(&self, response: &Response) -> Option<String> {
+        match self {
+            Self::Nowhere => None,
+            Self::Header(name) => response.head.header(name).map(str::to_owned),
+            Self::Field(field) => text_after(&response.body, field).map(str::to_owned),
+        }
+    }
+}
+
+/// The JSON string behind a field's name: enough for names of targets, and far
+/// cheaper than reading the whole answer.
+fn text_after<'a>(body: &'a [u8], field: &str) -> Option<&'a str> {
+    let at = memchr::memmem::find(body, field.as_bytes())? + field.len();
+    let value = body.get(at..)?.trim_ascii_start().strip_prefix(b"\"")?;
+    let end = memchr::memchr(b'"', value)?;
+    str::from_utf8(value.get(..end)?).ok()
+}
+
+fn note(outcome: &mut Outcome, arguments: &Arguments, parts: Vec<Tally>) -> Result<()> {
+    let mut parts = parts.into_iter();
+    let Some(mut all) = parts.next() else { bail!("no threads") };
+    for part in parts {
+        all.latency.add(&part.latency);
+        all.answers.add(&part.answers);
+        for (target, count) in part.targets {
+            *all.targets.entry(target).or_default() += count;
+        }
+        all.late += part.late;
+        all.missed += part.missed;
+        all.last = all.last.max(part.last);
+    }
+    let (mut good, mut bad) = (0, 0);
+    for (answered, count) in all.answers.totals() {
+        match answered {
+            Answered::Echo => good += count,
+            Answered::Status(status) if arguments.accept.contains(status) => good += count,
+            Answered::Status(status) => {
+                bad += count;
+                outcome.errors.insert(format!("status {status}"), count);
+            }
+            Answered::Failed(how) => {
+                bad += count;
+                outcome.errors.insert(how.clone(), count);
+            }
+        }
+    }
+    let seconds = all.last.saturating_duration_since(all.answers.start()).as_secs_f64().max(0.001);
+    outcome.figure("answers", number(good), Unit::Count, Better::Neither);
+    outcome.figure("answers_per_second", number(good) / seconds, Unit::PerSecond, Better::Higher);
+    outcome.figure("failures", number(bad), Unit::Count, Better::Lower);
+    if arguments.rate.is_some() {
+        outcome.figure("late_starts", number(all.late), Unit::Count, Better::Lower);
+        let measured = format!("{} were not sent", all.missed);
+        outcome.expect("requests that were due", "all sent", measured, all.missed == 0);
+    }
+    all.latency.note(outcome, "latency", "");
+    outcome.series.extend(all.answers.series("answers"));
+    outcome.targets = all.targets;
+    outcome.expect("answers", "some", good.to_string(), good > 0);
+    outcome.expect("failures", "none", format!("{bad} of {}", good + bad), bad == 0);
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_target_is_named_by_a_field() {
+        let body = br#"{"a":1,"instance": "backend-2","b":""}"#;
+        assert_eq!(text_after(body, "\"instance\":"), Some("backend-2"));
+        assert_eq!(text_after(body, "\"a\":"), None);
+        assert_eq!(text_after(body, "\"c\":"), None);
+        assert_eq!(text_after(br#"{"instance":"cut"#, "\"instance\":"), None);
+    }
+}
