@@ -165,7 +165,11 @@ fn of_web_socket(event: web_socket::Event) -> Incoming {
 
 fn of_stomp(event: stomp::Event) -> Incoming {
     match event {
-        stomp::Event::Frame(frame) => Incoming::Delivery(frame.into_bytes()),
+        stomp::Event::Frame(frame) => match frame.error() {
+            // The server closes after it.
+            Some(error) => Incoming::Closed(Closed::now(error)),
+            None => Incoming::Delivery(frame.into_bytes()),
+        },
         stomp::Event::HeartBeat => Incoming::HeartBeat,
         stomp::Event::Closed(closed) => Incoming::Closed(closed),
     }

@@ -38,6 +38,12 @@ impl Frame {
         headers.find_map(|(key, value)| (key == name).then_some(value))
     }
 
+    /// What an ERROR frame says.
+    pub(crate) fn error(&self) -> Option<Failure> {
+        let message = (self.command() == "ERROR").then(|| self.header("message").unwrap_or("no message"))?;
+        Some(Failure::Protocol(format!("STOMP ERROR: {message}")))
+    }
+
     /// All of it, as it came.
     pub(crate) fn into_bytes(self) -> Bytes {
         self.0
@@ -233,11 +239,10 @@ impl Stomp {
         let frame = loop {
             match self.next().await {
                 Event::Frame(frame) if frame.command() == command => break frame,
-                Event::Frame(frame) if frame.command() == "ERROR" => {
-                    let message = frame.header("message").unwrap_or("no message");
-                    return Err(Failure::Protocol(format!("STOMP ERROR: {message}")));
-                }
-                Event::Frame(frame) => early.push(frame.0),
+                Event::Frame(frame) => match frame.error() {
+                    Some(error) => return Err(error),
+                    None => early.push(frame.0),
+                },
                 Event::HeartBeat => {}
                 Event::Closed(closed) => return Err(closed.into()),
             }

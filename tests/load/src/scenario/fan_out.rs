@@ -16,6 +16,7 @@ use tokio::time::{Instant, timeout};
 use crate::client::connection::Connector;
 use crate::client::failure::Failure;
 use crate::client::messenger::{Incoming, Messenger};
+use crate::client::web_socket::Closed;
 use crate::cost::Cost;
 use crate::ending::misused;
 use crate::mark::{self, Mark, Seen};
@@ -71,6 +72,8 @@ struct Tally {
     awaited: u64,
     /// How subscribers ended.
     ended: Vec<String>,
+    /// How the publisher did.
+    publisher: Option<String>,
 }
 
 #[derive(Debug)]
@@ -110,6 +113,7 @@ pub(crate) async fn run(arguments: &Arguments, run: &Run) -> Result<Outcome> {
             duplicates: 0,
             awaited: u64::MAX,
             ended: Vec::new(),
+            publisher: None,
         }),
         arrived: Notify::new(),
     });
@@ -124,7 +128,7 @@ pub(crate) async fn run(arguments: &Arguments, run: &Run) -> Result<Outcome> {
     let published = match Messenger::connect(&connector, *subscribers, &options).await {
         Ok(client) => {
             let (bodies, sent) = mpsc::channel(WAITING);
-            readers.spawn(write(client, sent));
+            readers.spawn(write(client, sent, Arc::clone(&shared)));
             publish(arguments, &connector, &shared, joined, bodies, run).await?
         }
         Err(failure) => Published::nothing(&failure),
@@ -185,38 +189,58 @@ impl Shared {
         }
     }
 
-    /// Waits until there were so many deliveries.
-    async fn wait_for(&self, deliveries: u64) {
-        {
-            let mut tally = self.tally.lock();
-            if tally.deliveries >= deliveries {
-                return;
+    /// Waits until there were so many deliveries, or says why there will not be.
+    async fn wait_for(&self, deliveries: u64, patience: Duration) -> Result<(), String> {
+        let arriving = async {
+            loop {
+                {
+                    let mut tally = self.tally.lock();
+                    if tally.deliveries >= deliveries {
+                        return Ok(());
+                    }
+                    if let Some(how) = &tally.publisher {
+                        return Err(format!("the publisher's connection ended: {how}"));
+                    }
+                    tally.awaited = deliveries;
+                }
+                self.arrived.notified().await;
             }
-            tally.awaited = deliveries;
-        }
-        self.arrived.notified().await;
+        };
+        timeout(patience, arriving).await.unwrap_or_else(|_| Err("deliveries are missing".to_owned()))
     }
 }
 
 /// Sends what is published, and reads meanwhile: a publisher has heart-beats, and
 /// may be sent its own messages.
-async fn write(mut client: Messenger, mut bodies: mpsc::Receiver<String>) {
+async fn write(mut client: Messenger, mut bodies: mpsc::Receiver<String>, shared: Arc<Shared>) {
+    if let Err(closed) = write_all(&mut client, &mut bodies).await {
+        shared.tally.lock().publisher = Some(closed.how.to_string());
+        shared.arrived.notify_one();
+    }
+}
+
+async fn write_all(client: &mut Messenger, bodies: &mut mpsc::Receiver<String>) -> Result<(), Closed> {
     loop {
         let body = tokio::select! {
             body = bodies.recv() => body,
             incoming = client.next() => match incoming {
-                Incoming::Closed(_) => return,
+                Incoming::Closed(closed) => return Err(closed),
                 Incoming::Delivery(_) | Incoming::HeartBeat => continue,
             },
         };
-        let Some(body) = body else { return };
-        let mut queued = client.queue(&body).await;
+        let Some(body) = body else {
+            // All is published; what the publisher is sent is read to the end of the run.
+            loop {
+                if let Incoming::Closed(closed) = client.next().await {
+                    return Err(closed);
+                }
+            }
+        };
+        client.queue(&body).await?;
         while let Ok(body) = bodies.try_recv() {
-            queued = client.queue(&body).await;
+            client.queue(&body).await?;
         }
-        if queued.is_err() || client.flush().await.is_err() {
-            return;
-        }
+        client.flush().await?;
     }
 }
 
@@ -251,17 +275,14 @@ async fn at_rate(
         let Some(start) = pace.next().await else { break };
         let sent = start.counted_from.saturating_duration_since(shared.start);
         let body = mark::body(Mark { run: shared.id, number, sent }, arguments.size);
+        published.messages += 1;
         if bodies.send(body).await.is_err() {
-            published.problem = Some("the publisher's connection ended".to_owned());
             break;
         }
-        published.messages += 1;
         run.progress.advance(1);
     }
-    let all = shared.wait_for(published.messages * subscribers);
-    if timeout(connector.patience(), all).await.is_err() {
-        published.problem.get_or_insert_with(|| "deliveries are missing".to_owned());
-    }
+    let all = shared.wait_for(published.messages * subscribers, connector.patience());
+    published.problem = all.await.err();
     published.seconds = began.elapsed().as_secs_f64();
     published.late = Some(pace.late() + pace.missed());
     Ok(published)
@@ -290,17 +311,14 @@ async fn in_bursts(
         }
         for _ in 0..burst {
             let sent = shared.start.elapsed();
-            if bodies.send(mark::body(Mark { run: shared.id, number, sent }, size)).await.is_err() {
-                published.problem = Some("the publisher's connection ended".to_owned());
-                break;
-            }
             number += 1;
             published.messages += 1;
+            if bodies.send(mark::body(Mark { run: shared.id, number, sent }, size)).await.is_err() {
+                break;
+            }
         }
-        let all = shared.wait_for(published.messages * subscribers);
-        if timeout(connector.patience(), all).await.is_err() {
-            published.problem.get_or_insert_with(|| "deliveries are missing".to_owned());
-        }
+        let all = shared.wait_for(published.messages * subscribers, connector.patience());
+        published.problem = all.await.err();
         if published.problem.is_some() {
             break;
         }
