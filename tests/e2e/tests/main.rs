@@ -81,6 +81,8 @@ mod keep_alive_race;
 #[cfg(test)]
 mod limits;
 #[cfg(test)]
+mod load_core;
+#[cfg(test)]
 mod log_files;
 #[cfg(test)]
 mod metrics;
