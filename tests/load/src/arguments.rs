@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anyhow::Result;
 use clap::{Args, Parser, Subcommand};
 
-use crate::{limit::Limit, outcome::Outcome, scenario, scenario::Run};
+use crate::{limit::Limit, outcome::Outcome, report, scenario, scenario::Run};
 
 /// Load and timeouts of WebSocket services and of balancers in front of them: measured, and held to expectations
 #[derive(Debug, Parser)]
@@ -28,6 +28,8 @@ pub(crate) enum Command {
     /// A scenario, by its name.
     #[command(flatten)]
     Scenario(Scenario),
+    /// A report of results measured before, all in one: `report RESULT.json… --html FILE`
+    Report(report::Arguments),
 }
 
 /// Where results go, and what they are held to.
@@ -37,6 +39,9 @@ pub(crate) struct Output {
     /// Write the results as JSON; `-` is standard output, which then has nothing else
     #[arg(long, global = true, value_name = "FILE")]
     pub(crate) json: Option<PathBuf>,
+    /// Write the results as one page of HTML with plots
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) html: Option<PathBuf>,
     /// Print neither progress nor results
     #[arg(long, short, global = true)]
     pub(crate) quiet: bool,

@@ -12,6 +12,7 @@ mod cost;
 mod crowd;
 mod descriptors;
 mod ending;
+mod html;
 mod limit;
 mod mark;
 mod measure;
@@ -42,6 +43,7 @@ async fn main() -> ExitCode {
     let Arguments { command, output } = Arguments::parse();
     let ending = match command {
         Command::Scenario(scenario) => measure::one(&scenario, &output).await,
+        Command::Report(arguments) => report::run(&arguments, &output),
     };
     ending.unwrap_or_else(|failure| fail(&failure)).into()
 }

@@ -9,6 +9,7 @@ use tokio::time::Instant;
 use crate::{
     arguments::{Output, Scenario},
     ending::{Ending, Failure},
+    html,
     limit::Limit,
     outcome::Outcome,
     progress::Progress,
@@ -45,7 +46,7 @@ pub(crate) async fn run(scenario: &Scenario, progress: Progress) -> anyhow::Resu
 }
 
 /// Holds an outcome to limits; the first that cannot be held to anything.
-fn hold(outcome: &mut Outcome, limits: &[Limit]) -> Option<anyhow::Error> {
+pub(crate) fn hold(outcome: &mut Outcome, limits: &[Limit]) -> Option<anyhow::Error> {
     let mut wrong = None;
     for limit in limits {
         if let Err(error) = limit.hold(outcome) {
@@ -64,6 +65,9 @@ pub(crate) fn publish(measured: &Results, output: &Output) -> Result<Ending, Fai
     if let Some(path) = &output.json {
         let json = measured.json().map_err(Failure::misused)?;
         results::write(path, &json).map_err(Failure::misused)?;
+    }
+    if let Some(path) = &output.html {
+        results::write(path, &html::Page(measured).to_string()).map_err(Failure::misused)?;
     }
     if !output.quiet && !results::is_stdout(output.json.as_ref()) {
         write!(anstream::stdout(), "{}", Text(measured))

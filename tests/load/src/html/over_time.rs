@@ -1,0 +1,173 @@
+//! Figures over time: counts stacked upon each other, others as lines.
+
+use std::{
+    collections::BTreeMap,
+    fmt::{self, Write},
+};
+
+use super::{
+    axis::{Axis, Scale},
+    canvas::{self, BOTTOM, LEFT, RIGHT, TOP},
+};
+use crate::{
+    outcome::{Series, Unit},
+    quantity,
+};
+
+/// Steps that a drawing has at most; longer runs have longer steps.
+const STEPS: u32 = 120;
+
+/// Draws each plot that series belong to.
+pub(crate) fn draw(to: &mut dyn Write, series: &[Series]) -> fmt::Result {
+    let mut plots: BTreeMap<&str, Vec<&Series>> = BTreeMap::new();
+    for line in series.iter().filter(|line| !line.points.is_empty()) {
+        plots.entry(&line.plot).or_default().push(line);
+    }
+    for (name, lines) in plots {
+        plot(to, name, &lines)?;
+    }
+    Ok(())
+}
+
+fn plot(to: &mut dyn Write, name: &str, lines: &[&Series]) -> fmt::Result {
+    let Some(unit) = lines.first().map(|line| line.unit) else { return Ok(()) };
+    let stacked = matches!(unit, Unit::Count | Unit::PerSecond);
+    let end = lines.iter().flat_map(|line| &line.points).map(|(second, _)| *second).fold(0.0, f64::max) + 1.0;
+    let step = (end / f64::from(STEPS)).max(1.0).ceil();
+    let sampled: Vec<Vec<f64>> = lines.iter().map(|line| sample(&line.points, step, end)).collect();
+    let steps = sampled.first().map_or(0, Vec::len);
+    let sum = |index: usize| sampled.iter().filter_map(|values| values.get(index)).sum::<f64>();
+    let highest = if stacked {
+        (0..steps).map(sum).fold(0.0, f64::max)
+    } else {
+        sampled.iter().flatten().copied().fold(0.0, f64::max)
+    };
+    let x = Axis::new(Scale::Linear, (0.0, end), (LEFT, RIGHT));
+    let y = Axis::from_zero(highest, (BOTTOM, TOP));
+    let title = format!("{name} over time");
+    let about = if step > 1.0 { format!("means of {step} s") } else { String::new() };
+    canvas::open(to, &title, &about, canvas::HEIGHT)?;
+    let high = if unit == Unit::PerSecond { "each second" } else { quantity::name(unit) };
+    canvas::upwards(to, y, unit, if unit == Unit::Count { "" } else { high })?;
+    canvas::across(to, x, Unit::Seconds, "since the start", BOTTOM)?;
+    let classes: Vec<String> =
+        lines.iter().enumerate().map(|(number, line)| class(&line.name, number)).collect();
+    if stacked {
+        stack(to, &classes, &sampled, step, (x, y))?;
+    } else {
+        for (class, values) in classes.iter().zip(&sampled) {
+            write!(to, "<path class=\"line {class}\" d=\"")?;
+            for (index, value) in (0_u32..).zip(values) {
+                let letter = if index == 0 { 'M' } else { 'L' };
+                write!(to, "{letter}{:.1} {:.1}", x.at((f64::from(index) + 0.5) * step), y.at(*value))?;
+            }
+            to.write_str("\"/>")?;
+        }
+    }
+    let legend: Vec<(&str, String)> =
+        classes.iter().zip(lines).map(|(class, line)| (class.as_str(), legend(line))).collect();
+    canvas::close(to, &legend)
+}
+
+/// Steps of each kind upon those of the kind before. What is there is seen: a
+/// single failure among thousands is a pixel and a half high.
+fn stack(
+    to: &mut dyn Write,
+    classes: &[String],
+    sampled: &[Vec<f64>],
+    step: f64,
+    (x, y): (Axis, Axis),
+) -> fmt::Result {
+    let mut floor = vec![y.base(); sampled.first().map_or(0, Vec::len)];
+    for (class, values) in classes.iter().zip(sampled) {
+        write!(to, "<path class=\"area {class}\" d=\"")?;
+        for ((index, value), floor) in
+            (0_u32..).zip(values).zip(&mut floor).filter(|((_, value), _)| **value > 0.0)
+        {
+            let height = (y.base() - y.at(*value)).max(1.5);
+            let (left, right) = (x.at(f64::from(index) * step), x.at(f64::from(index + 1) * step));
+            write!(to, "M{left:.1} {floor:.1}H{right:.1}V{:.1}H{left:.1}Z", *floor - height)?;
+            *floor -= height;
+        }
+        to.write_str("\"/>")?;
+    }
+    Ok(())
+}
+
+/// Means over steps of so many seconds.
+fn sample(points: &[(f64, f64)], step: f64, end: f64) -> Vec<f64> {
+    let mut sums: BTreeMap<u32, (f64, u32)> = BTreeMap::new();
+    let slot = |second: f64| (0..STEPS).find(|slot| second < f64::from(slot + 1) * step);
+    for (second, value) in points.iter().filter(|(_, value)| value.is_finite()) {
+        if let Some(slot) = slot(*second) {
+            let (sum, count) = sums.entry(slot).or_default();
+            *sum += value;
+            *count += 1;
+        }
+    }
+    (0..STEPS)
+        .take_while(|slot| f64::from(*slot) * step < end)
+        .map(|slot| sums.get(&slot).map_or(0.0, |(sum, count)| sum / f64::from(*count)))
+        .collect()
+}
+
+/// The colour of a line: of statuses and of failures by their kind, of others in turn.
+fn class(name: &str, number: usize) -> String {
+    let failed = ["reset", "refused", "error", "timeout", "timed out", "rst", "failed", "lost", "-"];
+    let lower = name.to_lowercase();
+    match name.as_bytes() {
+        [b'1' | b'2', b'0'..=b'9', b'0'..=b'9', ..] => "good".to_owned(),
+        [b'3', b'0'..=b'9', b'0'..=b'9', ..] => "c0".to_owned(),
+        [b'4', b'0'..=b'9', b'0'..=b'9', ..] => "warn".to_owned(),
+        [b'5', b'0'..=b'9', b'0'..=b'9', ..] => "bad".to_owned(),
+        _ if lower == "ok" || lower == "open" || lower == "established" => "good".to_owned(),
+        _ if failed.iter().any(|word| lower.contains(word)) => "bad".to_owned(),
+        _ => format!("c{}", number % 6),
+    }
+}
+
+/// The name, and how many that was or how high it went.
+fn legend(line: &Series) -> String {
+    let highest = line.points.iter().map(|(_, value)| *value).fold(0.0, f64::max);
+    let sum: f64 = line.points.iter().map(|(_, value)| *value).sum();
+    match line.unit {
+        Unit::PerSecond => format!("{} ({})", line.name, quantity::number(sum)),
+        unit => format!("{} (up to {})", line.name, quantity::display(highest, unit)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_run_is_drawn_in_longer_steps() {
+        let points: Vec<(f64, f64)> = (0..600_u32).map(|second| (f64::from(second), 10.0)).collect();
+        let sampled = sample(&points, 5.0, 600.0);
+        assert_eq!(sampled.len(), 120);
+        assert!(sampled.iter().all(|value| (value - 10.0).abs() < 1e-9));
+    }
+
+    #[test]
+    fn statuses_have_the_colour_of_their_kind() {
+        for (name, expected) in
+            [("200", "good"), ("302", "c0"), ("404", "warn"), ("502", "bad"), ("Reset", "bad")]
+        {
+            assert_eq!(class(name, 3), expected, "{name}");
+        }
+        assert_eq!(class("open connections", 7), "c1");
+    }
+
+    #[test]
+    fn one_failure_among_thousands_is_seen() {
+        let series = |name: &str, value: f64| Series {
+            plot: "answers".to_owned(),
+            name: name.to_owned(),
+            unit: Unit::PerSecond,
+            points: vec![(0.0, value)],
+        };
+        let mut to = String::new();
+        draw(&mut to, &[series("200", 5000.0), series("502", 1.0)]).unwrap();
+        assert!(to.contains("V20.5H") || to.contains("502 (1)"), "{to}");
+    }
+}
