@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anyhow::Result;
 use clap::{Args, Parser, Subcommand};
 
-use crate::{limit::Limit, outcome::Outcome, report, scenario, scenario::Run};
+use crate::{limit::Limit, outcome::Outcome, report, scenario, scenario::Run, scenario_file};
 
 /// Load and timeouts of WebSocket services and of balancers in front of them: measured, and held to expectations
 #[derive(Debug, Parser)]
@@ -28,6 +28,8 @@ pub(crate) enum Command {
     /// A scenario, by its name.
     #[command(flatten)]
     Scenario(Scenario),
+    /// Run what scenario files say, for CI
+    Run(scenario_file::Arguments),
     /// A report of results measured before, all in one: `report RESULT.json… --html FILE`
     Report(report::Arguments),
 }
@@ -42,6 +44,9 @@ pub(crate) struct Output {
     /// Write the results as one page of HTML with plots
     #[arg(long, global = true, value_name = "FILE")]
     pub(crate) html: Option<PathBuf>,
+    /// Write the results as JUnit XML, which CI systems show
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) junit: Option<PathBuf>,
     /// Print neither progress nor results
     #[arg(long, short, global = true)]
     pub(crate) quiet: bool,

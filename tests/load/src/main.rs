@@ -13,6 +13,7 @@ mod crowd;
 mod descriptors;
 mod ending;
 mod html;
+mod junit;
 mod limit;
 mod mark;
 mod measure;
@@ -26,6 +27,7 @@ mod results;
 #[cfg(test)]
 mod sample;
 mod scenario;
+mod scenario_file;
 mod target;
 mod text;
 mod workers;
@@ -43,6 +45,7 @@ async fn main() -> ExitCode {
     let Arguments { command, output } = Arguments::parse();
     let ending = match command {
         Command::Scenario(scenario) => measure::one(&scenario, &output).await,
+        Command::Run(arguments) => scenario_file::run(&arguments, &output).await,
         Command::Report(arguments) => report::run(&arguments, &output),
     };
     ending.unwrap_or_else(|failure| fail(&failure)).into()

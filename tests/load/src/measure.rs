@@ -1,6 +1,6 @@
 //! Runs of scenarios, and what is done with their results.
 
-use std::io::Write as _;
+use std::{fmt::Display, io::Write as _};
 
 use anyhow::Context;
 use time::OffsetDateTime;
@@ -10,6 +10,7 @@ use crate::{
     arguments::{Output, Scenario},
     ending::{Ending, Failure},
     html,
+    junit::Junit,
     limit::Limit,
     outcome::Outcome,
     progress::Progress,
@@ -24,8 +25,7 @@ use crate::{
 ///
 /// It could not measure, or its result could not be written.
 pub(crate) async fn one(scenario: &Scenario, output: &Output) -> Result<Ending, Failure> {
-    let progress = if output.quiet { Progress::silent() } else { Progress::on_terminal() };
-    let mut outcome = run(scenario, progress).await.map_err(Failure::of)?;
+    let mut outcome = run(scenario, progress(output)).await.map_err(Failure::of)?;
     let wrong = hold(&mut outcome, &output.limits);
     let mut measured = Results::new();
     measured.outcomes.push(outcome);
@@ -56,12 +56,30 @@ pub(crate) fn hold(outcome: &mut Outcome, limits: &[Limit]) -> Option<anyhow::Er
     wrong
 }
 
-/// Writes results to where they are wanted, and tells how they end the program.
+/// What tells how a run goes.
+pub(crate) fn progress(output: &Output) -> Progress {
+    if output.quiet { Progress::silent() } else { Progress::on_terminal() }
+}
+
+/// Writes results to where they are wanted, standard output included, and tells
+/// how they end the program.
+///
+/// # Errors
+///
+/// They cannot be written.
+pub(crate) fn publish(measured: &Results, output: &Output) -> Result<Ending, Failure> {
+    let ending = write(measured, output)?;
+    say(&Text(measured), output)?;
+    Ok(ending)
+}
+
+/// Writes results to the files in which they are wanted, and tells how they end
+/// the program.
 ///
 /// # Errors
 ///
 /// A file cannot be written.
-pub(crate) fn publish(measured: &Results, output: &Output) -> Result<Ending, Failure> {
+pub(crate) fn write(measured: &Results, output: &Output) -> Result<Ending, Failure> {
     if let Some(path) = &output.json {
         let json = measured.json().map_err(Failure::misused)?;
         results::write(path, &json).map_err(Failure::misused)?;
@@ -69,14 +87,28 @@ pub(crate) fn publish(measured: &Results, output: &Output) -> Result<Ending, Fai
     if let Some(path) = &output.html {
         results::write(path, &html::Page(measured).to_string()).map_err(Failure::misused)?;
     }
-    if !output.quiet && !results::is_stdout(output.json.as_ref()) {
-        write!(anstream::stdout(), "{}", Text(measured))
-            .context("cannot write standard output")
-            .map_err(Failure::misused)?;
+    if let Some(path) = &output.junit {
+        results::write(path, &Junit(measured).to_string()).map_err(Failure::misused)?;
     }
     Ok(match measured {
         _ if measured.passed() => Ending::Held,
         Results { unmeasured, .. } if !unmeasured.is_empty() => Ending::Unmeasured,
         _ => Ending::Failed,
     })
+}
+
+/// Prints for people, unless that is not wanted or standard output has a file's
+/// content. Only a terminal gets colours.
+///
+/// # Errors
+///
+/// Standard output is closed.
+pub(crate) fn say(text: &impl Display, output: &Output) -> Result<(), Failure> {
+    let taken =
+        [&output.json, &output.html, &output.junit].into_iter().any(|path| results::is_stdout(path.as_ref()));
+    if output.quiet || taken {
+        return Ok(());
+    }
+    let said = write!(anstream::stdout(), "{text}").context("cannot write standard output");
+    said.map_err(Failure::misused)
 }

@@ -29,29 +29,59 @@ impl<T: Display> Display for Styled<T> {
 }
 
 /// All results: each run, and a line of how many held if there are several.
+#[derive(Debug)]
 pub(crate) struct Text<'a>(pub(crate) &'a Results);
+
+/// One run that measured something.
+#[derive(Debug)]
+pub(crate) struct OutcomeText<'a>(pub(crate) &'a Outcome);
+
+/// One run that did not.
+#[derive(Debug)]
+pub(crate) struct UnmeasuredText<'a>(pub(crate) &'a Unmeasured);
+
+/// How many runs held, if there are several.
+#[derive(Debug)]
+pub(crate) struct Total<'a>(pub(crate) &'a Results);
 
 impl Display for Text<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write_results(f, self.0)
+        for outcome in &self.0.outcomes {
+            write!(f, "{}", OutcomeText(outcome))?;
+        }
+        for unmeasured in &self.0.unmeasured {
+            write!(f, "{}", UnmeasuredText(unmeasured))?;
+        }
+        write!(f, "{}", Total(self.0))
     }
 }
 
-fn write_results(to: &mut impl fmt::Write, results: &Results) -> fmt::Result {
-    for outcome in &results.outcomes {
-        write_outcome(to, outcome)?;
-        writeln!(to)?;
+impl Display for OutcomeText<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write_outcome(f, self.0)?;
+        writeln!(f)
     }
-    for Unmeasured { title, error, .. } in &results.unmeasured {
-        writeln!(to, "{}: {} {error}\n", Styled(TITLE, printable(title)), Styled(BAD, "not measured:"))?;
+}
+
+impl Display for UnmeasuredText<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Unmeasured { title, error, .. } = self.0;
+        let (title, error) = (printable(title), printable(error));
+        writeln!(f, "{}: {} {error}\n", Styled(TITLE, title), Styled(BAD, "not measured:"))
     }
-    let runs = results.outcomes.len() + results.unmeasured.len();
-    if runs > 1 {
+}
+
+impl Display for Total<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let results = self.0;
+        let runs = results.outcomes.len() + results.unmeasured.len();
+        if runs < 2 {
+            return Ok(());
+        }
         let held = results.outcomes.iter().filter(|outcome| outcome.passed()).count();
         let style = if results.passed() { GOOD } else { BAD };
-        writeln!(to, "{}", Styled(style, format!("{held} of {runs} runs held")))?;
+        writeln!(f, "{}", Styled(style, format!("{held} of {runs} runs held")))
     }
-    Ok(())
 }
 
 fn write_outcome(to: &mut impl fmt::Write, outcome: &Outcome) -> fmt::Result {

@@ -20,7 +20,7 @@ use crate::{
     quantity,
     results::{Results, Unmeasured},
 };
-use escape::Escaped;
+pub(crate) use escape::Escaped;
 
 const STYLE: &str = include_str!("style.css");
 
