@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anyhow::Result;
 use clap::{Args, Parser, Subcommand};
 
-use crate::{limit::Limit, outcome::Outcome, report, scenario, scenario::Run, scenario_file};
+use crate::{compare, limit::Limit, outcome::Outcome, report, scenario, scenario::Run, scenario_file};
 
 /// Load and timeouts of WebSocket services and of balancers in front of them: measured, and held to expectations
 #[derive(Debug, Parser)]
@@ -30,6 +30,8 @@ pub(crate) enum Command {
     Scenario(Scenario),
     /// Run what scenario files say, for CI
     Run(scenario_file::Arguments),
+    /// Compare two results, and fail on a regression
+    Compare(compare::Arguments),
     /// A report of results measured before, all in one: `report RESULT.json… --html FILE`
     Report(report::Arguments),
 }

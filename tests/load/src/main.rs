@@ -8,6 +8,7 @@
 
 mod arguments;
 mod client;
+mod compare;
 mod cost;
 mod crowd;
 mod descriptors;
@@ -46,6 +47,7 @@ async fn main() -> ExitCode {
     let ending = match command {
         Command::Scenario(scenario) => measure::one(&scenario, &output).await,
         Command::Run(arguments) => scenario_file::run(&arguments, &output).await,
+        Command::Compare(arguments) => compare::run(&arguments, &output),
         Command::Report(arguments) => report::run(&arguments, &output),
     };
     ending.unwrap_or_else(|failure| fail(&failure)).into()

@@ -10,16 +10,20 @@ use crate::{
     results::{Results, Unmeasured},
 };
 
-const TITLE: Style = Style::new().bold();
-const GOOD: Style = AnsiColor::Green.on_default();
-const BAD: Style = AnsiColor::Red.on_default().bold();
-const FAINT: Style = Style::new().dimmed();
+/// What a part is called.
+pub(crate) const TITLE: Style = Style::new().bold();
+/// What is as it should be.
+pub(crate) const GOOD: Style = AnsiColor::Green.on_default();
+/// What is not.
+pub(crate) const BAD: Style = AnsiColor::Red.on_default().bold();
+/// What matters less.
+pub(crate) const FAINT: Style = Style::new().dimmed();
 
 /// Characters of the longest bar of a table of percentiles.
 const BAR: f64 = 40.0;
 
 /// Text in a style. Whoever prints it drops the style where no terminal reads.
-struct Styled<T>(Style, T);
+pub(crate) struct Styled<T>(pub(crate) Style, pub(crate) T);
 
 impl<T: Display> Display for Styled<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -154,11 +158,12 @@ fn write_counts(to: &mut impl fmt::Write, outcome: &Outcome) -> fmt::Result {
 }
 
 /// Without what would steer a terminal.
-fn printable(text: &str) -> String {
+pub(crate) fn printable(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
-fn width<'a>(names: impl Iterator<Item = &'a str>) -> usize {
+/// The length of the longest name.
+pub(crate) fn width<'a>(names: impl Iterator<Item = &'a str>) -> usize {
     names.map(|name| name.chars().count()).max().unwrap_or(0)
 }
 

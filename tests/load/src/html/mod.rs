@@ -9,8 +9,8 @@ mod distribution;
 mod escape;
 mod glossary;
 mod over_time;
-mod percentiles;
-mod run;
+pub(crate) mod percentiles;
+pub(crate) mod run;
 mod targets;
 
 use std::fmt::{self, Display, Formatter, Write};

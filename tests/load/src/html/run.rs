@@ -61,7 +61,7 @@ fn facts(to: &mut dyn Write, outcome: &Outcome) -> fmt::Result {
 }
 
 /// A moment without parts of a second.
-fn without_fraction(moment: &str) -> String {
+pub(crate) fn without_fraction(moment: &str) -> String {
     match moment.split_once('.') {
         Some((whole, rest)) => whole.to_owned() + rest.trim_start_matches(|c: char| c.is_ascii_digit()),
         None => moment.to_owned(),
