@@ -83,6 +83,8 @@ macro_rules! scenarios {
 
 // A line here is a command: its help, its name, and its module in `scenario`.
 scenarios! {
+    /// Who cuts silent connections, when, and how
+    IdleCut(idle_cut),
     /// Messages that come back to their sender: round trips, and processor time for each
     Echo(echo),
     /// One publisher, many subscribers: times of delivery, and processor time for each

@@ -6,12 +6,18 @@
 //! keeps it from measuring at all. Its module is named here, and the command in
 //! one line of `arguments.rs`.
 
+mod clock;
 pub(crate) mod echo;
 pub(crate) mod fan_out;
+mod figures;
 pub(crate) mod handshakes;
 pub(crate) mod hold;
+pub(crate) mod idle_cut;
 mod messaging;
+#[cfg(test)]
+mod testing;
 pub(crate) mod throughput;
+mod watch;
 
 use std::collections::BTreeMap;
 
