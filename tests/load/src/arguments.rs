@@ -85,6 +85,8 @@ macro_rules! scenarios {
 scenarios! {
     /// Who cuts silent connections, when, and how
     IdleCut(idle_cut),
+    /// Whether heart-beats keep connections open, and how the server's come
+    Heartbeat(heartbeat),
     /// Messages that come back to their sender: round trips, and processor time for each
     Echo(echo),
     /// One publisher, many subscribers: times of delivery, and processor time for each

@@ -11,6 +11,7 @@ pub(crate) mod echo;
 pub(crate) mod fan_out;
 mod figures;
 pub(crate) mod handshakes;
+pub(crate) mod heartbeat;
 pub(crate) mod hold;
 pub(crate) mod idle_cut;
 mod messaging;

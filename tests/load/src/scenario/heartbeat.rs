@@ -1,0 +1,291 @@
+//! `heartbeat`: whether heart-beats keep connections open, and how the server
+//! beats.
+//!
+//! Opens `--connections` (10) WebSockets that send a heart-beat every `--interval`
+//! (25s): ping frames (plain; Socket.IO, which also answers the server's pings), or
+//! those of STOMP. All must live through `--for` (5m). With `--idle-timeout` the
+//! server's own heart-beats must come at least every half of it. All these times
+//! are multiplied by `--time-scale`; the interval that STOMP's CONNECT offers is the
+//! real one.
+//!
+//! The server's heart-beats are ping frames (plain), line ends (STOMP; over SockJS
+//! also `h`), or pings (Socket.IO).
+//!
+//! Expectations: `opened`; `all live`, which tells who died, when and how;
+//! `server heart-beats`. Figures: `alive`, `died`, `server_beats` (count),
+//! `server_interval_mean`, `server_interval_max`, `server_jitter` (seconds; the
+//! standard deviation), `pong_p50`, `pong_p99` (milliseconds, real; plain only).
+//! Histograms: `pong`, and `server interval` in the service's time. Closes: who
+//! died. Errors: how connecting failed.
+
+mod client;
+
+use std::{collections::BTreeMap, time::Duration};
+
+use anyhow::Result;
+use tokio::{
+    task::JoinSet,
+    time::{Instant, MissedTickBehavior, interval_at, sleep_until},
+};
+
+use self::client::{Client, Seen};
+use super::{
+    Run,
+    clock::{Clock, seconds_in_words, words},
+    figures::{counted, distribution, float, micros, times},
+    watch::{close, ends_in_words},
+};
+use crate::{
+    client::{connection::Connector, failure::Failure},
+    outcome::{Better, Close, Outcome, Unit},
+    target::{Target, duration},
+};
+
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    pub(crate) target: Target,
+    /// Connections
+    #[arg(long, default_value_t = 10)]
+    pub(crate) connections: usize,
+    /// Time between two heart-beats of the client
+    #[arg(long, value_name = "DURATION", default_value = "25s", value_parser = duration)]
+    pub(crate) interval: Duration,
+    /// How long all must live
+    #[arg(long = "for", value_name = "DURATION", default_value = "5m", value_parser = duration)]
+    pub(crate) lasting: Duration,
+    /// The idle timeout on the way: the server must send a heart-beat each half of it
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    pub(crate) idle_timeout: Option<Duration>,
+}
+
+/// What was seen of one connection, in the service's time.
+#[derive(Debug, Default)]
+struct Life {
+    /// Between two heart-beats of the server, or from the opening to the first.
+    intervals: Vec<Duration>,
+    /// From pings to their pongs, really.
+    trips: Vec<Duration>,
+    /// Its end, if that came too early.
+    close: Option<Close>,
+}
+
+/// Opens, beats and judges.
+///
+/// # Errors
+/// When the URL is of no use.
+pub(crate) async fn run(arguments: &Arguments, run: &Run) -> Result<Outcome> {
+    let clock = Clock::try_new(run, &arguments.target)?;
+    let connector = Connector::for_target(&arguments.target).await?;
+    run.progress.begin("heartbeat", u64::try_from(arguments.connections).ok());
+    let (every, lasting) = (clock.real(arguments.interval), clock.real(arguments.lasting));
+    let protocol = arguments.target.protocol;
+    let mut tasks: JoinSet<Result<Life, Failure>> = JoinSet::new();
+    for number in 0..arguments.connections {
+        let connector = connector.clone();
+        tasks.spawn(async move {
+            let client = Client::connect(&connector, number, protocol, every).await?;
+            Ok(live(client, every, lasting, clock).await)
+        });
+    }
+    let (mut lives, mut failures) = (Vec::new(), BTreeMap::new());
+    while let Some(joined) = tasks.join_next().await {
+        run.progress.advance(1);
+        match joined {
+            Ok(Ok(life)) => lives.push(life),
+            Ok(Err(failure)) => *failures.entry(failure.name().into_owned()).or_default() += 1,
+            // A task of ours that panicked has said so itself.
+            Err(_) => {}
+        }
+    }
+    let idle_timeout = arguments.idle_timeout.map_or_else(|| "not given".to_owned(), words);
+    let settings = BTreeMap::from([
+        ("connections".to_owned(), arguments.connections.to_string()),
+        ("interval".to_owned(), words(arguments.interval)),
+        ("for".to_owned(), words(arguments.lasting)),
+        ("idle-timeout".to_owned(), idle_timeout),
+    ]);
+    let method = "Every connection sent its heart-beats on time, whatever came; those of the server were noted \
+                  when they came.";
+    let mut outcome = run.outcome("heartbeat", &arguments.target, method, settings)?;
+    outcome.errors = failures;
+    judge(&mut outcome, arguments, lives)?;
+    Ok(outcome)
+}
+
+async fn live(mut client: Client, every: Duration, lasting: Duration, clock: Clock) -> Life {
+    let opened = Instant::now();
+    let (mut life, mut used, mut server_beat) = (Life::default(), opened, opened);
+    let mut pinged: Option<Instant> = None;
+    let mut beat = interval_at(opened + every, every.max(Duration::from_millis(1)));
+    beat.set_missed_tick_behavior(MissedTickBehavior::Skip);
+    let closed = loop {
+        tokio::select! {
+            () = sleep_until(opened + lasting) => return life,
+            _ = beat.tick() => match client.beat().await {
+                Ok(sent) => {
+                    used = Instant::now();
+                    if sent {
+                        pinged.get_or_insert(used);
+                    }
+                }
+                Err(closed) => break closed,
+            },
+            seen = client.next() => {
+                let now = Instant::now();
+                match seen {
+                    Seen::Closed(closed) => break closed,
+                    Seen::ServerBeat => {
+                        life.intervals.push(clock.told(now - server_beat));
+                        server_beat = now;
+                    }
+                    Seen::Pong => life.trips.extend(pinged.take().map(|at| now - at)),
+                    Seen::Other => {}
+                }
+                used = now;
+            }
+        }
+    };
+    life.close = Some(close(clock, opened, used, &closed));
+    life
+}
+
+fn judge(outcome: &mut Outcome, arguments: &Arguments, lives: Vec<Life>) -> Result<()> {
+    let (opened, wanted) = (lives.len(), arguments.connections);
+    outcome.expect("opened", format!("{wanted} connections"), opened.to_string(), opened == wanted);
+
+    let mut intervals: Vec<Duration> = Vec::new();
+    let mut trips = times()?;
+    let mut gaps = times()?;
+    let silent = lives.iter().filter(|life| life.intervals.is_empty()).count();
+    for life in lives {
+        outcome.closes.extend(life.close);
+        intervals.extend(life.intervals);
+        for trip in life.trips {
+            trips.saturating_record(micros(trip));
+        }
+    }
+    outcome.closes.sort_by(|one, other| one.at.total_cmp(&other.at));
+    for interval in &intervals {
+        gaps.saturating_record(micros(*interval));
+    }
+
+    let died = outcome.closes.len();
+    let measured = match (outcome.closes.first(), outcome.closes.last()) {
+        (Some(first), Some(last)) => format!(
+            "{died} died after {} to {}: {}",
+            seconds_in_words(first.age),
+            seconds_in_words(last.age),
+            ends_in_words(&outcome.closes)
+        ),
+        _ => "all".to_owned(),
+    };
+    outcome.expect("all live", format!("for {}", words(arguments.lasting)), measured, died == 0);
+
+    let longest = intervals.iter().max().copied();
+    if let Some(idle_timeout) = arguments.idle_timeout {
+        let half = idle_timeout / 2;
+        let passed = silent == 0 && longest.is_some_and(|longest| longest <= half);
+        let measured = match longest {
+            Some(longest) if silent == 0 => format!("at most {} apart", words(longest)),
+            Some(longest) => format!("at most {} apart, none on {silent} connections", words(longest)),
+            None => "none came".to_owned(),
+        };
+        outcome.expect("server heart-beats", format!("each {} or sooner", words(half)), measured, passed);
+    }
+
+    outcome.figure("alive", counted(opened.saturating_sub(died)), Unit::Count, Better::Higher);
+    outcome.figure("died", counted(died), Unit::Count, Better::Lower);
+    outcome.figure("server_beats", counted(intervals.len()), Unit::Count, Better::Neither);
+    if let Some(longest) = longest {
+        let (mean, deviation) = (gaps.mean() / 1e6, gaps.stdev() / 1e6);
+        outcome.figure("server_interval_mean", mean, Unit::Seconds, Better::Neither);
+        outcome.figure("server_interval_max", longest.as_secs_f64(), Unit::Seconds, Better::Lower);
+        outcome.figure("server_jitter", deviation, Unit::Seconds, Better::Lower);
+        outcome.histograms.push(distribution("server interval", &gaps));
+    }
+    if !trips.is_empty() {
+        for (name, quantile) in [("pong_p50", 0.5), ("pong_p99", 0.99)] {
+            let value = float(trips.value_at_quantile(quantile)) / 1000.0;
+            outcome.figure(name, value, Unit::Milliseconds, Better::Lower);
+        }
+        outcome.histograms.push(distribution("pong", &trips));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+    use crate::{sample, scenario::testing};
+
+    #[derive(Debug, Parser)]
+    struct Line {
+        #[command(flatten)]
+        arguments: Arguments,
+    }
+
+    fn life(intervals: &[u64], died: Option<f64>) -> Life {
+        let close = died.map(|age| Close {
+            at: age,
+            age,
+            idle: 0.0,
+            how: "FIN".to_owned(),
+            code: Some(1006),
+            target: None,
+        });
+        let intervals = intervals.iter().copied().map(Duration::from_secs).collect();
+        Life { intervals, trips: vec![Duration::from_millis(2)], close }
+    }
+
+    #[track_caller]
+    fn check(options: &[&str], lives: Vec<Life>, expected: &str) {
+        let line = ["heartbeat", "ws://a", "--connections=2"];
+        let arguments = Line::parse_from(line.iter().chain(options)).arguments;
+        let mut outcome = sample::empty();
+        judge(&mut outcome, &arguments, lives).unwrap();
+        assert_eq!(testing::verdict(&outcome), expected);
+    }
+
+    #[test]
+    fn all_connections_must_live() {
+        check(&[], vec![life(&[], None), life(&[], None)], "");
+        check(
+            &[],
+            vec![life(&[], None), life(&[], Some(60.0))],
+            "all live: 1 died after 60 s to 60 s: 1 FIN",
+        );
+        check(&[], vec![life(&[], None)], "opened: 1");
+    }
+
+    #[test]
+    fn the_server_must_beat_twice_in_an_idle_timeout() {
+        let idle = ["--idle-timeout=60s"];
+        check(&idle, vec![life(&[25, 25], None), life(&[30], None)], "");
+        check(
+            &idle,
+            vec![life(&[25, 31], None), life(&[25], None)],
+            "server heart-beats: at most 31 s apart",
+        );
+        check(
+            &idle,
+            vec![life(&[25], None), life(&[], None)],
+            "server heart-beats: at most 25 s apart, none on 1 connections",
+        );
+        check(&idle, vec![life(&[], None), life(&[], None)], "server heart-beats: none came");
+    }
+
+    #[test]
+    fn intervals_and_round_trips_are_figures() {
+        let arguments = Line::parse_from(["heartbeat", "ws://a", "--connections=2"]).arguments;
+        let mut outcome = sample::empty();
+        judge(&mut outcome, &arguments, vec![life(&[20, 30], None), life(&[], None)]).unwrap();
+        let figure = |name: &str| outcome.figures.get(name).map(|figure| figure.value.round());
+        assert_eq!(figure("server_interval_mean"), Some(25.0));
+        assert_eq!(figure("server_interval_max"), Some(30.0));
+        assert_eq!(figure("server_jitter"), Some(5.0));
+        assert_eq!(figure("pong_p50"), Some(2.0));
+    }
+}
