@@ -87,6 +87,10 @@ scenarios! {
     IdleCut(idle_cut),
     /// Whether heart-beats keep connections open, and how the server's come
     Heartbeat(heartbeat),
+    /// What clients notice when a target goes
+    Drain(drain),
+    /// What clients notice when the balancer reloads
+    Reload(reload),
     /// Messages that come back to their sender: round trips, and processor time for each
     Echo(echo),
     /// One publisher, many subscribers: times of delivery, and processor time for each

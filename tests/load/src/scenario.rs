@@ -7,6 +7,8 @@
 //! one line of `arguments.rs`.
 
 mod clock;
+pub(crate) mod drain;
+mod during;
 pub(crate) mod echo;
 pub(crate) mod fan_out;
 mod figures;
@@ -15,9 +17,12 @@ pub(crate) mod heartbeat;
 pub(crate) mod hold;
 pub(crate) mod idle_cut;
 mod messaging;
+pub(crate) mod reload;
+mod steady;
 #[cfg(test)]
 mod testing;
 pub(crate) mod throughput;
+mod trigger;
 mod watch;
 
 use std::collections::BTreeMap;
