@@ -85,6 +85,8 @@ macro_rules! scenarios {
 scenarios! {
     /// Who cuts silent connections, when, and how
     IdleCut(idle_cut),
+    /// The 502 of a target that closes idle connections before the balancer does
+    KeepaliveRace(keepalive_race),
     /// Whether heart-beats keep connections open, and how the server's come
     Heartbeat(heartbeat),
     /// What clients notice when a target goes

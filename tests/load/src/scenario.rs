@@ -16,6 +16,7 @@ pub(crate) mod handshakes;
 pub(crate) mod heartbeat;
 pub(crate) mod hold;
 pub(crate) mod idle_cut;
+pub(crate) mod keepalive_race;
 mod messaging;
 pub(crate) mod reload;
 mod steady;
