@@ -89,6 +89,8 @@ scenarios! {
     KeepaliveRace(keepalive_race),
     /// Whether heart-beats keep connections open, and how the server's come
     Heartbeat(heartbeat),
+    /// Whether every client stays at one target
+    Sticky(sticky),
     /// What clients notice when a target goes
     Drain(drain),
     /// What clients notice when the balancer reloads

@@ -20,6 +20,7 @@ pub(crate) mod keepalive_race;
 mod messaging;
 pub(crate) mod reload;
 mod steady;
+pub(crate) mod sticky;
 #[cfg(test)]
 mod testing;
 pub(crate) mod throughput;
