@@ -1,8 +1,9 @@
-//! Faults on purpose, done to requests: what [`Faults`] decides happens here.
+//! Faults on purpose, done to requests: what [`Faults`](crate::fault::Faults) decides happens here.
 //!
 //! Not of ELB: `albeit.fault.*` of the target group. Each is to look, to the client and in the access log, like
 //! the failure that it stands for. Abort and reset have no cause that ELB knows: `error_reason` names them.
-//! WebSocket upgrades are requests here; once open, only a slow target concerns them.
+//! WebSocket upgrades are requests here; once open, only a slow target concerns them. What waits is boxed, so
+//! that requests of groups without faults keep no room for it.
 
 use std::{
     pin::pin,
@@ -47,7 +48,7 @@ pub(super) async fn before_target(
         Some(End::Reset) => RESET,
     };
     if let Some(delay) = decision.delay {
-        wait(exchange, delay, None).await?;
+        Box::pin(wait(exchange, delay, None)).await?;
     }
     exchange.context.error_reason = Some(reason);
     if let Some(End::Abort(status)) = decision.end {
@@ -71,7 +72,7 @@ pub(super) async fn before_sending(
 ) -> Result<(), Cause> {
     if let Some(delay) = decision.delay {
         let began = Instant::now();
-        let waited = wait(exchange, delay, Some(target)).await;
+        let waited = Box::pin(wait(exchange, delay, Some(target))).await;
         exchange.context.delayed = began.elapsed();
         if waited.is_err() {
             exchange.context.dispatch(Instant::now());
@@ -80,7 +81,7 @@ pub(super) async fn before_sending(
     }
     if decision.end == Some(End::BlackHole) {
         exchange.context.dispatch(Instant::now());
-        return Err(swallow(exchange, target).await);
+        return Err(Box::pin(swallow(exchange, target)).await);
     }
     Ok(())
 }

@@ -91,6 +91,8 @@ pub async fn serve(
         let idle = listener.load().load_balancer.timers.idle;
         tokio::select! {
             biased;
+            // First, so that the stream that asked for it is not reset by itself.
+            () = connection.meter.reset.asked() => return,
             accepted = HttpSession::from_h2_conn(&mut h2, Arc::clone(&digest)) => match accepted {
                 Ok(Some(H2Accept::Session(session))) => {
                     let context = context(&listener, &connection);
@@ -122,7 +124,6 @@ pub async fn serve(
             }
             () = idle_for(&active, idle, leaving) => return,
             () = shared.terminated.cancelled() => return,
-            () = connection.meter.reset.asked() => return,
         }
         if malformed >= MAX_MALFORMED {
             return;
