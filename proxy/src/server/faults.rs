@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use crate::{
     metrics::Metrics,
     model::{
-        Model,
+        Model, TargetGroup,
         fault::{Fault, FaultAttributes},
     },
 };
@@ -25,9 +25,16 @@ pub(super) struct FaultsOn(Mutex<State>);
 
 #[derive(Debug)]
 struct State {
-    /// By the metric names of their target groups.
-    groups: BTreeMap<String, FaultAttributes>,
+    /// By the names of their target groups.
+    groups: BTreeMap<String, GroupFaults>,
     reminded: Instant,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+struct GroupFaults {
+    /// The group in metrics.
+    metric_name: String,
+    faults: FaultAttributes,
 }
 
 impl FaultsOn {
@@ -38,29 +45,25 @@ impl FaultsOn {
 
     /// Takes over those of the configuration that is in force from now on.
     pub(super) fn apply(&self, model: &Model, metrics: &Metrics) {
-        let faults = model.target_groups.iter().map(|group| (&group.metric_name, &group.attributes.faults));
-        let on: BTreeMap<_, _> = faults
-            .filter(|(_, faults)| faults.is_any_on())
-            .map(|(group, faults)| (group.clone(), faults.clone()))
-            .collect();
+        let faulty = model.target_groups.iter().filter(|group| group.attributes.faults.is_any_on());
+        let on: BTreeMap<_, _> = faulty.map(|group| (group.name.clone(), GroupFaults::of(group))).collect();
         let mut state = self.0.lock();
-        let exists = |name: &String| model.target_groups.iter().any(|group| group.metric_name == *name);
-        for (group, before) in &state.groups {
-            if exists(group) {
-                before.all_on().for_each(|fault| metrics.fault(group, fault.as_str()).enabled.set(0));
+        for (name, GroupFaults { metric_name, faults }) in &state.groups {
+            if model.target_groups.iter().any(|group| group.name == *name) {
+                faults.all_on().for_each(|fault| metrics.fault(metric_name, fault.as_str()).enabled.set(0));
             } else {
-                Fault::ALL.iter().for_each(|fault| metrics.forget_fault(group, fault.as_str()));
+                Fault::ALL.iter().for_each(|fault| metrics.forget_fault(metric_name, fault.as_str()));
             }
-            if !on.contains_key(group) {
-                tracing::info!(target_group = group, "faults are off");
+            if !on.contains_key(name) {
+                tracing::info!(target_group = name, "faults are off");
             }
         }
-        for (group, faults) in &on {
-            for fault in faults.all_on() {
-                metrics.fault(group, fault.as_str()).enabled.set(1);
+        for (name, group) in &on {
+            for fault in group.faults.all_on() {
+                metrics.fault(&group.metric_name, fault.as_str()).enabled.set(1);
             }
-            if state.groups.get(group) != Some(faults) {
-                tracing::warn!(target_group = group, faults = described(faults), "faults are on");
+            if state.groups.get(name) != Some(group) {
+                tracing::warn!(target_group = name, faults = described(&group.faults), "faults are on");
             }
         }
         state.groups = on;
@@ -73,9 +76,15 @@ impl FaultsOn {
             return;
         }
         state.reminded = now;
-        for (group, faults) in &state.groups {
-            tracing::warn!(target_group = group, faults = described(faults), "faults are still on");
+        for (name, GroupFaults { faults, .. }) in &state.groups {
+            tracing::warn!(target_group = name, faults = described(faults), "faults are still on");
         }
+    }
+}
+
+impl GroupFaults {
+    fn of(group: &TargetGroup) -> Self {
+        Self { metric_name: group.metric_name.clone(), faults: group.attributes.faults.clone() }
     }
 }
 
