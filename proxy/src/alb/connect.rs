@@ -37,9 +37,27 @@ const MAX_SEND_BUFFER: usize = 128 * 1024;
 #[expect(clippy::cast_possible_truncation, reason = "32 KiB")]
 const MAX_HEAD: u32 = 2 * response::HEAD_LIMIT as u32;
 
+/// Which connections a request may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Source {
+    /// An idle one, else a new one.
+    Pool,
+    /// A new one.
+    New,
+}
+
+impl Source {
+    /// An upgrade takes a new one, since it never comes back to the pool.
+    #[must_use]
+    pub fn of(kind: RequestKind) -> Self {
+        match kind {
+            RequestKind::Ordinary => Self::Pool,
+            RequestKind::WebSocketUpgrade => Self::New,
+        }
+    }
+}
+
 /// A connection to the target for one request: an idle one, or a new one.
-///
-/// An upgrade takes a new one, since it never comes back to the pool.
 ///
 /// # Errors
 ///
@@ -48,12 +66,15 @@ pub async fn http1(
     exchange: &mut Exchange<'_>,
     group: &GroupState,
     guard: &OutstandingGuard,
-    kind: RequestKind,
+    source: Source,
 ) -> Result<TargetConnection, Cause> {
     let target = guard.target();
-    if kind == RequestKind::Ordinary
-        && let Some(connection) = target.pool().take(group.tls.is_some(), Instant::now())
-    {
+    let pooled = match source {
+        Source::Pool => target.pool().take(group.tls.is_some(), Instant::now()),
+        Source::New => None,
+    };
+    exchange.context.reuses_connection = pooled.is_some();
+    if let Some(connection) = pooled {
         return fault::reuse(exchange, group, connection);
     }
     let limits = Limits::of(exchange);

@@ -64,6 +64,8 @@ pub struct Context {
     pub trace_id: Option<HeaderValue>,
     /// The group forwarded to.
     pub group: Option<Arc<GroupState>>,
+    /// Whether it went on a connection that had carried others.
+    pub reuses_connection: bool,
     /// The target the request was given to.
     pub target: Option<SocketAddr>,
     /// Its status code.
@@ -124,6 +126,7 @@ impl Context {
             redirect_url: None,
             trace_id: None,
             group: None,
+            reuses_connection: false,
             target: None,
             target_status: None,
             delayed: Duration::ZERO,

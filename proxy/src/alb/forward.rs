@@ -2,22 +2,27 @@
 //!
 //! ELB pages: "Routing algorithms", "Sticky sessions", "How Elastic Load
 //! Balancing works". A request is sent to one target, once: a connection that
-//! fails is not tried again elsewhere, and the keep-alive race is a 502.
+//! fails is not tried again elsewhere, and the keep-alive race is a 502, unless [`retry`] is on.
 
 use std::sync::Arc;
 
 use http::HeaderValue;
-use pingora::{http::ResponseHeader, protocols::http::v1::client::HttpSession};
+use pingora::{
+    http::{RequestHeader, ResponseHeader},
+    protocols::http::v1::client::HttpSession,
+};
 use rand::Rng;
 use tokio::time::Instant;
 
 use super::{
-    authenticate, connect,
+    authenticate,
+    connect::{self, Source},
     error::Cause,
     exchange::{Exchange, Outcome, head_size},
     fault, grpc, http2_target,
     request::{self, Body, Made},
-    response,
+    response, retry,
+    state::GroupState,
     stickiness::Sticky,
     target_stream::TargetStream,
     tls_headers,
@@ -91,14 +96,16 @@ async fn carry(
         Box::pin(http2_target::respond(exchange, &guard, answered, cookies)).await?;
         return Ok(Outcome::Done);
     }
-    let connection = connect::http1(exchange, group, &guard, kind).await?;
-    let (stream, backlog) = TargetStream::new(connection);
-    let stream = stream.throttled(fault::throttle(group));
-    let mut target = TargetSide { session: HttpSession::new(Box::new(stream)), backlog, guard };
-    target.session.write_request_header(head).await.map_err(|_| Cause::TargetClosed)?;
-    exchange.context.dispatch(Instant::now());
-
-    let upload = transfer::await_response(exchange, &mut target).await?;
+    let again = retry::copy(exchange, group, &guard, &head);
+    let asked = match (ask(exchange, group, guard, head, Source::of(kind)).await, again) {
+        (Err(Cause::TargetClosed), Some((target, head))) if exchange.context.reuses_connection => {
+            group.metrics.retried_requests.inc();
+            // Boxed: requests that are sent once, the most, need not keep room for it.
+            Box::pin(ask(exchange, group, target.begin(), head, Source::New)).await
+        }
+        (asked, _) => asked,
+    };
+    let (mut target, upload) = asked?;
     let head = target.session.resp_header().ok_or(Cause::BadResponse)?;
     let cookies = note_response(exchange, chosen, &target.guard, sticky, head)?;
     if target.session.get_status() == Some(http::StatusCode::SWITCHING_PROTOCOLS) {
@@ -115,6 +122,24 @@ async fn carry(
     Ok(Outcome::Done)
 }
 
+/// Sends a request to the target of `guard` until the response's head has come.
+async fn ask(
+    exchange: &mut Exchange<'_>,
+    group: &GroupState,
+    guard: OutstandingGuard,
+    head: Box<RequestHeader>,
+    source: Source,
+) -> Result<(TargetSide, UploadProgress), Cause> {
+    let connection = connect::http1(exchange, group, &guard, source).await?;
+    let (stream, backlog) = TargetStream::new(connection);
+    let stream = stream.throttled(fault::throttle(group));
+    let mut target = TargetSide { session: HttpSession::new(Box::new(stream)), backlog, guard };
+    target.session.write_request_header(head).await.map_err(|_| Cause::TargetClosed)?;
+    exchange.context.dispatch(Instant::now());
+    let upload = transfer::await_response(exchange, &mut target).await?;
+    Ok((target, upload))
+}
+
 /// A request with a body is an ordinary one, whatever it asks to be upgraded to.
 fn kind_of(exchange: &mut Exchange<'_>) -> RequestKind {
     if !exchange.session.is_body_empty() {
@@ -128,7 +153,7 @@ fn request_head(
     exchange: &mut Exchange<'_>,
     kind: RequestKind,
     xff: XffOutcome,
-) -> Result<Box<pingora::http::RequestHeader>, Cause> {
+) -> Result<Box<RequestHeader>, Cause> {
     let created = exchange.context.connection.meter.wall_clock(exchange.context.created);
     let seconds = epoch_seconds(created);
     let incoming = exchange.request().headers.get("x-amzn-trace-id").map(HeaderValue::as_bytes);

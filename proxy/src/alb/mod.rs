@@ -26,6 +26,7 @@ pub mod inspect;
 pub mod request;
 pub mod response;
 pub mod response_headers;
+mod retry;
 pub mod rule_hits;
 pub mod state;
 pub mod stickiness;

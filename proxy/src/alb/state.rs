@@ -132,6 +132,8 @@ pub struct GroupState {
     pub cookie_id: GroupId,
     /// Stickiness with its duration scaled, if it is on.
     pub stickiness: Option<Stickiness>,
+    /// `albeit.retry_closed_reused_connection`.
+    pub retries_closed_reused_connection: bool,
     /// What the group does wrong on purpose.
     pub faults: Option<Arc<Faults>>,
 }
@@ -163,6 +165,7 @@ impl GroupState {
             tls,
             cookie_id,
             stickiness,
+            retries_closed_reused_connection: settings.attributes.retry_closed_reused_connection,
             faults: None,
         }
     }

@@ -274,6 +274,8 @@ metrics! {
         Some("HTTPCode_Target_4XX_Count"), "Responses 4XX made by targets.";
     httpcode_target_5xx: Counter = "albeit_httpcode_target_5xx_count_total", "responses",
         Some("HTTPCode_Target_5XX_Count"), "Responses 5XX made by targets.";
+    retried_requests: Counter = "albeit_retried_requests_total", "requests", None,
+        "Requests sent once more because the pooled connection was closed before an answer.";
     non_sticky_request_count: Counter = "albeit_non_sticky_request_count_total", "requests",
         Some("NonStickyRequestCount"),
         "Requests sent to a newly chosen target because there was no usable sticky session.";

@@ -329,6 +329,8 @@ pub struct TargetGroupAttributes {
     pub dns_failover: MinimumHealthyTargets,
     /// What only groups of network load balancers have.
     pub flows: FlowAttributes,
+    /// `albeit.retry_closed_reused_connection`: the keep-alive race gets a second attempt. Default false.
+    pub retry_closed_reused_connection: bool,
     /// `albeit.fault.*`: what the group does wrong on purpose. Default nothing.
     pub faults: FaultAttributes,
 }
@@ -386,6 +388,7 @@ impl Default for TargetGroupAttributes {
             unhealthy_state_routing: MinimumHealthyTargets { count: 1, percentage: None },
             dns_failover: MinimumHealthyTargets { count: 1, percentage: None },
             flows: FlowAttributes::default(),
+            retry_closed_reused_connection: false,
             faults: FaultAttributes::default(),
         }
     }

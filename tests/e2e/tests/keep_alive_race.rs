@@ -65,3 +65,49 @@ async fn a_connection_the_target_closed_while_idle_is_not_used() -> Result<()> {
     })
     .await
 }
+
+/// In front of `target`, with the second attempt for closed pooled connections.
+async fn retrying(target: &Target) -> Result<Albeit> {
+    let config = Config::forwarding_to(&[target.addr()])?
+        .map_group(|group| group.with_attribute("albeit.retry_closed_reused_connection", true));
+    Albeit::start(config).await
+}
+
+#[tokio::test]
+async fn with_the_retry_on_the_race_is_not_seen() -> Result<()> {
+    let target = closing_on_reuse()?;
+    let albeit = retrying(&target).await?;
+    let mut client = albeit.client().await?;
+    client.get("/first").await?;
+    assert_eq!(client.get("/raced").await?.text(), "first");
+    let seen = target.requests();
+    let places: Vec<_> = seen.iter().map(|request| (request.path(), request.connection)).collect();
+    assert_eq!(places, [("/first", 0), ("/raced", 0), ("/raced", 1)]);
+    assert_eq!(seen[1].line(), seen[2].line());
+    let record = albeit.record("/raced").await?;
+    assert_eq!((&*record["elb_status_code"], &*record["target_status_code"]), ("200", "200"));
+    let retried = albeit.metrics().await?.sum("albeit_retried_requests_total", "");
+    assert!((retried - 1.0).abs() < 0.5, "{retried}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_retry_is_once_and_not_for_what_may_not_be_repeated() -> Result<()> {
+    let target = closing_on_reuse()?;
+    let albeit = retrying(&target).await?;
+    let mut client = albeit.client().await?;
+    for request in [
+        "POST /bare HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n",
+        "PUT /bodied HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\none",
+    ] {
+        client.get("/first").await?;
+        client.send(request).await?;
+        assert_eq!(client.response().await?.status, 502);
+    }
+    // A new connection that is closed has not raced.
+    let closing = Target::start(|_| vec![Step::Close])?;
+    let albeit = retrying(&closing).await?;
+    assert_eq!(albeit.get("/once").await?.status, 502);
+    assert_eq!(closing.requests().len(), 1);
+    Ok(())
+}

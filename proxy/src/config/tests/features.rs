@@ -102,6 +102,7 @@ targets: [{ id: 127.0.0.1, port: '${PORT}' }, { id: '::1', port: 82 }, { id: bac
     assert_eq!(
         group.attributes,
         TargetGroupAttributes {
+            retry_closed_reused_connection: false,
             faults: FaultAttributes::default(),
             deregistration_delay: Duration::ZERO,
             stickiness: Some(Stickiness::LbCookie { duration: Duration::from_secs(60) }),

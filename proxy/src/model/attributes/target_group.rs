@@ -193,6 +193,14 @@ pub(super) const TABLE: &[Attribute] = &[
         "Seconds flows of an unhealthy target may go on; only if they are not reset.",
     ),
     row(
+        "albeit.retry_closed_reused_connection",
+        Application,
+        Boolean,
+        Always("false"),
+        Support::Acts,
+        "Sends a request without a body and of an idempotent method once more, on a new connection, if the pooled one was closed before an answer (the keep-alive race); protocol version HTTP1.",
+    ),
+    row(
         "albeit.fault.delay.percent",
         Both,
         PERCENT,

@@ -103,6 +103,7 @@ impl From<&AttributeValues> for TargetGroupAttributes {
                 unhealthy_draining_interval: values
                     .seconds("target_health_state.unhealthy.draining_interval_seconds"),
             },
+            retry_closed_reused_connection: values.flag("albeit.retry_closed_reused_connection"),
             faults: FaultAttributes::from(values),
         }
     }
