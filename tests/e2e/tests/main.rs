@@ -39,6 +39,8 @@ mod drain;
 #[cfg(test)]
 mod errors;
 #[cfg(test)]
+mod faults;
+#[cfg(test)]
 mod flow_alpn;
 #[cfg(test)]
 mod flow_draining;
