@@ -2,7 +2,7 @@
 //!
 //! ELB pages: "Routing algorithms", "Sticky sessions", "How Elastic Load
 //! Balancing works". A request is sent to one target, once: a connection that
-//! fails is not tried again elsewhere, and the keep-alive race is a 502, unless [`retry`] is on.
+//! fails is not tried again elsewhere, and the keep-alive race is a 502, unless `retry` is on.
 
 use std::sync::Arc;
 
