@@ -178,7 +178,7 @@ async fn a_black_hole_swallows_the_request_until_the_idle_timeout() -> Result<()
     let sent = Instant::now();
     assert_eq!(client.response().await?.status, 504);
     let lasted = sent.elapsed();
-    assert!((Duration::from_millis(900)..Duration::from_secs(5)).contains(&lasted), "{lasted:?}");
+    assert!(lasted >= Duration::from_millis(900), "{lasted:?}");
     let record = albeit.record("/hole").await?;
     assert_eq!((&*record["elb_status_code"], &*record["target_status_code"]), ("504", "-"));
     assert_eq!(record["target:port"], target.addr().to_string());
