@@ -9,7 +9,7 @@ use anyhow::Context as _;
 use clap::{Args, ValueEnum};
 use time::{Date, OffsetDateTime};
 
-use super::{WRONG_CONFIGURATION, complain};
+use super::{WRONG_CONFIGURATION, complain, probe::ProbeArgs};
 use crate::{
     doctor::{
         examination::Examination,
@@ -31,7 +31,7 @@ pub(super) struct DoctorArgs {
     /// What describes the system: any number of configurations of Albeit and albeit-backend, Spring's
     /// application.yml or .properties, compose files, ECS task definitions, Terraform (`show -json` or .tf), and
     /// JSON of `aws elbv2 describe-*`. What a file is shows by its content.
-    #[arg(value_name = "FILE", required = true)]
+    #[arg(value_name = "FILE", required_unless_present = "probe")]
     files: Vec<PathBuf>,
     /// How findings are written.
     #[arg(long, value_enum, default_value_t = Format::Text)]
@@ -48,6 +48,8 @@ pub(super) struct DoctorArgs {
     /// A finding to live with.
     #[arg(long, value_name = "CODE=REASON", value_parser = Ignored::parse)]
     ignore: Vec<Ignored>,
+    #[command(flatten)]
+    probe: ProbeArgs,
 }
 
 /// How findings are written.
@@ -87,13 +89,17 @@ impl Deny {
 
 /// Reads what there is, looks at it, and tells.
 pub(super) fn doctor(args: &DoctorArgs) -> anyhow::Result<ExitCode> {
-    let (system, ignore) = match read(args) {
+    let (mut system, ignore) = match read(args) {
         Ok(read) => read,
         Err(complaints) => {
             complaints.iter().for_each(|text| complain(text));
             return Ok(ExitCode::from(WRONG_CONFIGURATION));
         }
     };
+    if let Err(unknown) = args.probe.take_in(&mut system)? {
+        complain(&unknown.to_string());
+        return Ok(ExitCode::from(WRONG_CONFIGURATION));
+    }
     let examination = Examination::of(&system, Vec::new(), &ignore, today());
     write(args, &examination)?;
     Ok(status(args.deny, &examination))

@@ -7,6 +7,7 @@ mod certs;
 mod check;
 mod dev;
 mod doctor;
+mod probe;
 mod run;
 
 use std::{path::PathBuf, process::ExitCode, time::Duration};

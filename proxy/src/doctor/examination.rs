@@ -6,6 +6,7 @@ use super::{
     diagnose,
     finding::{Finding, Severity},
     ignore::Ignored,
+    measured::Measured,
     system::System,
 };
 
@@ -18,6 +19,8 @@ pub struct Examination {
     pub ignored: Vec<(Finding, String)>,
     /// What the reader should know besides: entries that ignore nothing, facts that nobody told.
     pub notes: Vec<String>,
+    /// What was measured.
+    pub measured: Vec<Measured>,
     /// What was looked at, in one line.
     pub scope: String,
 }
@@ -37,7 +40,7 @@ impl Examination {
             ignored.extend(covering.map(|entry| (finding.clone(), entry.reason.clone())));
             covering.is_none()
         });
-        Self { findings, ignored, notes, scope: scope(system) }
+        Self { findings, ignored, notes, measured: system.measured.clone(), scope: scope(system) }
     }
 
     /// The worst finding's severity.

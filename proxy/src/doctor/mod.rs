@@ -14,6 +14,7 @@ pub mod document;
 pub mod examination;
 pub mod finding;
 pub mod ignore;
+pub mod measured;
 pub mod path;
 pub mod report;
 pub mod rules;

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use super::{
     attributes::Attributes,
+    measured::Measured,
     setting::{Place, Setting},
     sources::Resources,
 };
@@ -30,6 +31,8 @@ pub struct System {
     pub notes: Vec<Note>,
     /// Resources of AWS until all files are read and [`finish`](super::sources::finish) ties them to each other.
     pub resources: Resources,
+    /// What was measured, after it was taken in.
+    pub measured: Vec<Measured>,
 }
 
 /// Something that a source read and could not make use of.

@@ -114,7 +114,7 @@ const PROXY: Layers = Layers {
         ("probe", &["error_chain", "time_scale", "tls"]),
         // What is compiled at load is tried when it is read.
         ("config", &["model", "rules"]),
-        ("doctor", &["model", "rules", "config"]),
+        ("doctor", &["model", "rules", "config", "probe", "time_scale"]),
         (
             "admin",
             &[

@@ -27,6 +27,7 @@ pub fn json(examination: &Examination) -> Value {
         "infos": examination.count(Severity::Info),
         "findings": examination.findings.iter().map(one).chain(ignored).collect::<Vec<_>>(),
         "notes": examination.notes,
+        "measured": super::measured::json(&examination.measured),
     })
 }
 
@@ -45,7 +46,7 @@ fn one(finding: &Finding) -> Value {
     })
 }
 
-fn setting(evidence: &Evidence) -> Value {
+pub(super) fn setting(evidence: &Evidence) -> Value {
     let Evidence { key, written, place } = evidence;
     match place {
         Place::File { file, line, column } => {

@@ -1,6 +1,7 @@
 //! Findings for people and for machines: one file for each format.
 
 mod json;
+mod measured;
 mod sarif;
 mod text;
 

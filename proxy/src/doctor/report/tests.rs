@@ -32,6 +32,7 @@ fn examination() -> Examination {
         findings: vec![race],
         ignored: vec![(lived_with, "goes in May".to_owned())],
         notes: vec!["nothing is known of what runs in target group b".to_owned()],
+        measured: Vec::new(),
         scope: "1 load balancer, 1 listener, 1 target group, 1 application".to_owned(),
     }
 }

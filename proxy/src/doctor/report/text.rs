@@ -19,7 +19,7 @@ const DIM: Style = Style::new().dimmed();
 /// The whole examination.
 #[must_use]
 pub fn text(examination: &Examination) -> String {
-    let mut text = String::new();
+    let mut text = super::measured::text(&examination.measured);
     for finding in &examination.findings {
         text.push_str(&one(finding));
         text.push('\n');
@@ -89,13 +89,13 @@ const fn colour(severity: Severity) -> Style {
     Style::new().bold().fg_color(Some(anstyle::Color::Ansi(colour)))
 }
 
-fn line(text: &mut String, arguments: fmt::Arguments<'_>) {
+pub(super) fn line(text: &mut String, arguments: fmt::Arguments<'_>) {
     text.push_str(&arguments.to_string());
     text.push('\n');
 }
 
 /// Text of a file without control characters, which could lead a terminal.
-fn visible(text: &str) -> String {
+pub(super) fn visible(text: &str) -> String {
     text.chars()
         .flat_map(|c| {
             let escaped = c.is_control().then(|| c.escape_default());

@@ -3,11 +3,13 @@
 //! A rule looks at what is known and says what clashes; it says nothing about
 //! what nobody told. The code is the name of the page `docs/findings/CODE.md`.
 
+mod certificate_expires;
 mod deregistration_delay_default;
 mod deregistration_delay_short;
 mod heartbeat_idle_timeout;
 mod idle_timeout_hop;
 mod keep_alive_race;
+mod measured_differs;
 mod nlb_alb_idle;
 mod nlb_keepalive;
 mod no_heartbeat;
@@ -39,11 +41,13 @@ pub struct Rule {
 
 /// All rules, by code.
 pub const ALL: &[Rule] = &[
+    certificate_expires::RULE,
     deregistration_delay_default::RULE,
     deregistration_delay_short::RULE,
     heartbeat_idle_timeout::RULE,
     idle_timeout_hop::RULE,
     keep_alive_race::RULE,
+    measured_differs::RULE,
     nlb_alb_idle::RULE,
     nlb_keepalive::RULE,
     no_heartbeat::RULE,
