@@ -49,6 +49,9 @@ const SUITES: [u16; 9] = [
 const RENEGOTIATION_SUITE: u16 = 0x00ff;
 /// secp256r1, secp384r1, secp521r1.
 const GROUPS: [u16; 3] = [23, 24, 25];
+/// SHA-256 and SHA-1 with ECDSA and RSA. Old versions do not know them; without them, newer servers refuse the
+/// hello for that and not for its version.
+const SCHEMES: [u16; 4] = [0x0403, 0x0401, 0x0203, 0x0201];
 
 /// The record with the client hello; `name` is the server name, if the host has one.
 pub(super) fn client_hello(version: OldVersion, name: Option<&str>, random: [u8; 32]) -> Vec<u8> {
@@ -56,8 +59,7 @@ pub(super) fn client_hello(version: OldVersion, name: Option<&str>, random: [u8;
     body.extend(random);
     // No session.
     body.push(0);
-    let suites: Vec<u8> =
-        SUITES.iter().chain(&[RENEGOTIATION_SUITE]).flat_map(|suite| suite.to_be_bytes()).collect();
+    let suites = [&numbers(&SUITES)[..], &RENEGOTIATION_SUITE.to_be_bytes()].concat();
     body.extend(with_length16(&suites));
     // No compression.
     body.extend([1, 0]);
@@ -66,15 +68,19 @@ pub(super) fn client_hello(version: OldVersion, name: Option<&str>, random: [u8;
         let entry = [&[0][..], &with_length16(name.as_bytes())].concat();
         extensions.extend(extension(0, &with_length16(&entry)));
     }
-    let groups: Vec<u8> = GROUPS.iter().flat_map(|group| group.to_be_bytes()).collect();
-    extensions.extend(extension(10, &with_length16(&groups)));
+    extensions.extend(extension(10, &with_length16(&numbers(&GROUPS))));
     // Points are not compressed.
     extensions.extend(extension(11, &[1, 0]));
+    extensions.extend(extension(13, &with_length16(&numbers(&SCHEMES))));
     body.extend(with_length16(&extensions));
     let length = length16(&body);
     let handshake = [&[1, 0][..], &length, &body].concat();
     // The version of the first record is that of the oldest TLS, whatever the hello asks for.
     [&[22, 3, 1][..], &with_length16(&handshake)].concat()
+}
+
+fn numbers(numbers: &[u16]) -> Vec<u8> {
+    numbers.iter().flat_map(|number| number.to_be_bytes()).collect()
 }
 
 fn length16(bytes: &[u8]) -> [u8; 2] {
