@@ -4,10 +4,11 @@
 
 use std::{
     fs,
+    net::SocketAddr,
     path::{Path, PathBuf},
 };
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
 
 use crate::{
     client::Client,
@@ -92,6 +93,37 @@ impl Peer {
         .await;
         process.still_running()?;
         answered.map(|()| Self { _process: process, _ready: ready })
+    }
+}
+
+/// A server that a script of Node.js or Python is. Killed when dropped.
+#[derive(Debug)]
+pub struct Scripted {
+    _process: Process,
+    /// Where it listens.
+    pub addr: SocketAddr,
+}
+
+impl Scripted {
+    /// Runs `script` with `interpreter`, such as `node`. It listens on a port of 127.0.0.1 that it is given by
+    /// the system, and prints the number. `None` if the interpreter is not installed.
+    ///
+    /// # Errors
+    /// When it ends or prints no number soon.
+    pub async fn start(dir: &Path, interpreter: &'static str, script: &str) -> Result<Option<Self>> {
+        let Some(program) = program(interpreter) else {
+            return Ok(skipped(interpreter));
+        };
+        let file = dir.join(format!("{interpreter}.script"));
+        fs::write(&file, script)?;
+        let process = Process::spawn(interpreter, &program, [&file], dir)?;
+        let port = eventually(SOON, &format!("the port of {interpreter}"), || async {
+            let printed = process.stdout();
+            let line = printed.split_once('\n').context("nothing printed")?.0;
+            line.trim().parse::<u16>().context("not a port")
+        })
+        .await?;
+        Ok(Some(Self { _process: process, addr: SocketAddr::from(([127, 0, 0, 1], port)) }))
     }
 }
 

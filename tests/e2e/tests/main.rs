@@ -99,6 +99,8 @@ mod oidc;
 #[cfg(test)]
 mod parity_gaps;
 #[cfg(test)]
+mod probe;
+#[cfg(test)]
 mod proxy_protocol_in;
 #[cfg(test)]
 mod proxy_protocol_out;
