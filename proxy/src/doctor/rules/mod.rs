@@ -3,6 +3,11 @@
 //! A rule looks at what is known and says what clashes; it says nothing about
 //! what nobody told. The code is the name of the page `docs/findings/CODE.md`.
 
+mod app_cookie_reserved_name;
+mod app_cookie_web_socket;
+mod app_cookie_weighted_forward;
+mod attribute_not_applicable;
+mod attribute_out_of_range;
 mod certificate_expires;
 mod deregistration_delay_default;
 mod deregistration_delay_short;
@@ -14,12 +19,21 @@ mod nlb_alb_idle;
 mod nlb_keepalive;
 mod no_heartbeat;
 mod polling_without_stickiness;
+mod relay_in_memory;
+mod round_robin_long_connections;
 mod session_in_memory_without_stickiness;
 mod shutdown_grace_stop_timeout;
 mod shutdown_not_graceful;
+mod slow_start_algorithm;
 mod socket_io_ping;
+mod sockjs_disconnect_delay;
 mod sockjs_heartbeat;
+mod source_ip_stickiness_tls;
+mod stickiness_cross_zone_off;
+mod stickiness_http_cors;
 mod stickiness_shorter_than_session;
+mod stickiness_weighted_random;
+mod weighted_forward_without_stickiness;
 
 use super::{
     finding::{Finding, Severity},
@@ -41,6 +55,11 @@ pub struct Rule {
 
 /// All rules, by code.
 pub const ALL: &[Rule] = &[
+    app_cookie_reserved_name::RULE,
+    app_cookie_web_socket::RULE,
+    app_cookie_weighted_forward::RULE,
+    attribute_not_applicable::RULE,
+    attribute_out_of_range::RULE,
     certificate_expires::RULE,
     deregistration_delay_default::RULE,
     deregistration_delay_short::RULE,
@@ -52,12 +71,21 @@ pub const ALL: &[Rule] = &[
     nlb_keepalive::RULE,
     no_heartbeat::RULE,
     polling_without_stickiness::RULE,
+    relay_in_memory::RULE,
+    round_robin_long_connections::RULE,
     session_in_memory_without_stickiness::RULE,
     shutdown_grace_stop_timeout::RULE,
     shutdown_not_graceful::RULE,
+    slow_start_algorithm::RULE,
     socket_io_ping::RULE,
+    sockjs_disconnect_delay::RULE,
     sockjs_heartbeat::RULE,
+    source_ip_stickiness_tls::RULE,
+    stickiness_cross_zone_off::RULE,
+    stickiness_http_cors::RULE,
     stickiness_shorter_than_session::RULE,
+    stickiness_weighted_random::RULE,
+    weighted_forward_without_stickiness::RULE,
 ];
 
 #[cfg(test)]
