@@ -8,17 +8,25 @@ mod app_cookie_web_socket;
 mod app_cookie_weighted_forward;
 mod attribute_not_applicable;
 mod attribute_out_of_range;
+mod authenticate_on_web_socket;
 mod certificate_expires;
 mod deregistration_delay_default;
 mod deregistration_delay_short;
+mod drop_invalid_header_fields;
+mod forwarded_headers_ignored;
+mod header_limit;
 mod heartbeat_idle_timeout;
 mod idle_timeout_hop;
 mod keep_alive_race;
 mod measured_differs;
+mod method_get_without_head;
 mod nlb_alb_idle;
 mod nlb_keepalive;
 mod no_heartbeat;
+mod path_pattern_case;
 mod polling_without_stickiness;
+mod redirect_loop;
+mod redirect_to_http;
 mod relay_in_memory;
 mod round_robin_long_connections;
 mod session_in_memory_without_stickiness;
@@ -28,11 +36,14 @@ mod slow_start_algorithm;
 mod socket_io_ping;
 mod sockjs_disconnect_delay;
 mod sockjs_heartbeat;
+mod source_ip_behind_proxy;
 mod source_ip_stickiness_tls;
 mod stickiness_cross_zone_off;
 mod stickiness_http_cors;
 mod stickiness_shorter_than_session;
 mod stickiness_weighted_random;
+mod tls_policy_old;
+mod unreachable_rule;
 mod weighted_forward_without_stickiness;
 
 use super::{
@@ -60,17 +71,25 @@ pub const ALL: &[Rule] = &[
     app_cookie_weighted_forward::RULE,
     attribute_not_applicable::RULE,
     attribute_out_of_range::RULE,
+    authenticate_on_web_socket::RULE,
     certificate_expires::RULE,
     deregistration_delay_default::RULE,
     deregistration_delay_short::RULE,
+    drop_invalid_header_fields::RULE,
+    forwarded_headers_ignored::RULE,
+    header_limit::RULE,
     heartbeat_idle_timeout::RULE,
     idle_timeout_hop::RULE,
     keep_alive_race::RULE,
     measured_differs::RULE,
+    method_get_without_head::RULE,
     nlb_alb_idle::RULE,
     nlb_keepalive::RULE,
     no_heartbeat::RULE,
+    path_pattern_case::RULE,
     polling_without_stickiness::RULE,
+    redirect_loop::RULE,
+    redirect_to_http::RULE,
     relay_in_memory::RULE,
     round_robin_long_connections::RULE,
     session_in_memory_without_stickiness::RULE,
@@ -80,11 +99,14 @@ pub const ALL: &[Rule] = &[
     socket_io_ping::RULE,
     sockjs_disconnect_delay::RULE,
     sockjs_heartbeat::RULE,
+    source_ip_behind_proxy::RULE,
     source_ip_stickiness_tls::RULE,
     stickiness_cross_zone_off::RULE,
     stickiness_http_cors::RULE,
     stickiness_shorter_than_session::RULE,
     stickiness_weighted_random::RULE,
+    tls_policy_old::RULE,
+    unreachable_rule::RULE,
     weighted_forward_without_stickiness::RULE,
 ];
 
