@@ -24,6 +24,7 @@ mod process;
 mod progress;
 mod quantity;
 mod record;
+mod report;
 mod results;
 #[cfg(test)]
 mod sample;
