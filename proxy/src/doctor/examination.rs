@@ -84,6 +84,7 @@ fn unknown(system: &System) -> Vec<String> {
         };
         notes.extend(note.filter(|note| !notes.contains(note)));
     }
+    notes.extend(system.notes.iter().map(|note| format!("{}: {}", note.place, note.message)));
     notes
 }
 

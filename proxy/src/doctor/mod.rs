@@ -39,3 +39,6 @@ pub fn diagnose(system: &System) -> Vec<Finding> {
     findings.dedup();
     findings
 }
+
+#[cfg(test)]
+mod tests;

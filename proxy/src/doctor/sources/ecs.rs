@@ -40,7 +40,7 @@ pub(super) fn read(document: &Document<'_>, system: &mut System) -> Result<bool,
             system.resources.task_definitions.push(task_definition(
                 &described,
                 id,
-                described.all("containerDefinitions"),
+                &described.all("containerDefinitions"),
             ));
             known = true;
         }
@@ -58,7 +58,7 @@ pub(super) fn read(document: &Document<'_>, system: &mut System) -> Result<bool,
 pub(super) fn task_definition(
     described: &Item<'_>,
     id: Option<Id>,
-    containers: Vec<Item<'_>>,
+    containers: &[Item<'_>],
 ) -> TaskDefinition {
     let family = described.text("family").map(|family| family.value).unwrap_or_default();
     let on_fargate =
@@ -66,7 +66,7 @@ pub(super) fn task_definition(
     TaskDefinition {
         id: id.unwrap_or_else(|| family.clone()),
         family,
-        containers: container::reachable(&containers, on_fargate),
+        containers: container::reachable(containers, on_fargate),
     }
 }
 

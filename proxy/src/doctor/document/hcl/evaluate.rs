@@ -114,7 +114,7 @@ impl<'a> Evaluator<'a> {
             match element {
                 Element::Literal(literal) => text.push_str(literal.value()),
                 Element::Interpolation(interpolation) => {
-                    text.push_str(self.node(&interpolation.expr).text()?)
+                    text.push_str(self.node(&interpolation.expr).text()?);
                 }
                 Element::Directive(_) => return None,
             }

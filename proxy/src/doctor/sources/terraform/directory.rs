@@ -42,7 +42,7 @@ pub(in crate::doctor::sources) fn read_file(
         return Ok(false);
     }
     let own = Hcl::parse(file, text)?;
-    let directory = path.parent().unwrap_or(Path::new(""));
+    let directory = path.parent().unwrap_or_else(|| Path::new(""));
     let mut module = Module { files: vec![own], values: Vec::new() };
     for other in files(directory)?.into_iter().filter(|other| *other != **path) {
         // A mistake in a file that nobody named is no reason to refuse the one that was.

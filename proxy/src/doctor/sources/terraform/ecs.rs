@@ -24,8 +24,8 @@ pub(super) fn add_task_definition(resource: &Resource<'_>, resources: &mut Resou
     };
     let item = resource.item();
     let path = item.key("container_definitions");
-    let items = containers.iter().map(|container| Item::api_at(container, &path)).collect();
-    resources.task_definitions.push(ecs::task_definition(&item, Some(resource.id()), items));
+    let items: Vec<_> = containers.iter().map(|container| Item::api_at(container, &path)).collect();
+    resources.task_definitions.push(ecs::task_definition(&item, Some(resource.id()), &items));
 }
 
 fn containers(written: &Node) -> Option<Vec<Node>> {

@@ -10,7 +10,7 @@ pub(super) fn fill(values: &Node, expressions: &Node) -> Node {
         values.entries().map(|(key, node)| (key.into(), node.clone())).collect();
     for (key, expression) in expressions.entries() {
         let at = entries.iter_mut().find(|(known, _)| &**known == key).map(|(_, node)| node);
-        let present = at.as_ref().map(|node| &**node).filter(|node| node.value != Value::Null);
+        let present = at.as_deref().filter(|node| node.value != Value::Null);
         let Some(filled) = filled(present, expression) else { continue };
         match at {
             Some(node) => *node = filled,
