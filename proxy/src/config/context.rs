@@ -1,6 +1,7 @@
 //! What every conversion shares: the report, the file's directory, the names that can be referred to.
 
 use std::{
+    collections::BTreeMap,
     net::SocketAddr,
     path::{Path as FilePath, PathBuf},
     time::Duration,
@@ -14,6 +15,7 @@ use super::{
     protocol::{self, Protocol},
     raw::RawAttributes,
     scalar::{Number, Span, Text},
+    targets_declare::TargetsDeclare,
 };
 use crate::model::{
     CertificateIndex, TargetGroupIndex, TargetType, TrustStoreIndex,
@@ -56,6 +58,8 @@ pub(super) struct Context<'a> {
     pub(super) wanted: Vec<Wanted>,
     /// The attributes of every resource.
     pub(super) given: &'a mut GivenAttributes,
+    /// What is said of the targets of each target group.
+    pub(super) targets_declare: &'a mut BTreeMap<usize, TargetsDeclare>,
     /// Sockets wanted so far, with the paths of the settings that want them.
     pub(super) sockets: Vec<(SocketAddr, String)>,
 }

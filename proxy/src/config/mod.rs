@@ -37,6 +37,7 @@ mod redirect;
 mod scalar;
 mod summary;
 mod target_group;
+mod targets_declare;
 mod transform;
 mod whole;
 
@@ -44,7 +45,7 @@ mod whole;
 mod tests;
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     fs::File,
     io::Read,
     path::{Path as FilePath, PathBuf},
@@ -58,6 +59,7 @@ pub use self::{
     error::{ConfigErrors, Mistake, Places, Position},
     overrides::{AttributeOverrides, Overrides, TargetOverrides, target_id},
     summary::summary,
+    targets_declare::TargetsDeclare,
 };
 
 /// Reads a duration with its unit, such as `30s`, `5m` or `500ms`; `None` if it is none.
@@ -80,6 +82,9 @@ pub struct Loaded {
     pub places: Places,
     /// The attributes of every resource as they were given.
     pub attributes: GivenAttributes,
+    /// What is said of the targets of each target group, by the group's place in the model; nothing that runs looks
+    /// at it.
+    pub targets_declare: BTreeMap<usize, TargetsDeclare>,
 }
 
 /// The attributes of every resource as they were given, by the resource's place in the model.
@@ -143,19 +148,24 @@ impl Source {
     ) -> Result<Loaded, ConfigErrors> {
         let mut report = Report::default();
         let mut attributes = GivenAttributes::default();
+        let mut targets_declare = BTreeMap::new();
         let model = document::read(&self.text, env, &mut report)
             .map(|mut tree| {
                 overrides.apply_to_tree(&mut tree, &mut report);
                 tree
             })
             .and_then(|tree| decode::decode(tree, &mut report))
-            .and_then(|raw| whole::convert(raw, &self.base_dir, &mut attributes, &mut report));
+            .and_then(|raw| {
+                let beside =
+                    whole::Beside { attributes: &mut attributes, targets_declare: &mut targets_declare };
+                whole::convert(raw, &self.base_dir, beside, &mut report)
+            });
         let (warnings, places) = report.finish(&self.file_name)?;
         let Some(mut model) = model else {
             return Err(ConfigErrors::whole_file(&self.file_name, "is empty".to_owned()));
         };
         overrides.apply_to_model(&mut model);
-        Ok(Loaded { model, warnings, places, attributes })
+        Ok(Loaded { model, warnings, places, attributes, targets_declare })
     }
 }
 

@@ -15,7 +15,10 @@ use serde::{
     },
 };
 
-use super::scalar::{Number, Span, Text};
+use super::{
+    scalar::{Number, Span, Text},
+    targets_declare::RawTargetsDeclare,
+};
 
 /// A list; an element that was empty or wrong is `None`.
 pub(super) type List<T> = Option<Vec<Option<T>>>;
@@ -297,6 +300,7 @@ pub(super) struct RawTargetGroup {
     pub(super) health_check: Option<RawHealthCheck>,
     pub(super) attributes: RawAttributes,
     pub(super) targets: List<RawTarget>,
+    pub(super) targets_declare: Option<RawTargetsDeclare>,
 }
 
 #[derive(Debug, Default, Deserialize)]

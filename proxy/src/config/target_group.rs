@@ -9,6 +9,7 @@ use super::{
     protocol::{self, Protocol},
     raw::{List, RawTarget, RawTargetGroup},
     scalar::Text,
+    targets_declare,
 };
 use crate::model::{
     HealthCheck, LoadBalancerType, Target, TargetGroup, TargetGroupProtocol, TargetType, arn,
@@ -49,6 +50,11 @@ fn into_group(
         && protocol::refuse_if_not_carried(text, "target groups", &at.key("protocol"), cx)
     {
         return None;
+    }
+    if let Some(raw) = raw.targets_declare {
+        let declared = targets_declare::convert(raw, &at.key("targets_declare"), cx);
+        // This group's place: those before it are known.
+        cx.targets_declare.insert(cx.groups.len(), declared);
     }
     let target_type = target_type(raw.target_type, at, cx);
     let protocol = protocol(raw.protocol, target_type, at, cx);

@@ -9,6 +9,7 @@ mod network;
 mod not_yet;
 mod routing;
 mod target_groups;
+mod targets_declare;
 mod tls;
 mod weighted_groups;
 

@@ -1,7 +1,7 @@
 //! The top level of the file, and what spans several resources.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     hash::Hash,
     path::{Path as FilePath, PathBuf},
 };
@@ -17,6 +17,7 @@ use super::{
     raw::{List, RawCertificate, RawConfig, RawKeyFile, RawLoadBalancer, RawTargetGroup, RawTrustStore},
     scalar::Text,
     target_group,
+    targets_declare::TargetsDeclare,
 };
 use crate::model::{
     Certificate, LoadBalancer, Model, SecurityPolicy, TargetGroup, TargetGroupIndex, TrustStore, arn::Scope,
@@ -31,11 +32,19 @@ const MOST_REVOCATION_LISTS: usize = 30;
 /// Longest name of a region or certificate.
 const LONGEST_NAME: usize = 64;
 
+/// What a file says beside the model.
+pub(super) struct Beside<'a> {
+    /// The attributes of every resource as they were given.
+    pub(super) attributes: &'a mut GivenAttributes,
+    /// What is said of the targets of each target group.
+    pub(super) targets_declare: &'a mut BTreeMap<usize, TargetsDeclare>,
+}
+
 /// Converts the whole file. The model counts only if the report has no mistake.
 pub(super) fn convert(
     raw: RawConfig,
     base: &FilePath,
-    given: &mut GivenAttributes,
+    beside: Beside<'_>,
     report: &mut Report,
 ) -> Option<Model> {
     let root = Path::root();
@@ -48,7 +57,8 @@ pub(super) fn convert(
         groups: Vec::new(),
         load_balancers: Vec::new(),
         wanted: Vec::new(),
-        given,
+        given: beside.attributes,
+        targets_declare: beside.targets_declare,
         sockets: Vec::new(),
     };
     scope(raw.account_id, raw.region, &mut cx);

@@ -115,7 +115,7 @@ pub fn prepare_source(
     tickets: &Arc<dyn ProducesTickets>,
     purpose: Purpose,
 ) -> Result<Prepared, PrepareError> {
-    let Loaded { model, mut warnings, places, attributes } =
+    let Loaded { model, mut warnings, places, attributes, targets_declare: _ } =
         source.parse(&|name| std::env::var(name).ok(), overrides)?;
     let mut mistakes = Vec::new();
     let tls_files = TlsFiles::read(&model, &places, &mut mistakes);
