@@ -81,6 +81,8 @@ pub struct Application {
     pub health_path: Option<Setting<String>>,
     /// What its configuration files say, before anybody has understood it.
     pub configuration: Option<Configuration>,
+    /// Whether it is no more than what `targets_declare` says of the targets of a group.
+    pub is_declaration: bool,
 }
 
 /// Something that is sent at an interval on a connection.

@@ -3,6 +3,7 @@
 //! It is read as `albeit run` reads it, so that what is judged here is what
 //! runs: a file with mistakes is refused with all of them.
 
+mod declared;
 mod rules;
 mod settings;
 mod target_group;
@@ -36,6 +37,7 @@ pub(super) fn read(document: &Document<'_>, system: &mut System) -> Result<bool,
     }
     for (index, group) in loaded.model.target_groups.iter().enumerate() {
         system.target_groups.push(target_group::convert(&settings, index, group));
+        declared::read(document, &settings, (index, &group.name), system)?;
     }
     Ok(true)
 }

@@ -6,8 +6,13 @@
 
 mod albeit;
 pub mod aws;
+mod backend;
+mod command;
+mod compose;
 mod ecs;
+mod node;
 mod properties;
+mod python;
 mod resolve;
 mod runtime;
 mod spring;
@@ -110,6 +115,32 @@ pub fn read(
     add(&file, &text, path, env, system)
 }
 
+/// Takes what a text says.
+fn add(
+    file: &Arc<str>,
+    text: &str,
+    path: &Path,
+    env: &dyn Fn(&str) -> Option<String>,
+    system: &mut System,
+) -> Result<(), SourceError> {
+    let document = Document { file, path, text, trees: trees(file, text, path)?, env, tied_to: &[] };
+    if albeit::read(&document, system)? { Ok(()) } else { by_source(&document, system) }
+}
+
+/// Reads a file that a configuration of ours names, about the targets of a group. It is no such configuration itself.
+fn read_declared(
+    path: &Path,
+    group: &str,
+    env: &dyn Fn(&str) -> Option<String>,
+    system: &mut System,
+) -> Result<(), SourceError> {
+    let file: Arc<str> = path.display().to_string().into();
+    let text = read_text(path, &file)?;
+    let tied_to = [group.to_owned()];
+    let trees = trees(&file, &text, path)?;
+    by_source(&Document { file: &file, path, text: &text, trees, env, tied_to: &tied_to }, system)
+}
+
 fn read_text(path: &Path, file: &Arc<str>) -> Result<String, SourceError> {
     let unreadable = |source| SourceError::Unreadable { file: Arc::clone(file), source };
     let mut text = String::new();
@@ -134,30 +165,32 @@ struct Document<'a> {
     trees: Vec<Node>,
     /// Looks up environment variables.
     env: &'a dyn Fn(&str) -> Option<String>,
+    /// Target groups that the applications in it are tied to.
+    tied_to: &'a [String],
 }
 
 /// Adds what a document says, if it is of the source's kind: says whether it is.
 type Source = fn(&Document<'_>, &mut System) -> Result<bool, SourceError>;
 
-/// All sources; the first that knows a document reads it.
-const SOURCES: &[Source] =
-    &[terraform::read_file, terraform::read_show, aws::read, ecs::read, albeit::read, spring::read];
+/// All sources but our own configuration, which may name files for them; the first that knows a document reads it.
+const SOURCES: &[Source] = &[
+    terraform::read_file,
+    terraform::read_show,
+    aws::read,
+    ecs::read,
+    compose::read,
+    backend::read,
+    spring::read,
+];
 
 /// Finds out what a file is and has its source read it.
-fn add(
-    file: &Arc<str>,
-    text: &str,
-    path: &Path,
-    env: &dyn Fn(&str) -> Option<String>,
-    system: &mut System,
-) -> Result<(), SourceError> {
-    let document = Document { file, path, text, trees: trees(file, text, path)?, env };
+fn by_source(document: &Document<'_>, system: &mut System) -> Result<(), SourceError> {
     for source in SOURCES {
-        if source(&document, system)? {
+        if source(document, system)? {
             return Ok(());
         }
     }
-    Err(SourceError::Unknown { file: Arc::clone(file) })
+    Err(SourceError::Unknown { file: Arc::clone(document.file) })
 }
 
 /// The values of a file, whose language its name tells; JSON is read as YAML if it is none by the letter.

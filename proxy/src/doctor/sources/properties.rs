@@ -9,7 +9,10 @@ use std::{
     time::Duration,
 };
 
-use super::units::{Unit, spring_duration};
+use super::{
+    command::words,
+    units::{Unit, spring_duration},
+};
 use crate::doctor::{
     application::Application,
     configuration::{Configuration, Holds},
@@ -47,6 +50,21 @@ impl<'a> Properties<'a> {
             properties.read(configuration);
         }
         properties
+    }
+
+    /// Those of the files of an application alone, which looks for variables and flags of its own.
+    pub(super) fn of_files(application: &Application, variable: Variable<'a>) -> Self {
+        let mut properties =
+            Self { arguments: HashMap::new(), environment: BTreeMap::new(), files: HashMap::new(), variable };
+        if let Some(configuration) = &application.configuration {
+            properties.read(configuration);
+        }
+        properties
+    }
+
+    /// Lays a flag or variable over the files.
+    pub(super) fn set(&mut self, key: &str, setting: Setting<String>) {
+        self.arguments.insert(uniform(key), setting);
     }
 
     /// Takes in the documents that hold for the active profiles.
@@ -147,7 +165,7 @@ impl<'a> Properties<'a> {
     }
 
     /// Every setting of the files, in the order of their places, what is known of it resolved.
-    pub(super) fn of_files(&self) -> Vec<Setting<String>> {
+    pub(super) fn all_of_files(&self) -> Vec<Setting<String>> {
         let mut all: Vec<_> = self.files.values().filter_map(|it| self.first(&[it.key.as_ref()])).collect();
         all.sort_by(|a, b| (&a.place, &a.key).cmp(&(&b.place, &b.key)));
         all
@@ -200,22 +218,6 @@ fn variables(key: &str) -> [String; 2] {
     let name =
         |dash: &str| key.replace('-', dash).replace(['.', '['], "_").replace(']', "").to_ascii_uppercase();
     [name(""), name("_")]
-}
-
-/// The words of a command line, wherever it was cut.
-pub(super) fn words(command: &[Setting<String>]) -> Vec<Setting<String>> {
-    let quotes = ['"', '\''];
-    command
-        .iter()
-        .flat_map(|part| {
-            part.value.split_whitespace().map(|word| word.trim_matches(quotes)).map(|word| Setting {
-                value: word.to_owned(),
-                key: part.key.clone(),
-                written: word.into(),
-                place: part.place.clone(),
-            })
-        })
-        .collect()
 }
 
 /// `--key=value` of the application and `-Dkey=value` of the JVM; the former count more.
@@ -352,7 +354,7 @@ mod tests {
         fn no_value_is_too_much(key in "[a-z.\\[\\]-]{0,20}", value in "[a-z${}:]{0,40}|.{0,20}") {
             let application = application(&[(&key, &value)], &[("IN", &value)], &value);
             let properties = Properties::of(&application, &|_| None);
-            drop((properties.first(&[&key]), properties.below(&[&key]), properties.of_files()));
+            drop((properties.first(&[&key]), properties.below(&[&key]), properties.all_of_files()));
         }
     }
 }

@@ -11,7 +11,7 @@ mod tests;
 
 use std::path::{Path, PathBuf};
 
-use super::{Document, SourceError, properties::uniform};
+use super::{Document, SourceError, properties::uniform, resolve::tie};
 use crate::doctor::{
     configuration::{self, Configuration, Holds, flatten},
     document::Node,
@@ -31,8 +31,26 @@ pub(super) fn read(document: &Document<'_>, system: &mut System) -> Result<bool,
         return Ok(false);
     }
     let (family, profile) = name(document.path);
-    let documents = document.trees.iter().map(|tree| of_tree(tree, profile.as_deref()));
-    add(system, family, documents.collect());
+    let documents = document.trees.iter().map(|tree| of_tree(tree, profile.as_deref())).collect();
+    let configuration = Configuration { family, documents };
+    let is_it =
+        |it: &&mut Application| it.configuration.as_ref().is_some_and(|it| it.family == configuration.family);
+    match system.applications.iter_mut().find(is_it) {
+        Some(known) => {
+            let more = Application { configuration: Some(configuration), ..Application::default() };
+            tie(
+                known,
+                Application { target_groups: document.tied_to.to_vec(), runtime: Runtime::Spring, ..more },
+            );
+        }
+        None => system.applications.push(Application {
+            name: configuration.family.display().to_string(),
+            runtime: Runtime::Spring,
+            target_groups: document.tied_to.to_vec(),
+            configuration: Some(configuration),
+            ..Application::default()
+        }),
+    }
     Ok(true)
 }
 
@@ -75,25 +93,4 @@ fn of_tree(tree: &Node, profile: Option<&str>) -> configuration::Document {
         (true, None) => Holds::Always,
     };
     configuration::Document { holds, properties }
-}
-
-/// Adds documents to the application of the family.
-///
-/// Files of a profile count more than others; of two files in one directory, `.properties` would count more than
-/// `.yml`, which nobody should have: the file named last does.
-fn add(system: &mut System, family: PathBuf, documents: Vec<configuration::Document>) {
-    let is_it = |known: &Configuration| known.family == family;
-    let known =
-        system.applications.iter_mut().filter_map(|it| it.configuration.as_mut()).find(|it| is_it(it));
-    if let Some(known) = known {
-        known.documents.extend(documents);
-        known.documents.sort_by_key(|document| matches!(document.holds, Holds::WithProfile(_)));
-        return;
-    }
-    system.applications.push(Application {
-        name: family.display().to_string(),
-        runtime: Runtime::Spring,
-        configuration: Some(Configuration { family, documents }),
-        ..Application::default()
-    });
 }

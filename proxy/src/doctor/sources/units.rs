@@ -87,6 +87,34 @@ fn fields(mut text: &str, letters: &[(char, f64)]) -> Option<f64> {
     Some(seconds)
 }
 
+/// Go's, as in compose files: `1m30s`, `90s`, `500ms`.
+pub(super) fn go_duration(text: &str) -> Option<Duration> {
+    let mut rest = text.trim();
+    let mut sum = Duration::ZERO;
+    if rest.is_empty() {
+        return None;
+    }
+    while !rest.is_empty() {
+        let unit_at = rest.find(|c: char| c.is_ascii_alphabetic())?;
+        let (number, behind) = rest.split_at_checked(unit_at)?;
+        let next = behind.find(|c: char| !c.is_ascii_alphabetic() && c != '\u{b5}').unwrap_or(behind.len());
+        let (unit, behind) = behind.split_at_checked(next)?;
+        let worth = match unit {
+            "ns" => 1e-9,
+            "us" | "\u{b5}s" => 1e-6,
+            "ms" => 1e-3,
+            "s" => 1.0,
+            "m" => 60.0,
+            "h" => 3600.0,
+            _ => return None,
+        };
+        let seconds = number.parse::<f64>().ok()? * worth;
+        sum = sum.checked_add(Duration::try_from_secs_f64(seconds).ok()?)?;
+        rest = behind;
+    }
+    Some(sum)
+}
+
 /// A size in bytes: `8192`, `8KB`, `64KiB`, `1MB`, all by 1024 as in Spring's `DataSize`.
 pub(super) fn size(text: &str) -> Option<u64> {
     let text = text.trim();
@@ -135,6 +163,21 @@ mod tests {
     }
 
     #[test]
+    fn the_durations_of_compose_files_are_gos() {
+        for (text, milliseconds) in [
+            ("1m30s", Some(90_000)),
+            ("10s", Some(10_000)),
+            ("1.5h", Some(5_400_000)),
+            ("500ms", Some(500)),
+            ("10", None),
+            ("10x", None),
+            ("", None),
+        ] {
+            assert_eq!(go_duration(text), milliseconds.map(Duration::from_millis), "{text}");
+        }
+    }
+
+    #[test]
     fn sizes_count_by_1024() {
         for (text, bytes) in [("8192", Some(8192)), ("8KB", Some(8192)), ("64KiB", Some(65_536)), ("x", None)]
         {
@@ -145,7 +188,7 @@ mod tests {
     proptest! {
         #[test]
         fn no_text_is_too_much(text in "[0-9.PTDHMSnumskKiB\u{b5}-]{0,40}|.{0,20}") {
-            let _ = (spring_duration(&text, Unit::Guessed), size(&text));
+            let _ = (spring_duration(&text, Unit::Guessed), go_duration(&text), size(&text));
         }
     }
 }

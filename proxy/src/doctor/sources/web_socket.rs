@@ -164,7 +164,7 @@ fn is_heart_beat(words: &[&str]) -> bool {
 }
 
 /// `app.webSocket.heartbeat-interval[0]` and `APP_WEBSOCKET_HEARTBEAT_INTERVAL_0` word by word.
-fn words(key: &str) -> Vec<String> {
+pub(super) fn words(key: &str) -> Vec<String> {
     let mut words = vec![String::new()];
     let is_loud = !key.chars().any(|c| c.is_ascii_lowercase());
     for c in key.chars() {

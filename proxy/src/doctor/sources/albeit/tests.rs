@@ -200,3 +200,46 @@ fn the_race_of_spring_behind_an_application_load_balancer_is_found() {
     assert_eq!(race.evidence[0].place.to_string(), "application.yml:3:5");
     assert_eq!(race.evidence[1].place.to_string(), "alb.yaml:4:7");
 }
+
+#[test]
+fn what_is_declared_of_targets_is_tied_to_their_group() {
+    let dir = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| {
+        let path = dir.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path
+    };
+    write("application.yml", "server:\n  tomcat:\n    keep-alive-timeout: 20s\n    max-connections: 5\n");
+    let declare = "name: web\n    targets_declare:\n      application: application.yml\n      keep_alive_timeout: 75s\n      heartbeat_interval: 25s\n      proxies: [50s]\n";
+    let file = write("alb.yaml", &ALB.replacen("name: web", declare, 1));
+    let system = super::super::read_all([file.as_path()], &|_| None).unwrap();
+    let [application] = system.applications.as_slice() else { panic!("{:?}", system.applications) };
+    assert_eq!(application.target_groups, ["web"]);
+    let place = |text: String| text.replace(&format!("{}/", dir.path().display()), "");
+    assert_eq!(
+        place(shown(application.keep_alive_timeout.as_ref())),
+        "targets_declare.keep_alive_timeout = 75 s (alb.yaml:31:7)"
+    );
+    assert_eq!(
+        place(shown(application.max_connections.as_ref())),
+        "server.tomcat.max-connections = 5 (application.yml:4:5)"
+    );
+    assert_eq!(
+        place(shown(Some(&application.heartbeats[0].interval))),
+        "targets_declare.heartbeat_interval = 25 s (alb.yaml:32:7)"
+    );
+    assert_eq!(place(shown(application.hops.first())), "targets_declare.proxies[0] = 50 s (alb.yaml:33:17)");
+}
+
+#[test]
+fn a_configuration_cannot_declare_itself() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("alb.yaml");
+    std::fs::write(
+        &file,
+        ALB.replacen("name: web", "name: web\n    targets_declare: { application: alb.yaml }", 1),
+    )
+    .unwrap();
+    let errors = super::super::read_all([file.as_path()], &|_| None).unwrap_err();
+    assert!(errors[0].to_string().contains("alb.yaml: is neither"), "{errors:?}");
+}

@@ -38,11 +38,10 @@ const PORT: u16 = 8080;
 /// Fills in what configuration, environment and command line of a Spring Boot application say, and its defaults.
 pub(in crate::doctor::sources) fn interpret(application: &mut Application, variable: Variable<'_>) {
     let properties = Properties::of(application, variable);
-    if let Some(name) = properties.text("spring.application.name")
-        && application
-            .configuration
-            .as_ref()
-            .is_some_and(|it| it.family.as_os_str() == application.name.as_str())
+    // A container has a name already.
+    if application.image.is_none()
+        && application.environment.is_empty()
+        && let Some(name) = properties.text("spring.application.name")
     {
         application.name = name.value;
     }
@@ -55,7 +54,7 @@ pub(in crate::doctor::sources) fn interpret(application: &mut Application, varia
     health(application, &properties);
     let slow = properties.duration(&["spring.mvc.async.request-timeout"], None);
     fill(&mut application.longest_request, slow);
-    web_socket::interpret(application, &properties.of_files());
+    web_socket::interpret(application, &properties.all_of_files());
 }
 
 /// A default of Tomcat in the key's own words.
