@@ -85,6 +85,8 @@ mod limits;
 #[cfg(test)]
 mod load_core;
 #[cfg(test)]
+mod load_report;
+#[cfg(test)]
 mod log_files;
 #[cfg(test)]
 mod metrics;

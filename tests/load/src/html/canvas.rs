@@ -8,15 +8,15 @@ use crate::outcome::Unit;
 /// Width of every drawing, in its own pixels; pages scale it.
 pub(crate) const WIDTH: f64 = 480.0;
 /// Height of a drawing with two axes.
-pub(crate) const HEIGHT: f64 = 250.0;
+pub(crate) const HEIGHT: f64 = 266.0;
 /// Where the field of a drawing begins and ends.
 pub(crate) const LEFT: f64 = 62.0;
 /// Right end of the field.
 pub(crate) const RIGHT: f64 = WIDTH - 18.0;
 /// Upper end of the field, below labels of lines.
-pub(crate) const TOP: f64 = 22.0;
+pub(crate) const TOP: f64 = 36.0;
 /// Lower end of the field.
-pub(crate) const BOTTOM: f64 = HEIGHT - 44.0;
+pub(crate) const BOTTOM: f64 = HEIGHT - 47.0;
 
 /// Opens a drawing with what it is called.
 pub(crate) fn open(to: &mut dyn Write, title: &str, about: &str, height: f64) -> fmt::Result {
@@ -51,7 +51,7 @@ pub(crate) fn across(to: &mut dyn Write, axis: Axis, unit: Unit, title: &str, bo
             to,
             "<path class=\"grid\" d=\"M{x:.1} {TOP}V{bottom}\"/>\
              <text class=\"tick\" x=\"{x:.1}\" y=\"{:.1}\" text-anchor=\"middle\">{label}</text>",
-            bottom + 16.0
+            bottom + 20.0
         )?;
     }
     write!(
@@ -59,7 +59,7 @@ pub(crate) fn across(to: &mut dyn Write, axis: Axis, unit: Unit, title: &str, bo
         "<path class=\"axis\" d=\"M{LEFT} {bottom}H{RIGHT}\"/>\
          <text class=\"name\" x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"middle\">{}</text>",
         f64::midpoint(LEFT, RIGHT),
-        bottom + 35.0,
+        bottom + 40.0,
         Escaped(title)
     )
 }

@@ -38,7 +38,7 @@ pub(crate) fn draw(to: &mut dyn Write, closes: &[Close]) -> fmt::Result {
     let bottom = TOP + rows * ROW;
     let x = Axis::new(Scale::Linear, span(kinds.values().flatten().copied()), (LEFT, RIGHT));
     let total = quantity::number(as_f64(u64::try_from(closes.len()).unwrap_or(0)));
-    canvas::open(to, "How old connections were when they ended", &format!("{total} ended"), bottom + 44.0)?;
+    canvas::open(to, "How old connections were when they ended", &format!("{total} ended"), bottom + 47.0)?;
     canvas::across(to, x, Unit::Seconds, "age of the connection", bottom)?;
     for (row, ((how, code), ages)) in (0_u32..).zip(&kinds) {
         let top = TOP + f64::from(row) * ROW;

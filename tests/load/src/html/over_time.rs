@@ -168,6 +168,6 @@ mod tests {
         };
         let mut to = String::new();
         draw(&mut to, &[series("200", 5000.0), series("502", 1.0)]).unwrap();
-        assert!(to.contains("V20.5H") || to.contains("502 (1)"), "{to}");
+        assert!(to.contains("502 (1)") && to.contains("area bad\" d=\"M"), "{to}");
     }
 }
