@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, path::Path, sync::Arc};
 use crate::doctor::{
     document::{Node, Value},
     setting::{Place, Setting},
-    sources::{Document, text},
+    sources::{Document, read_text},
     system::Note,
 };
 
@@ -24,7 +24,7 @@ pub(super) fn read(
         let path =
             document.path.parent().unwrap_or_else(|| Path::new("")).join(interpolated(name, document.env));
         let file: Arc<str> = path.display().to_string().into();
-        match text(&path, &file) {
+        match read_text(&path, &file) {
             Ok(text) => environment.extend(of_file(&file, &text)),
             Err(error) if is_needed => {
                 notes.push(Note { place: node.place.clone(), message: error.to_string() })
