@@ -17,6 +17,7 @@ mod drop_invalid_header_fields;
 mod forwarded_headers_ignored;
 mod header_limit;
 mod health_check_host;
+mod health_check_path;
 mod health_check_redirect;
 mod health_check_slow_detection;
 mod health_check_start_up;
@@ -91,6 +92,7 @@ pub const ALL: &[Rule] = &[
     forwarded_headers_ignored::RULE,
     header_limit::RULE,
     health_check_host::RULE,
+    health_check_path::RULE,
     health_check_redirect::RULE,
     health_check_slow_detection::RULE,
     health_check_start_up::RULE,
