@@ -97,6 +97,21 @@ impl<T> Setting<T> {
     }
 }
 
+impl Setting<Duration> {
+    /// A duration in the unit in which this one is written: `70000` beside `20000` for 20 s, `70` beside `20`,
+    /// else `70s`.
+    #[must_use]
+    pub fn in_its_unit(&self, duration: Duration) -> String {
+        let number: Option<u128> = self.written.parse().ok();
+        match number {
+            Some(number) if number == self.value.as_millis() => duration.as_millis().to_string(),
+            Some(_) => duration.as_secs().to_string(),
+            None if duration.subsec_millis() == 0 => format!("{}s", duration.as_secs()),
+            None => format!("{}ms", duration.as_millis()),
+        }
+    }
+}
+
 /// One of the settings that a finding is about.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Evidence {
@@ -129,6 +144,23 @@ mod tests {
         assert_eq!(human(Duration::from_millis(1500)), "1.5 s");
         assert_eq!(human(Duration::from_millis(250)), "250 ms");
         assert_eq!(human(Duration::ZERO), "0 s");
+    }
+
+    #[test]
+    fn a_duration_is_proposed_in_the_unit_of_the_setting() {
+        for (seconds, written, expected) in [
+            (20, "20000", "70000"),
+            (20, "20", "70"),
+            (20, "20s", "70s"),
+            (60, "PT1M", "70s"),
+            (0, "0", "70000"),
+        ] {
+            let place = Place::default_of("Node.js");
+            let setting = Setting::new(Duration::from_secs(seconds), "timeout", written, place);
+            assert_eq!(setting.in_its_unit(Duration::from_secs(70)), expected, "{written}");
+        }
+        let setting = Setting::new(Duration::from_secs(20), "timeout", "20s", Place::default_of("Node.js"));
+        assert_eq!(setting.in_its_unit(Duration::from_millis(1500)), "1500ms");
     }
 
     #[test]

@@ -3,6 +3,8 @@
 //! ELB: "By default, Elastic Load Balancing waits 300 seconds before it
 //! completes the deregistration process".
 
+use std::time::Duration;
+
 use super::{Finding, Rule, Severity, System};
 use crate::doctor::setting::human;
 
@@ -40,7 +42,11 @@ fn check(system: &System, findings: &mut Vec<Finding>) {
             symptom:
                 "each step of a rolling deployment takes five minutes; targets stay in the state draining"
                     .to_owned(),
-            fix: format!("set {} to {}", delay.key, request.value.as_secs() + 5),
+            fix: format!(
+                "set {} to {}",
+                delay.key,
+                delay.in_its_unit(request.value + Duration::from_secs(5))
+            ),
             evidence: vec![delay.evidence(), request.evidence()],
         });
     }

@@ -3,6 +3,8 @@
 //! ELB: "The target is deregistering and requests did not complete before the
 //! deregistration delay" (HTTP 502).
 
+use std::time::Duration;
+
 use super::{Finding, Rule, Severity, System};
 use crate::doctor::setting::human;
 
@@ -42,7 +44,11 @@ fn check(system: &System, findings: &mut Vec<Finding>) {
             symptom: "502 or a truncated answer for long requests at each deployment; WebSockets end with close code \
                       1006"
                 .to_owned(),
-            fix: format!("set {} to at least {}", delay.key, setting.value.as_secs() + 1),
+            fix: format!(
+                "set {} to {} or more",
+                delay.key,
+                delay.in_its_unit(setting.value + Duration::from_secs(1))
+            ),
             evidence: vec![delay.evidence(), setting.evidence()],
         });
     }

@@ -4,6 +4,8 @@
 //! ECS: the service scheduler ignores unhealthy targets for
 //! `healthCheckGracePeriodSeconds` after a task has started, 0 s by default.
 
+use std::time::Duration;
+
 use super::{Finding, Rule, Severity, System};
 use crate::doctor::setting::human;
 
@@ -41,7 +43,11 @@ fn check(system: &System, findings: &mut Vec<Finding>) {
             symptom: "tasks are started and killed in circles: \"(service …) (task …) failed ELB health checks\"; a \
                       deployment never ends"
                 .to_owned(),
-            fix: format!("set {} to at least {}", grace.key, start.value.as_secs() + 30),
+            fix: format!(
+                "set {} to {} or more",
+                grace.key,
+                grace.in_its_unit(start.value + Duration::from_secs(30))
+            ),
             evidence: vec![grace.evidence(), start.evidence(), interval.evidence(), threshold.evidence()],
         });
     }

@@ -89,11 +89,11 @@ fn finding(
                 .to_owned(),
         },
         fix: format!(
-            "set {} to at most {}, or raise {} above {}",
+            "set {} to at most {}, or {} to more than {}",
             heartbeat.interval.key,
-            human(idle.value / 2),
+            heartbeat.interval.in_its_unit(idle.value / 2),
             idle.key,
-            human(heartbeat.interval.value * 2)
+            idle.in_its_unit(heartbeat.interval.value * 2)
         ),
         evidence: vec![heartbeat.interval.evidence(), idle.evidence()],
     }

@@ -47,7 +47,7 @@ fn check(system: &System, findings: &mut Vec<Finding>) {
                 "set {} to more than {}, such as {}",
                 keep_alive.key,
                 human(idle.value),
-                human(idle.value + Duration::from_secs(10))
+                keep_alive.in_its_unit(idle.value + Duration::from_secs(10))
             ),
             evidence: vec![keep_alive.evidence(), idle.evidence()],
         });
@@ -94,7 +94,7 @@ mod tests {
         target group web
         application app closes idle connections after 20 s, load balancer web keeps them for 60 s
         sporadic 502 at low traffic; in the access log elb_status_code 502, target_status_code -, response_processing_time -1
-        set server.tomcat.keep-alive-timeout to more than 60 s, such as 70 s
+        set server.tomcat.keep-alive-timeout to more than 60 s, such as 70s
         server.tomcat.keep-alive-timeout = 20s (given.yaml:1:1)
         idle_timeout.timeout_seconds = 60 (default of an Application Load Balancer)
         ");

@@ -37,7 +37,7 @@ fn check(system: &System, findings: &mut Vec<Finding>) {
         let (problem, fix, first) = match switched_off {
             Some(off) => (
                 format!("the {} of {} is off", off.what, application.title()),
-                format!("set {} to {}", off.interval.key, human(idle.value / 2)),
+                format!("set {} to {}", off.interval.key, off.interval.in_its_unit(idle.value / 2)),
                 off.interval.evidence(),
             ),
             None => (

@@ -4,8 +4,13 @@
 //! `pingInterval` and `pingTimeout` together are longer than the idle timeout
 //! does no harm: pings are answered at once.
 
+use std::time::Duration;
+
 use super::{Finding, Rule, Severity, System, heartbeat_idle_timeout::too_seldom};
 use crate::doctor::setting::human;
+
+/// Socket.IO's own.
+const DEFAULT: Duration = Duration::from_secs(25);
 
 pub(super) const RULE: Rule = Rule {
     code: "socket-io-ping",
@@ -37,9 +42,10 @@ fn check(system: &System, findings: &mut Vec<Finding>) {
                 human(idle.value)
             ),
             fix: format!(
-                "set {} to at most {}, such as Socket.IO's 25 s, or raise {}",
+                "set {} to at most {}, such as {}, or raise {}",
                 ping.key,
-                human(idle.value / 2),
+                ping.in_its_unit(idle.value / 2),
+                ping.in_its_unit((idle.value / 2).min(DEFAULT)),
                 idle.key
             ),
             evidence: vec![ping.evidence(), idle.evidence()],

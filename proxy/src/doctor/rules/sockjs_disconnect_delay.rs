@@ -8,6 +8,9 @@ use crate::doctor::setting::human;
 /// Two round trips on a bad mobile connection, a TLS handshake included.
 const SHORTEST: Duration = Duration::from_secs(2);
 
+/// SockJS's own.
+const DEFAULT: Duration = Duration::from_secs(5);
+
 pub(super) const RULE: Rule = Rule {
     code: "sockjs-disconnect-delay",
     severity: Severity::Warning,
@@ -31,7 +34,7 @@ fn check(system: &System, findings: &mut Vec<Finding>) {
                 human(SHORTEST)
             ),
             symptom: "404 for xhr_send and a new session on slow networks; nothing of it in the office".to_owned(),
-            fix: format!("set {} to SockJS's 5 s or more", delay.key),
+            fix: format!("set {} to {} or more", delay.key, delay.in_its_unit(DEFAULT)),
             evidence: vec![delay.evidence()],
         });
     }

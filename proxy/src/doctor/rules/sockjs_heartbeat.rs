@@ -41,9 +41,9 @@ fn check(system: &System, findings: &mut Vec<Finding>) {
                 human(idle.value)
             ),
             fix: format!(
-                "set {} to at most {}, as SockJS's 25 s",
+                "set {} to at most {}; SockJS's own is 25 s",
                 heartbeat.interval.key,
-                human(idle.value / 2)
+                heartbeat.interval.in_its_unit(idle.value / 2)
             ),
             evidence: vec![heartbeat.interval.evidence(), idle.evidence()],
         });
