@@ -144,6 +144,7 @@ fn write_counts(to: &mut impl fmt::Write, outcome: &Outcome) -> fmt::Result {
         let code = close.code.map_or_else(String::new, |code| format!(" {code}"));
         *closes.entry(format!("{}{code}", close.how)).or_default() += 1;
     }
+    let mut first = true;
     for (name, counts) in [("closed", &closes), ("targets", &outcome.targets), ("errors", &outcome.errors)] {
         if counts.is_empty() {
             continue;
@@ -152,9 +153,10 @@ fn write_counts(to: &mut impl fmt::Write, outcome: &Outcome) -> fmt::Result {
             .iter()
             .map(|(what, count)| format!("{} × {}", quantity::number(as_f64(*count)), printable(what)))
             .collect();
-        write!(to, "\n  {name}: {}", each.join(", "))?;
+        let gap = if std::mem::take(&mut first) { "\n" } else { "" };
+        writeln!(to, "{gap}  {name}: {}", each.join(", "))?;
     }
-    writeln!(to)
+    Ok(())
 }
 
 /// Without what would steer a terminal.

@@ -1,4 +1,4 @@
-//! Figures over time: counts stacked upon each other, others as lines.
+//! Figures over time: counts stacked upon each other, others as dots.
 
 use std::{
     collections::BTreeMap,
@@ -16,6 +16,9 @@ use crate::{
 
 /// Steps that a drawing has at most; longer runs have longer steps.
 const STEPS: u32 = 120;
+
+/// Dots of one line at most; of more, every so many-th is drawn.
+const DOTS: usize = 600;
 
 /// Draws each plot that series belong to.
 pub(crate) fn draw(to: &mut dyn Write, series: &[Series]) -> fmt::Result {
@@ -45,7 +48,7 @@ fn plot(to: &mut dyn Write, name: &str, lines: &[&Series]) -> fmt::Result {
     let x = Axis::new(Scale::Linear, (0.0, end), (LEFT, RIGHT));
     let y = Axis::from_zero(highest, (BOTTOM, TOP));
     let title = format!("{name} over time");
-    let about = if step > 1.0 { format!("means of {step} s") } else { String::new() };
+    let about = if stacked && step > 1.0 { format!("means of {step} s") } else { String::new() };
     canvas::open(to, &title, &about, canvas::HEIGHT)?;
     let high = if unit == Unit::PerSecond { "each second" } else { quantity::name(unit) };
     canvas::upwards(to, y, unit, if unit == Unit::Count { "" } else { high })?;
@@ -55,13 +58,16 @@ fn plot(to: &mut dyn Write, name: &str, lines: &[&Series]) -> fmt::Result {
     if stacked {
         stack(to, &classes, &sampled, step, (x, y))?;
     } else {
-        for (class, values) in classes.iter().zip(&sampled) {
-            write!(to, "<path class=\"line {class}\" d=\"")?;
-            for (index, value) in (0_u32..).zip(values) {
-                let letter = if index == 0 { 'M' } else { 'L' };
-                write!(to, "{letter}{:.1} {:.1}", x.at((f64::from(index) + 0.5) * step), y.at(*value))?;
+        for (class, line) in classes.iter().zip(lines) {
+            let every = line.points.len().div_ceil(DOTS).max(1);
+            for (second, value) in line.points.iter().step_by(every).filter(|(_, value)| value.is_finite()) {
+                write!(
+                    to,
+                    "<circle class=\"{class}\" cx=\"{:.1}\" cy=\"{:.1}\" r=\"3\"/>",
+                    x.at(*second),
+                    y.at(*value)
+                )?;
             }
-            to.write_str("\"/>")?;
         }
     }
     let legend: Vec<(&str, String)> =
@@ -156,6 +162,19 @@ mod tests {
             assert_eq!(class(name, 3), expected, "{name}");
         }
         assert_eq!(class("open connections", 7), "c1");
+    }
+
+    #[test]
+    fn times_are_dots_where_they_were_measured() {
+        let gaps = Series {
+            plot: "gaps".to_owned(),
+            name: "502".to_owned(),
+            unit: Unit::Seconds,
+            points: vec![(1.0, 4.9), (9.5, 5.1)],
+        };
+        let mut to = String::new();
+        draw(&mut to, &[gaps]).unwrap();
+        assert_eq!(to.matches("<circle class=\"bad\"").count(), 2, "{to}");
     }
 
     #[test]
