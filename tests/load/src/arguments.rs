@@ -27,7 +27,7 @@ const AFTER_HELP: &str = "Exit status: 0 all expectations and limits held, 1 one
 pub(crate) enum Command {
     /// A scenario, by its name.
     #[command(flatten)]
-    Scenario(Scenario),
+    Scenario(Box<Scenario>),
     /// Run what scenario files say, for CI
     Run(scenario_file::Arguments),
     /// Compare two results, and fail on a regression
