@@ -1,11 +1,11 @@
 //! `throughput`: requests or WebSocket echoes, at a rate or flat out.
 
-use std::collections::BTreeMap;
-use std::fmt;
+mod tally;
+
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use bytes::Bytes;
 use parking_lot::Mutex;
 use tokio::task::JoinSet;
@@ -15,15 +15,16 @@ use crate::client::connection::Connector;
 use crate::client::failure::Failure;
 use crate::client::http::{Http, Request, Response};
 use crate::client::web_socket::{Event, WebSocket};
-use crate::crowd;
-use crate::descriptors;
 use crate::ending::misused;
-use crate::outcome::{Better, Outcome, Unit};
-use crate::pace::{self, Pace, Start};
-use crate::record::{OverTime, Times, number, settings};
+use crate::outcome::Outcome;
+use crate::pace::{self, Pace};
+use crate::progress::Progress;
+use crate::record::settings;
 use crate::scenario::Run;
 use crate::target::{Protocol, Target, duration};
-use crate::workers;
+use crate::{crowd, descriptors, workers};
+
+use tally::{Answer, Answered, Tally};
 
 /// After a failure a connection waits so long, so as not to count thousands of one cause.
 const AFTER_FAILURE: Duration = Duration::from_millis(20);
@@ -57,35 +58,6 @@ pub(crate) struct Arguments {
     /// Text field of a JSON answer that names the target; `instance` where the path ends with /whoami
     #[arg(long, value_name = "FIELD")]
     target_field: Option<String>,
-}
-
-/// What became of one request.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-enum Answered {
-    Status(u16),
-    Echo,
-    Failed(String),
-}
-
-impl fmt::Display for Answered {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Status(status) => write!(formatter, "{status}"),
-            Self::Echo => formatter.write_str("echo"),
-            Self::Failed(how) => formatter.write_str(how),
-        }
-    }
-}
-
-/// What one thread counts.
-#[derive(Debug)]
-struct Tally {
-    latency: Times,
-    answers: OverTime<Answered>,
-    targets: BTreeMap<String, u64>,
-    late: u64,
-    missed: u64,
-    last: Instant,
 }
 
 /// Where an answer names its target.
@@ -134,7 +106,7 @@ pub(crate) async fn run(arguments: &Arguments, run: &Run) -> Result<Outcome> {
         ("threads", threads.to_string()),
     ]);
     let mut outcome = run.outcome("throughput", target, &Pace::method(*rate), settings)?;
-    note(&mut outcome, arguments, parts)?;
+    tally::note(&mut outcome, parts, &arguments.accept, rate.is_some())?;
     Ok(outcome)
 }
 
@@ -143,7 +115,7 @@ async fn ask_all(
     arguments: &Arguments,
     connector: &Connector,
     thread: usize,
-    progress: &crate::progress::Progress,
+    progress: &Progress,
 ) -> Result<Tally> {
     let threads = arguments.threads.clamp(1, arguments.connections.max(1));
     let own = workers::part(arguments.connections, threads, thread);
@@ -159,14 +131,7 @@ async fn ask_all(
         pace: Pace::new(start, arguments.duration, rate, connector.patience()),
         named: Named::of(arguments, connector.uri().path()),
         message,
-        tally: Mutex::new(Tally {
-            latency: Times::try_new()?,
-            answers: OverTime::new(start),
-            targets: BTreeMap::new(),
-            late: 0,
-            missed: 0,
-            last: start,
-        }),
+        tally: Mutex::new(Tally::try_new(start)?),
     });
     let mut connections = JoinSet::new();
     for (number, client) in clients {
@@ -187,7 +152,7 @@ async fn ask_all(
     }
     let asking = Arc::into_inner(asking).ok_or_else(|| anyhow::anyhow!("a connection is still asking"))?;
     let mut tally = asking.tally.into_inner();
-    (tally.late, tally.missed) = (asking.pace.late(), asking.pace.missed());
+    tally.end(&asking.pace);
     Ok(tally)
 }
 
@@ -219,28 +184,9 @@ async fn ask(asking: Arc<Asking>, number: usize, mut client: Option<Client>) {
     while let Some(start) = asking.pace.next().await {
         let answered = answer(&mut client, &asking, number).await;
         let has_failed = answered.is_err();
-        asking.tally.lock().note(answered, start, Instant::now());
+        asking.tally.lock().count(answered, start, Instant::now());
         if has_failed {
             tokio::time::sleep(AFTER_FAILURE).await;
-        }
-    }
-}
-
-impl Tally {
-    fn note(&mut self, answered: Result<(Answered, Option<String>), Failure>, start: Start, now: Instant) {
-        self.last = self.last.max(now);
-        match answered {
-            Ok((answered, target)) => {
-                self.latency.record(now - start.counted_from);
-                self.answers.count(&answered, now);
-                if let Some(target) = target {
-                    match self.targets.get_mut(&target) {
-                        Some(count) => *count += 1,
-                        None => drop(self.targets.insert(target, 1)),
-                    }
-                }
-            }
-            Err(failure) => self.answers.count(&Answered::Failed(failure.name().into_owned()), now),
         }
     }
 }
@@ -261,11 +207,7 @@ impl Client {
     }
 }
 
-async fn answer(
-    client: &mut Option<Client>,
-    asking: &Asking,
-    number: usize,
-) -> Result<(Answered, Option<String>), Failure> {
+async fn answer(client: &mut Option<Client>, asking: &Asking, number: usize) -> Result<Answer, Failure> {
     let connector = &asking.connector;
     let mut open = match client.take() {
         Some(open) => open,
@@ -274,17 +216,21 @@ async fn answer(
     let answer = match (&mut open, &asking.message) {
         (Client::Http(http), _) => {
             let response = http.request(&Request::get(connector.path())).await?;
-            let target = asking.named.target(&response);
+            let answer = Answer {
+                answered: Answered::Status(response.head.status),
+                first_byte: Some(response.head.first_byte.saturating_duration_since(response.sent)),
+                target: asking.named.target(&response),
+            };
             if !http.is_reusable() {
-                return Ok((Answered::Status(response.head.status), target));
+                return Ok(answer);
             }
-            (Answered::Status(response.head.status), target)
+            answer
         }
         (Client::WebSocket(socket), message) => {
             let message = message.clone().unwrap_or_default();
             let echo = echo(socket, message);
             tokio::time::timeout(connector.patience(), echo).await.unwrap_or(Err(Failure::TimedOut))?;
-            (Answered::Echo, None)
+            Answer { answered: Answered::Echo, first_byte: None, target: None }
         }
     };
     *client = Some(open);
@@ -330,51 +276,6 @@ fn text_after<'a>(body: &'a [u8], field: &str) -> Option<&'a str> {
     let value = body.get(at..)?.trim_ascii_start().strip_prefix(b"\"")?;
     let end = memchr::memchr(b'"', value)?;
     str::from_utf8(value.get(..end)?).ok()
-}
-
-fn note(outcome: &mut Outcome, arguments: &Arguments, parts: Vec<Tally>) -> Result<()> {
-    let mut parts = parts.into_iter();
-    let Some(mut all) = parts.next() else { bail!("no threads") };
-    for part in parts {
-        all.latency.add(&part.latency);
-        all.answers.add(&part.answers);
-        for (target, count) in part.targets {
-            *all.targets.entry(target).or_default() += count;
-        }
-        all.late += part.late;
-        all.missed += part.missed;
-        all.last = all.last.max(part.last);
-    }
-    let (mut good, mut bad) = (0, 0);
-    for (answered, count) in all.answers.totals() {
-        match answered {
-            Answered::Echo => good += count,
-            Answered::Status(status) if arguments.accept.contains(status) => good += count,
-            Answered::Status(status) => {
-                bad += count;
-                outcome.errors.insert(format!("status {status}"), count);
-            }
-            Answered::Failed(how) => {
-                bad += count;
-                outcome.errors.insert(how.clone(), count);
-            }
-        }
-    }
-    let seconds = all.last.saturating_duration_since(all.answers.start()).as_secs_f64().max(0.001);
-    outcome.figure("answers", number(good), Unit::Count, Better::Neither);
-    outcome.figure("answers_per_second", number(good) / seconds, Unit::PerSecond, Better::Higher);
-    outcome.figure("failures", number(bad), Unit::Count, Better::Lower);
-    if arguments.rate.is_some() {
-        outcome.figure("late_starts", number(all.late), Unit::Count, Better::Lower);
-        let measured = format!("{} were not sent", all.missed);
-        outcome.expect("requests that were due", "all sent", measured, all.missed == 0);
-    }
-    all.latency.note(outcome, "latency", "");
-    outcome.series.extend(all.answers.series("answers"));
-    outcome.targets = all.targets;
-    outcome.expect("answers", "some", good.to_string(), good > 0);
-    outcome.expect("failures", "none", format!("{bad} of {}", good + bad), bad == 0);
-    Ok(())
 }
 
 #[cfg(test)]
