@@ -149,7 +149,8 @@ function load(server, peer, scenario, args) {
   );
   if (run.status !== 0) throw new Error(run.stderr.trim());
   const { figures } = JSON.parse(run.stdout).outcomes[0];
-  return Object.fromEntries(Object.entries(figures).map(([name, { value }]) => [name, value]));
+  const values = Object.fromEntries(Object.entries(figures).map(([name, { value }]) => [name, value]));
+  return { ...values, kb_per_connection: values.memory_per_connection / 1024 };
 }
 
 const median = values => values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)];
@@ -159,7 +160,7 @@ const RUNS = [
   ["fan-out, single: µs/delivery", "cpu_per_delivery_us", "fan-out", ["--subscribers", subscribers, "--bursts", "200"]],
   ["fan-out, ten queued: µs/delivery", "cpu_per_delivery_us", "fan-out", ["--subscribers", subscribers, "--bursts", "60", "--burst", "10"]],
   ["echo: µs/message", "cpu_per_message_us", "echo", []],
-  ["idle: bytes/connection", "memory_per_connection", "hold", ["--connections", options.connections, "--duration", "15s"]],
+  ["idle: kB/connection", "kb_per_connection", "hold", ["--connections", options.connections, "--duration", "15s"]],
 ];
 
 const results = new Map();

@@ -83,11 +83,13 @@ pub(crate) async fn run(arguments: &Arguments, run: &Run) -> Result<Outcome> {
     for failure in &failures {
         outcome.error(&failure.name());
     }
+    // The time of a service that runs faster than clocks.
+    let scaled = |time: Duration| time.as_secs_f64() * target.time_scale;
     for Ended { closed, opened, quiet_since } in &ended {
         outcome.closes.push(Close {
             at: closed.at.saturating_duration_since(run.started).as_secs_f64(),
-            age: closed.at.saturating_duration_since(*opened).as_secs_f64(),
-            idle: closed.at.saturating_duration_since(*quiet_since).as_secs_f64(),
+            age: scaled(closed.at.saturating_duration_since(*opened)),
+            idle: scaled(closed.at.saturating_duration_since(*quiet_since)),
             how: closed.how.kind().into_owned(),
             code: Some(closed.how.browser_code()),
             target: None,
