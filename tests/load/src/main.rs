@@ -4,8 +4,6 @@
 //! Costs, where a process is named, are that process's alone, from `/proc`;
 //! times are told by clients that share the machine with it.
 
-#![expect(dead_code, reason = "what further scenarios report")]
-
 mod arguments;
 mod client;
 mod compare;

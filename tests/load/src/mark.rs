@@ -53,7 +53,6 @@ pub(crate) fn body(mark: Mark, size: usize) -> String {
 #[derive(Debug, Default)]
 pub(crate) struct Seen {
     bits: Vec<u64>,
-    count: u64,
 }
 
 impl Seen {
@@ -66,13 +65,7 @@ impl Seen {
         let Some(word) = self.bits.get_mut(word) else { return false };
         let is_new = *word & bit == 0;
         *word |= bit;
-        self.count += u64::from(is_new);
         is_new
-    }
-
-    /// How many came.
-    pub(crate) fn count(&self) -> u64 {
-        self.count
     }
 }
 
@@ -100,6 +93,5 @@ mod tests {
     fn each_message_is_new_once() {
         let mut seen = Seen::default();
         assert_eq!([3, 200, 3].map(|number| seen.note(number)), [true, true, false]);
-        assert_eq!(seen.count(), 2);
     }
 }

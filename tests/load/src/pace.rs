@@ -57,11 +57,6 @@ impl Pace {
         }
     }
 
-    /// When it began.
-    pub(crate) fn start(&self) -> Instant {
-        self.start
-    }
-
     /// Waits for the next start; none when the time is over.
     ///
     /// # Cancel safety

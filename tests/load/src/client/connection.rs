@@ -193,23 +193,6 @@ impl Connection {
         self.timings
     }
 
-    /// This end's address.
-    pub(crate) fn local_address(&self) -> Option<SocketAddr> {
-        let stream = match &self.stream {
-            Stream::Plain(stream) => stream,
-            Stream::Tls(stream) => stream.get_ref().0,
-        };
-        stream.local_addr().ok()
-    }
-
-    /// The TLS version, such as `TLSv1_3`.
-    pub(crate) fn tls_version(&self) -> Option<rustls::ProtocolVersion> {
-        match &self.stream {
-            Stream::Plain(_) => None,
-            Stream::Tls(stream) => stream.get_ref().1.protocol_version(),
-        }
-    }
-
     /// Gives bytes back that belong to what is read next.
     pub(crate) fn put_back(&mut self, bytes: Bytes) {
         self.unread = bytes;

@@ -48,16 +48,6 @@ impl Jar {
         let pairs: Vec<_> = self.values.iter().map(|(name, value)| format!("{name}={value}")).collect();
         (!pairs.is_empty()).then(|| pairs.join("; "))
     }
-
-    /// The value of a cookie.
-    pub(crate) fn value(&self, name: &str) -> Option<&str> {
-        self.values.get(name).map(String::as_str)
-    }
-
-    /// Forgets all.
-    pub(crate) fn clear(&mut self) {
-        self.values.clear();
-    }
 }
 
 #[cfg(test)]

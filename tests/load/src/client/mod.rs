@@ -11,9 +11,9 @@
 //! | [`http::Http`] | `Http::connect(&connector, number)` | `request(&Request)`; or `send`, `head`, `piece`; `ended()` waits for an idle end |
 //! | [`requester::Requester`] | `Requester::new(&connector, number, cookies)` | HTTP with a cookie jar |
 //! | [`web_socket::WebSocket`] | `WebSocket::connect(&connector, number)` | `send_text`, `ping`, `next() -> Event` |
-//! | [`stomp::Stomp`] | `Stomp::connect(&connector, number, heart_beat)` | `subscribe`, `send`, `next() -> Event`; over SockJS by `Stomp::on` |
-//! | [`sock_js::SockJs`] | `SockJs::connect(&connector, number, transport, cookies)` | `send`, `next() -> Event` |
-//! | [`socket_io::SocketIo`] | `SocketIo::connect(&connector, number, transport, &options)` | `emit`, `next() -> Event` |
+//! | [`stomp::Stomp`] | `Stomp::connect(&connector, number, heart_beat)` | `subscribe`, `queue_send`, `flush`, `next() -> Event`; over SockJS by `Stomp::on` |
+//! | [`sock_js::SockJs`] | `SockJs::connect(&connector, number, transport, cookies)` | `queue`, `flush`, `next() -> Event` |
+//! | [`socket_io::SocketIo`] | `SocketIo::connect(&connector, number, transport, &options)` | `queue_emit`, `flush`, `next() -> Event` |
 //! | [`messenger::Messenger`] | `Messenger::connect(…)` | any of them, for scenarios that take each protocol |
 //!
 //! Errors on the way up are a [`failure::Failure`]; an open WebSocket, or what is

@@ -22,16 +22,6 @@ impl Requester {
         Self { connector: connector.clone(), number, http: None, jar: Jar::new(cookies) }
     }
 
-    /// Where it asks.
-    pub(crate) fn connector(&self) -> &Connector {
-        &self.connector
-    }
-
-    /// Ends the connection: the next request makes a new one.
-    pub(crate) fn disconnect(&mut self) {
-        self.http = None;
-    }
-
     /// Asks, and reads the whole answer.
     ///
     /// # Errors

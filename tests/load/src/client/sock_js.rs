@@ -110,38 +110,10 @@ impl SockJs {
         }
     }
 
-    /// Whether the session is on a WebSocket.
-    pub(crate) fn web_socket(&self) -> Option<&WebSocket> {
-        match &self.carrier {
-            Carrier::WebSocket(socket) => Some(socket),
-            Carrier::Xhr(_) => None,
-        }
-    }
-
-    /// The client that polls, with its cookies; none over a WebSocket.
-    pub(crate) fn receiver(&self) -> Option<&Requester> {
-        match &self.carrier {
-            Carrier::WebSocket(_) => None,
-            Carrier::Xhr(xhr) => Some(&xhr.receiver),
-        }
-    }
-
-    /// Sends one message.
-    ///
-    /// # Errors
-    /// How the session had ended, or the answer to the request was no 204.
-    pub(crate) async fn send(&mut self, text: &str) -> Result<(), Closed> {
-        self.queue(text).await?;
-        match &mut self.carrier {
-            Carrier::WebSocket(socket) => socket.flush().await,
-            Carrier::Xhr(_) => Ok(()),
-        }
-    }
-
     /// Queues one message on a WebSocket; over HTTP it is sent at once.
     ///
     /// # Errors
-    /// As [`Self::send`].
+    /// How the session had ended, or the answer to the request was no 204.
     pub(crate) async fn queue(&mut self, text: &str) -> Result<(), Closed> {
         let array = serde_json::json!([text]).to_string();
         match &mut self.carrier {
@@ -153,7 +125,7 @@ impl SockJs {
     /// Writes what is queued.
     ///
     /// # Errors
-    /// As [`Self::send`].
+    /// As [`Self::queue`].
     pub(crate) async fn flush(&mut self) -> Result<(), Closed> {
         match &mut self.carrier {
             Carrier::WebSocket(socket) => socket.flush().await,

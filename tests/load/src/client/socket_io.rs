@@ -38,26 +38,11 @@ pub(crate) enum Event {
     Closed(Closed),
 }
 
-/// What the server says when a session opens.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct Opened {
-    /// The session's name.
-    pub(crate) sid: String,
-    ping_interval: u64,
-    ping_timeout: u64,
-}
-
-impl Opened {
-    /// From a pong to the next ping.
-    pub(crate) fn ping_interval(&self) -> Duration {
-        Duration::from_millis(self.ping_interval)
-    }
-
-    /// How long the server waits for a pong.
-    pub(crate) fn ping_timeout(&self) -> Duration {
-        Duration::from_millis(self.ping_timeout)
-    }
+/// What the server says when a session opens: only its name is looked at, since it
+/// is the server that pings.
+#[derive(Debug, Deserialize)]
+struct Opened {
+    sid: String,
 }
 
 /// A client in one namespace.
@@ -65,7 +50,6 @@ impl Opened {
 pub(crate) struct SocketIo {
     carrier: Carrier,
     namespace: String,
-    opened: Opened,
     heart_beat: HeartBeat,
     pulse: Pulse,
     received: VecDeque<Bytes>,
@@ -145,7 +129,6 @@ impl SocketIo {
             } else {
                 format!("{},", options.namespace)
             },
-            opened,
             heart_beat: options.heart_beat,
             pulse: Pulse::new(every, Instant::now()),
             received,
@@ -176,45 +159,16 @@ impl SocketIo {
         Ok(())
     }
 
-    /// What the server said when the session opened.
-    pub(crate) fn opened(&self) -> &Opened {
-        &self.opened
-    }
-
     /// When the client sent its last ping frame.
     pub(crate) fn beaten(&self) -> Option<Instant> {
         self.pulse.beaten
     }
 
-    /// The WebSocket, if that is the transport.
-    pub(crate) fn web_socket(&self) -> Option<&WebSocket> {
-        match &self.carrier {
-            Carrier::WebSocket(socket) => Some(socket),
-            Carrier::Polling(_) => None,
-        }
-    }
-
-    /// The client that polls, with its cookies; none over a WebSocket.
-    pub(crate) fn receiver(&self) -> Option<&Requester> {
-        match &self.carrier {
-            Carrier::WebSocket(_) => None,
-            Carrier::Polling(polling) => Some(&polling.receiver),
-        }
-    }
-
-    /// Emits an event; `arguments` are JSON, `"name",…` without the brackets.
+    /// Queues an event, to be written by [`Self::flush`]; over HTTP it is sent at
+    /// once. `arguments` are JSON, `"name",…` without the brackets.
     ///
     /// # Errors
     /// How the session had ended, or the answer to the request was no 200.
-    pub(crate) async fn emit(&mut self, arguments: &str) -> Result<(), Closed> {
-        self.queue_emit(arguments).await?;
-        self.flush().await
-    }
-
-    /// The same, to be written by [`Self::flush`]; over HTTP it is sent at once.
-    ///
-    /// # Errors
-    /// As [`Self::emit`].
     pub(crate) async fn queue_emit(&mut self, arguments: &str) -> Result<(), Closed> {
         let packet = format!("42{}[{arguments}]", self.namespace);
         match &mut self.carrier {
@@ -226,7 +180,7 @@ impl SocketIo {
     /// Writes what is queued.
     ///
     /// # Errors
-    /// As [`Self::emit`].
+    /// As [`Self::queue_emit`].
     pub(crate) async fn flush(&mut self) -> Result<(), Closed> {
         match &mut self.carrier {
             Carrier::WebSocket(socket) => socket.flush().await,

@@ -64,21 +64,11 @@ pub(crate) enum Carrier {
     SockJs(Box<SockJs>),
 }
 
-/// Heart-beats that were agreed on; zero for none.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Agreed {
-    /// The client must send so often.
-    pub(crate) client: Duration,
-    /// The server must.
-    pub(crate) server: Duration,
-}
-
 /// A connected client. It sends its heart-beats while events are awaited.
 #[derive(Debug)]
 pub(crate) struct Stomp {
     carrier: Carrier,
     pulse: Pulse,
-    agreed: Agreed,
     received: VecDeque<Bytes>,
 }
 
@@ -109,8 +99,7 @@ impl Stomp {
         heart_beat: HeartBeat,
     ) -> Result<Self, Failure> {
         let never = Pulse::new(Duration::ZERO, Instant::now());
-        let agreed = Agreed { client: Duration::ZERO, server: Duration::ZERO };
-        let mut stomp = Self { carrier, pulse: never, agreed, received: VecDeque::new() };
+        let mut stomp = Self { carrier, pulse: never, received: VecDeque::new() };
         let beat = heart_beat.offered().as_millis();
         let frame = format!(
             "CONNECT\naccept-version:1.2\nhost:/\nheart-beat:{beat},{beat}\nlogin:guest\npasscode:guest\n\n\0"
@@ -121,19 +110,13 @@ impl Stomp {
             stomp.expect("CONNECTED").await
         };
         let connected = timeout(patience, connecting).await.unwrap_or(Err(Failure::TimedOut))?;
-        stomp.agreed = agree(heart_beat.offered(), connected.header("heart-beat"));
         let every = match heart_beat {
             HeartBeat::Off => Duration::ZERO,
             HeartBeat::Every(interval) => interval,
-            HeartBeat::Negotiated(_) => stomp.agreed.client,
+            HeartBeat::Negotiated(offered) => agree(offered, connected.header("heart-beat")),
         };
         stomp.pulse = Pulse::new(every, Instant::now());
         Ok(stomp)
-    }
-
-    /// The heart-beats that the server agreed to.
-    pub(crate) fn agreed(&self) -> Agreed {
-        self.agreed
     }
 
     /// When the client sent its last heart-beat.
@@ -150,15 +133,6 @@ impl Stomp {
         self.flush().await?;
         self.expect("RECEIPT").await?;
         Ok(())
-    }
-
-    /// Sends a body to a destination.
-    ///
-    /// # Errors
-    /// How the connection had ended.
-    pub(crate) async fn send(&mut self, destination: &str, body: &str) -> Result<(), Closed> {
-        self.queue_send(destination, body).await?;
-        self.flush().await
     }
 
     /// The same, to be written by [`Self::flush`].
@@ -178,17 +152,6 @@ impl Stomp {
     pub(crate) async fn beat(&mut self) -> Result<(), Closed> {
         self.queue("\n".to_owned()).await?;
         self.flush().await
-    }
-
-    /// Leaves as the protocol says: DISCONNECT with a receipt, then the close.
-    pub(crate) async fn disconnect(mut self, patience: Duration) {
-        let leaving = async {
-            self.queue("DISCONNECT\nreceipt:bye\n\n\0".to_owned()).await?;
-            self.flush().await?;
-            self.expect("RECEIPT").await
-        };
-        // A server that does not answer is left all the same.
-        drop(timeout(patience, leaving).await);
     }
 
     /// What comes next.
@@ -286,15 +249,11 @@ fn event(mut received: Bytes) -> Event {
     if received.is_empty() { Event::HeartBeat } else { Event::Frame(Frame(received)) }
 }
 
-/// STOMP 1.2, heart-beating: the larger of what one can and the other wants, and
-/// none when either is zero.
-fn agree(offered: Duration, header: Option<&str>) -> Agreed {
-    let (sends, wants) = header.and_then(|value| value.split_once(',')).unwrap_or(("0", "0"));
-    let [sends, wants] = [sends, wants].map(|text| Duration::from_millis(text.trim().parse().unwrap_or(0)));
-    let both = |other: Duration| {
-        if offered.is_zero() || other.is_zero() { Duration::ZERO } else { offered.max(other) }
-    };
-    Agreed { client: both(wants), server: both(sends) }
+/// How often the client must send, zero for never: the larger of what it can and
+/// the server wants, and nothing when either is zero (STOMP 1.2, heart-beating).
+fn agree(offered: Duration, header: Option<&str>) -> Duration {
+    let wanted = header.and_then(|value| value.split_once(',')?.1.trim().parse().ok()).unwrap_or(0);
+    if offered.is_zero() || wanted == 0 { Duration::ZERO } else { offered.max(Duration::from_millis(wanted)) }
 }
 
 #[cfg(test)]
@@ -302,19 +261,19 @@ mod tests {
     use super::*;
 
     #[track_caller]
-    fn check(offered: u64, header: Option<&str>, client: u64, server: u64) {
+    fn check(offered: u64, header: Option<&str>, expected: u64) {
         let agreed = agree(Duration::from_millis(offered), header);
-        let [client, server] = [client, server].map(Duration::from_millis);
-        assert_eq!(agreed, Agreed { client, server });
+        assert_eq!(agreed, Duration::from_millis(expected));
     }
 
     #[test]
     fn heart_beats_are_agreed_on() {
-        check(10_000, Some("25000,5000"), 10_000, 25_000);
-        check(10_000, Some("0,20000"), 20_000, 0);
-        check(0, Some("10000,10000"), 0, 0);
-        check(10_000, None, 0, 0);
-        check(10_000, Some("x"), 0, 0);
+        check(10_000, Some("25000,5000"), 10_000);
+        check(10_000, Some("0,20000"), 20_000);
+        check(10_000, Some("20000,0"), 0);
+        check(0, Some("10000,10000"), 0);
+        check(10_000, None, 0);
+        check(10_000, Some("x"), 0);
     }
 
     #[test]

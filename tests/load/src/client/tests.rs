@@ -145,9 +145,10 @@ async fn a_connection_is_kept_until_the_server_ends_it() {
 
 #[tokio::test]
 async fn the_number_of_a_connection_chooses_its_address() {
-    let (connector, _server) = server(&[&[Hold]]).await;
-    let connection = connector.connect(6).await.unwrap();
-    assert_eq!(connection.local_address().unwrap().ip().to_string(), "127.0.0.7");
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let connector = connector(&format!("http://{}/", listener.local_addr().unwrap())).await;
+    let (_connection, accepted) = tokio::join!(connector.connect(6), listener.accept());
+    assert_eq!(accepted.unwrap().1.ip().to_string(), "127.0.0.7");
 }
 
 #[tokio::test]

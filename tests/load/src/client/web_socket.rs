@@ -11,7 +11,7 @@ use tokio_websockets::{ClientBuilder, CloseCode, Error, Limits, Message, Payload
 
 use super::connection::{Connection, Connector, Timings};
 use super::failure::Failure;
-use super::http::{Head, Http, Request, says};
+use super::http::{Http, Request, says};
 
 /// What the key is hashed with (RFC 6455, section 1.3).
 const GUID: &str = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
@@ -127,7 +127,6 @@ impl Closed {
 #[derive(Debug)]
 pub(crate) struct WebSocket {
     stream: WebSocketStream<Connection>,
-    head: Head,
     closed: Option<Closed>,
 }
 
@@ -184,22 +183,12 @@ impl WebSocket {
         }
         let limits = Limits::default().max_payload_len(Some(64 << 20));
         let stream = ClientBuilder::new().limits(limits).take_over(http.into_connection());
-        Ok(Self { stream, head, closed: None })
-    }
-
-    /// The answer to the handshake, for its cookies and subprotocol.
-    pub(crate) fn head(&self) -> &Head {
-        &self.head
+        Ok(Self { stream, closed: None })
     }
 
     /// How long it took to connect, without the upgrade.
     pub(crate) fn timings(&self) -> Timings {
         self.stream.get_ref().timings()
-    }
-
-    /// The connection below.
-    pub(crate) fn connection(&self) -> &Connection {
-        self.stream.get_ref()
     }
 
     /// Sends one text message.
@@ -208,14 +197,6 @@ impl WebSocket {
     /// How the connection had ended.
     pub(crate) async fn send_text(&mut self, text: impl Into<Payload>) -> Result<(), Closed> {
         self.send(Message::text(text)).await
-    }
-
-    /// Sends one binary message.
-    ///
-    /// # Errors
-    /// How the connection had ended.
-    pub(crate) async fn send_binary(&mut self, payload: impl Into<Payload>) -> Result<(), Closed> {
-        self.send(Message::binary(payload)).await
     }
 
     /// Sends a ping frame.
@@ -283,17 +264,6 @@ impl WebSocket {
         };
         let closed = self.closed.insert(Closed::now(how));
         Event::Closed(closed.clone())
-    }
-
-    /// Sends a close frame and waits for the server's, no longer than `patience`.
-    pub(crate) async fn close(mut self, code: CloseCode, patience: std::time::Duration) {
-        let leaving = async {
-            if self.send(Message::close(Some(code), "")).await.is_ok() {
-                while !matches!(self.next().await, Event::Closed(_)) {}
-            }
-        };
-        // A server that does not answer is left all the same.
-        drop(timeout(patience, leaving).await);
     }
 }
 
