@@ -1,5 +1,5 @@
-# One image with both programs: `albeit` (the default command) and
-# `albeit-backend`. Built with BuildKit, which keeps the crates and the compiled
+# One image with all programs: `albeit` (the default command), `albeit-backend`,
+# and the timeout lab, `albeit-load` and `albeit-lab`. Built with BuildKit, which keeps the crates and the compiled
 # dependencies between builds. How to run it: docs/docker.md.
 
 FROM rust:1.95-bookworm AS builder
@@ -18,8 +18,9 @@ COPY tests tests
 # The cache is no part of the image, so the programs are copied out of it here.
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
     --mount=type=cache,target=/src/target,sharing=locked \
-    cargo build --locked --release --package albeit-proxy --package albeit-backend \
-    && install -D --target-directory=/out target/release/albeit target/release/albeit-backend
+    cargo build --locked --release --package albeit-proxy --package albeit-backend --package albeit-load \
+    && install -D --target-directory=/out \
+        target/release/albeit target/release/albeit-backend target/release/albeit-load
 
 
 FROM debian:bookworm-slim
@@ -34,7 +35,7 @@ RUN groupadd --system --gid 10001 albeit \
     && useradd --system --uid 10001 --gid albeit --no-create-home --shell /usr/sbin/nologin albeit \
     && install --directory --owner=albeit --group=albeit --mode=0750 /etc/albeit/certs
 
-COPY docker/healthcheck /usr/local/bin/
+COPY docker/healthcheck scripts/albeit-lab /usr/local/bin/
 COPY --from=builder /out/ /usr/local/bin/
 COPY conf /etc/albeit/conf
 
