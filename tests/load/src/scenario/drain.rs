@@ -11,7 +11,7 @@
 //! had been told to go by close code 1001 or 1012, or was cut no earlier than
 //! `--deregistration-delay` (300s, 5 % and 1 s less) after the target went.
 //! Figures: `requests`, `failed`, `cut_early`, `told_to_go`, `cut_after_delay`
-//! (count), `p50`, `p99` (milliseconds from when a request was due). Histogram
+//! (count), `p50` to `max` (milliseconds from when a request was due). Histogram
 //! `latency`. Series: plot `answers` with a line for each status or failure
 //! (per second), plot `moments` with `deregistered` and `registered`. Closes of
 //! WebSockets. Errors: by status or how it failed.

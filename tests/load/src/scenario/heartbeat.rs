@@ -14,7 +14,7 @@
 //! Expectations: `opened`; `all live`, which tells who died, when and how;
 //! `server heart-beats`. Figures: `alive`, `died`, `server_beats` (count),
 //! `server_interval_mean`, `server_interval_max`, `server_jitter` (seconds; the
-//! standard deviation), `pong_p50`, `pong_p99` (milliseconds, real; plain only).
+//! standard deviation), `pong_p50` to `pong_max` (milliseconds, real; plain only).
 //! Histograms: `pong`, and `server interval` in the service's time. Closes: who
 //! died. Errors: how connecting failed.
 
@@ -32,12 +32,13 @@ use self::client::{Client, Seen};
 use super::{
     Run,
     clock::{Clock, seconds_in_words, words},
-    figures::{counted, distribution, float, micros, times},
+    figures::counted,
     watch::{close, ends_in_words},
 };
 use crate::{
     client::{connection::Connector, failure::Failure},
     outcome::{Better, Close, Outcome, Unit},
+    record::Times,
     target::{Target, duration},
 };
 
@@ -155,19 +156,19 @@ fn judge(outcome: &mut Outcome, arguments: &Arguments, lives: Vec<Life>) -> Resu
     outcome.expect("opened", format!("{wanted} connections"), opened.to_string(), opened == wanted);
 
     let mut intervals: Vec<Duration> = Vec::new();
-    let mut trips = times()?;
-    let mut gaps = times()?;
+    let mut trips = Times::try_new()?;
+    let mut gaps = Times::try_new()?;
     let silent = lives.iter().filter(|life| life.intervals.is_empty()).count();
     for life in lives {
         outcome.closes.extend(life.close);
         intervals.extend(life.intervals);
         for trip in life.trips {
-            trips.saturating_record(micros(trip));
+            trips.record(trip);
         }
     }
     outcome.closes.sort_by(|one, other| one.at.total_cmp(&other.at));
     for interval in &intervals {
-        gaps.saturating_record(micros(*interval));
+        gaps.record(*interval);
     }
 
     let died = outcome.closes.len();
@@ -178,9 +179,14 @@ fn judge(outcome: &mut Outcome, arguments: &Arguments, lives: Vec<Life>) -> Resu
             seconds_in_words(last.age),
             ends_in_words(&outcome.closes)
         ),
-        _ => "all".to_owned(),
+        _ => format!("all {opened}"),
     };
-    outcome.expect("all live", format!("for {}", words(arguments.lasting)), measured, died == 0);
+    outcome.expect(
+        "all live",
+        format!("for {}", words(arguments.lasting)),
+        measured,
+        died == 0 && opened > 0,
+    );
 
     let longest = intervals.iter().max().copied();
     if let Some(idle_timeout) = arguments.idle_timeout {
@@ -198,20 +204,22 @@ fn judge(outcome: &mut Outcome, arguments: &Arguments, lives: Vec<Life>) -> Resu
     outcome.figure("died", counted(died), Unit::Count, Better::Lower);
     outcome.figure("server_beats", counted(intervals.len()), Unit::Count, Better::Neither);
     if let Some(longest) = longest {
-        let (mean, deviation) = (gaps.mean() / 1e6, gaps.stdev() / 1e6);
+        let (mean, deviation) = mean_and_deviation(&intervals);
         outcome.figure("server_interval_mean", mean, Unit::Seconds, Better::Neither);
         outcome.figure("server_interval_max", longest.as_secs_f64(), Unit::Seconds, Better::Lower);
         outcome.figure("server_jitter", deviation, Unit::Seconds, Better::Lower);
-        outcome.histograms.push(distribution("server interval", &gaps));
+        outcome.histograms.extend(gaps.histogram("server interval"));
     }
-    if !trips.is_empty() {
-        for (name, quantile) in [("pong_p50", 0.5), ("pong_p99", 0.99)] {
-            let value = float(trips.value_at_quantile(quantile)) / 1000.0;
-            outcome.figure(name, value, Unit::Milliseconds, Better::Lower);
-        }
-        outcome.histograms.push(distribution("pong", &trips));
-    }
+    trips.note(outcome, "pong", "pong_");
     Ok(())
+}
+
+/// In seconds.
+fn mean_and_deviation(times: &[Duration]) -> (f64, f64) {
+    let count = counted(times.len().max(1));
+    let mean = times.iter().map(Duration::as_secs_f64).sum::<f64>() / count;
+    let squares = times.iter().map(|time| (time.as_secs_f64() - mean).powi(2));
+    (mean, (squares.sum::<f64>() / count).sqrt())
 }
 
 #[cfg(test)]
@@ -258,6 +266,7 @@ mod tests {
             "all live: 1 died after 60 s to 60 s: 1 FIN",
         );
         check(&[], vec![life(&[], None)], "opened: 1");
+        check(&[], Vec::new(), "opened: 0; all live: all 0");
     }
 
     #[test]

@@ -7,7 +7,7 @@
 //! rate is not.
 //!
 //! Expectations: `opened`; `no request fails`, which a refused connection is, too;
-//! `no WebSocket is cut`. Figures: `requests`, `failed`, `cut` (count), `p50`, `p99`
+//! `no WebSocket is cut`. Figures: `requests`, `failed`, `cut` (count), `p50` to `max`
 //! (milliseconds from when a request was due). Histogram `latency`. Series: plot
 //! `answers` with a line for each status or failure (per second), plot `moments`
 //! with `reload`. Closes of WebSockets. Errors: by status or how it failed.

@@ -6,17 +6,13 @@ use std::{collections::BTreeMap, time::Duration};
 
 use anyhow::{Result, ensure};
 use futures_util::FutureExt;
-use hdrhistogram::Histogram;
 use tokio::{
     task::JoinSet,
     time::{Instant, sleep_until},
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{
-    clock::Clock,
-    figures::{distribution, float, micros, times},
-};
+use super::clock::Clock;
 use crate::{
     client::{
         connection::Connector,
@@ -25,6 +21,7 @@ use crate::{
     },
     outcome::{Better, Outcome, Series, Unit},
     progress::Progress,
+    record::{Times, number},
 };
 
 /// Requests that may wait for their answer at the same time.
@@ -56,8 +53,8 @@ pub(crate) struct Tally {
     pub(crate) failed: u64,
     /// When the first one failed, in seconds of the service.
     pub(crate) first_failure: Option<f64>,
-    /// Latencies in microseconds.
-    latencies: Histogram<u64>,
+    /// From when a request was due.
+    latencies: Times,
     /// By how it was answered: which part of the run, and how many.
     over_time: BTreeMap<String, BTreeMap<u32, u64>>,
     /// How long such a part is, really.
@@ -87,7 +84,7 @@ pub(crate) async fn ask(
     ensure!(arguments.rate > 0.0 && arguments.rate <= 1e6, "--rate must be more than 0, up to 1000000");
     let every = Duration::from_secs_f64(1.0 / arguments.rate);
     let mut tally = Tally::try_new(clock.real(lasting) / POINTS)?;
-    let (mut due, mut number) = (Instant::now(), 0);
+    let (mut due, mut sent) = (Instant::now(), 0);
     let mut idle: Vec<Http> = Vec::new();
     let mut asking: JoinSet<Answered> = JoinSet::new();
     loop {
@@ -100,8 +97,8 @@ pub(crate) async fn ask(
                 if asking.len() < MAX_IN_FLIGHT {
                     let http = usable(&mut idle);
                     let (connector, path) = (connector.clone(), arguments.path.clone());
-                    asking.spawn(one(connector, http, number, path, due));
-                    number += 1;
+                    asking.spawn(one(connector, http, sent, path, due));
+                    sent += 1;
                 } else {
                     tally.record(clock, due, due, "not sent: 1000 wait", true);
                 }
@@ -158,7 +155,7 @@ impl Tally {
             answers: BTreeMap::new(),
             failed: 0,
             first_failure: None,
-            latencies: times()?,
+            latencies: Times::try_new()?,
             over_time: BTreeMap::new(),
             part: part.max(Duration::from_millis(1)),
         })
@@ -185,7 +182,7 @@ impl Tally {
             self.failed += 1;
             self.first_failure.get_or_insert(moment);
         } else {
-            self.latencies.saturating_record(micros(done.saturating_duration_since(due)));
+            self.latencies.record(done.saturating_duration_since(due));
         }
         *self.answers.entry(name.to_owned()).or_default() += 1;
         let part = clock.seconds(self.part);
@@ -199,7 +196,7 @@ impl Tally {
     }
 
     /// Judges the requests, and tells of them: expectation `requests`, figures
-    /// `requests`, `failed`, `p50`, `p99`, series `answers`.
+    /// `requests`, `failed`, `p50` to `max`, series `answers`.
     pub(crate) fn tell(&self, outcome: &mut Outcome, clock: Clock) {
         let first = match self.first_failure {
             Some(at) => format!("; the first failure after {at:.1} s"),
@@ -208,17 +205,13 @@ impl Tally {
         let measured = format!("{}{first}", self.words());
         let passed = self.failed == 0 && !self.answers.is_empty();
         outcome.expect("no request fails", "none answered 400 or more, cut or refused", measured, passed);
-        outcome.figure("requests", float(self.due), Unit::Count, Better::Neither);
-        outcome.figure("failed", float(self.failed), Unit::Count, Better::Lower);
-        for (name, quantile) in [("p50", 0.5), ("p99", 0.99)] {
-            let value = float(self.latencies.value_at_quantile(quantile)) / 1000.0;
-            outcome.figure(name, value, Unit::Milliseconds, Better::Lower);
-        }
-        outcome.histograms.push(distribution("latency", &self.latencies));
+        outcome.figure("requests", number(self.due), Unit::Count, Better::Neither);
+        outcome.figure("failed", number(self.failed), Unit::Count, Better::Lower);
+        self.latencies.note(outcome, "latency", "");
         let (part, real) = (clock.seconds(self.part), self.part.as_secs_f64());
         for (name, counts) in &self.over_time {
             let last = counts.keys().last().copied().unwrap_or_default();
-            let rate = |index| counts.get(&index).copied().map_or(0.0, float) / real;
+            let rate = |index| counts.get(&index).copied().map_or(0.0, number) / real;
             outcome.series.push(Series {
                 plot: "answers".to_owned(),
                 name: name.clone(),

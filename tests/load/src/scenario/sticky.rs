@@ -32,13 +32,11 @@ use self::{
     client::{Seen, visit},
     spread::Spread,
 };
-use super::{
-    Run,
-    figures::{counted, float},
-};
+use super::{Run, figures::counted};
 use crate::{
     client::{connection::Connector, cookies::Policy},
     outcome::{Better, Outcome, Unit},
+    record::number,
     target::{Protocol, Target},
 };
 
@@ -174,7 +172,7 @@ fn judge(outcome: &mut Outcome, protocol: Protocol, is_secure: bool, clients: &[
             measured,
             count == 0 && opened > 0,
         );
-        outcome.figure("session_failures", float(count), Unit::Count, Better::Lower);
+        outcome.figure("session_failures", number(count), Unit::Count, Better::Lower);
     }
     for (name, count) in failures.iter().chain(&session_failures) {
         *outcome.errors.entry((*name).to_owned()).or_default() += count;

@@ -17,7 +17,7 @@ use crate::{
         connection::Connector,
         failure::Failure,
         messenger::{Incoming, Messenger, Options},
-        web_socket::{Closed, How},
+        web_socket::Closed,
     },
     outcome::Close,
 };
@@ -124,7 +124,10 @@ async fn until_closed(mut messenger: Messenger, clock: Clock) -> Close {
     loop {
         match messenger.next().await {
             Incoming::Delivery(_) | Incoming::HeartBeat => used = Instant::now(),
-            Incoming::Closed(closed) => return close(clock, opened, used, &closed),
+            Incoming::Closed(closed) => {
+                let used = messenger.beaten().map_or(used, |beaten| beaten.max(used));
+                return close(clock, opened, used, &closed);
+            }
         }
     }
 }
@@ -135,19 +138,9 @@ pub(crate) fn close(clock: Clock, opened: Instant, used: Instant, closed: &Close
         at: clock.moment(closed.at),
         age: clock.seconds(closed.at.saturating_duration_since(opened)),
         idle: clock.seconds(closed.at.saturating_duration_since(used)),
-        how: how_in_words(&closed.how),
+        how: closed.how.kind().into_owned(),
         code: Some(closed.how.browser_code()),
         target: None,
-    }
-}
-
-/// `close frame`, `FIN`, `RST`, or how else it failed.
-pub(crate) fn how_in_words(how: &How) -> String {
-    match how {
-        How::CloseFrame { .. } => "close frame".to_owned(),
-        How::Fin => "FIN".to_owned(),
-        How::Reset => "RST".to_owned(),
-        How::Failed(failure) => failure.name().into_owned(),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::scenario::figures::float;
+use crate::record::number;
 
 /// Things at each target.
 #[derive(Debug, Default)]
@@ -34,12 +34,12 @@ impl Spread {
     /// that were seen: 0 is even, about 1 is random.
     pub(super) fn uneven(&self) -> f64 {
         let all: u64 = self.counts.values().sum();
-        let targets = float(self.counts.len() as u64);
+        let targets = number(self.counts.len() as u64);
         if targets < 2.0 {
             return 0.0;
         }
-        let expected = float(all) / targets;
-        let squares = self.counts.values().map(|count| (float(*count) - expected).powi(2) / expected);
+        let expected = number(all) / targets;
+        let squares = self.counts.values().map(|count| (number(*count) - expected).powi(2) / expected);
         squares.sum::<f64>() / (targets - 1.0)
     }
 }
