@@ -71,6 +71,14 @@ pub struct Polling {
 }
 
 impl Application {
+    /// Whether its name or its port says that it runs on the targets of a group.
+    #[must_use]
+    pub fn is_tied_to(&self, group: &TargetGroup) -> bool {
+        let ports = self.port.as_ref().zip(group.port.as_ref());
+        self.target_groups.contains(&group.name.value)
+            || ports.is_some_and(|(own, theirs)| own.value == theirs.value)
+    }
+
     /// What says that clients keep connections open for long: WebSockets, SockJS or Socket.IO.
     #[must_use]
     pub fn long_connections(&self) -> Option<Evidence> {
@@ -160,11 +168,22 @@ impl System {
     }
 
     /// The hops whose targets are applications, as far as they are known.
+    ///
+    /// That an application runs behind a Network Load Balancer may be a guess, since it is the only one; not
+    /// where an Application Load Balancer leads to it, which may be what the other one leads to.
     pub fn last_hops(&self) -> impl Iterator<Item = (Hop<'_>, &Application)> {
-        self.hops()
-            .into_iter()
-            .filter(|hop| hop.target_group.serves_clients())
-            .filter_map(|hop| Some((hop, hop.application?)))
+        let hops = self.hops();
+        let behind_albs: Vec<&Application> = hops
+            .iter()
+            .filter(|hop| hop.load_balancer.is_application())
+            .filter_map(|hop| hop.application)
+            .collect();
+        hops.into_iter().filter(|hop| hop.target_group.serves_clients()).filter_map(move |hop| {
+            let application = hop.application?;
+            let elsewhere = behind_albs.iter().any(|other| std::ptr::eq(*other, application));
+            let is_guess = !hop.load_balancer.is_application() && !application.is_tied_to(hop.target_group);
+            (!(is_guess && elsewhere)).then_some((hop, application))
+        })
     }
 
     /// The target groups of Application Load Balancers.

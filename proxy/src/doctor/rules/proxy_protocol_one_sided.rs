@@ -125,6 +125,23 @@ mod tests {
     }
 
     #[test]
+    fn another_load_balancer_may_be_what_reads_the_header() {
+        let system = |target_groups: Vec<String>| {
+            let given = nlb_before_alb().with(|system| {
+                let front = &mut system.target_groups[1];
+                front.target_type = None;
+                front.port = None;
+                front
+                    .attributes
+                    .give("proxy_protocol_v2.enabled", set("proxy_protocol_v2", "true".to_owned()));
+            });
+            given.app(|app| app.target_groups = target_groups)
+        };
+        system(vec![]).expect(RULE.code, None);
+        system(vec!["web".to_owned(), "net".to_owned()]).expect(RULE.code, Some(Severity::Warning));
+    }
+
+    #[test]
     fn an_application_load_balancer_sends_none() {
         let expects = |given: bool| alb().app(|app| app.proxy_protocol = Some(set("proxy-protocol", given)));
         expects(true).expect(RULE.code, Some(Severity::Error));
