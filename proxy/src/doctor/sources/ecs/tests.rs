@@ -133,7 +133,9 @@ fn a_later_revision_of_the_family_stands_in() {
 
 #[test]
 fn a_compose_file_is_none_of_ecs() {
-    assert!(system_of(&[("compose.json", r#"{"services": {"web": {"image": "web"}}}"#)]).is_err());
+    // The time between SIGTERM and SIGKILL would be 30 s with ECS.
+    let application = one(&[("compose.json", r#"{"services": {"web": {"image": "web"}}}"#)]);
+    assert_eq!(application.shutdown.stop_timeout.as_ref().unwrap().value.as_secs(), 10);
 }
 
 proptest! {
