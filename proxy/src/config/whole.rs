@@ -47,6 +47,7 @@ pub(super) fn convert(
     beside: Beside<'_>,
     report: &mut Report,
 ) -> Option<Model> {
+    let Beside { attributes, targets_declare } = beside;
     let root = Path::root();
     let mut cx = Context {
         report,
@@ -57,8 +58,8 @@ pub(super) fn convert(
         groups: Vec::new(),
         load_balancers: Vec::new(),
         wanted: Vec::new(),
-        given: beside.attributes,
-        targets_declare: beside.targets_declare,
+        given: attributes,
+        targets_declare,
         sockets: Vec::new(),
     };
     scope(raw.account_id, raw.region, &mut cx);

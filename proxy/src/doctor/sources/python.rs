@@ -1,6 +1,6 @@
 //! Servers of Python: Gunicorn, Uvicorn, Hypercorn, by their command lines.
 //!
-//! Gunicorn, "Settings: keepalive, graceful_timeout, timeout"; Uvicorn,
+//! Gunicorn, "Settings: keepalive, `graceful_timeout`, timeout"; Uvicorn,
 //! "Settings: Timeouts, WebSocket"; Hypercorn, "Configuring". Files that they
 //! may read besides are not known here.
 

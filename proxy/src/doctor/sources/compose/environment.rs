@@ -27,7 +27,7 @@ pub(super) fn read(
         match read_text(&path, &file) {
             Ok(text) => environment.extend(of_file(&file, &text)),
             Err(error) if is_needed => {
-                notes.push(Note { place: node.place.clone(), message: error.to_string() })
+                notes.push(Note { place: node.place.clone(), message: error.to_string() });
             }
             Err(_) => {}
         }
