@@ -155,11 +155,10 @@ async fn a_service_that_does_not_come_up_is_not_measured() -> Result<()> {
 }
 
 #[tokio::test]
-async fn nobody_there_is_neither_a_failure_nor_a_mistake() -> Result<()> {
+async fn a_refusal_fails_an_expectation_and_a_mistake_does_not() -> Result<()> {
     let dir = tempfile::tempdir()?;
-    let ended =
-        load(dir.path(), &["echo", "ws://127.99.0.8:9/", "--protocol", "stomp", "--pid", "1"]).await?;
-    check(&ended, 3, "albeit-load: ");
+    let ended = load(dir.path(), &["echo", "ws://127.99.0.8:9/", "--protocol", "stomp"]).await?;
+    check(&ended, 1, "connection refused");
     check(&load(dir.path(), &["echo"]).await?, 2, "<URL>");
     check(&load(dir.path(), &["ecko", "ws://127.99.0.8:9/"]).await?, 2, "unrecognized subcommand");
     Ok(())

@@ -4,11 +4,10 @@ use super::{plan, problem::Problems};
 fn wrong(text: &str) -> String {
     let problems = plan::read("ci.yaml", text, &|_| None).map(|_| ()).expect_err("problems").to_string();
     // Scenarios and their options come and go.
-    let told =
-        |line: &str| match line.split_once(" (have: protocol").or_else(|| line.split_once(" (have: echo")) {
-            Some((told, _)) => told.to_owned(),
-            None => line.to_owned(),
-        };
+    let told = |line: &str| match line.split_once(" (have: ") {
+        Some((told, _)) if told.contains("no scenario") || told.contains("no option") => told.to_owned(),
+        _ => line.to_owned(),
+    };
     problems.lines().map(told).collect::<Vec<_>>().join("\n")
 }
 
