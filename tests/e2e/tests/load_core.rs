@@ -240,7 +240,7 @@ async fn echo_measures_round_trips() -> Result<()> {
 async fn hold_says_how_connections_end() -> Result<()> {
     let backend = Backend::start("one").await?;
     let config = Config::forwarding_to(&[backend.addr()])?;
-    let albeit = Albeit::start(config.with_attribute("idle_timeout.timeout_seconds", 1)).await?;
+    let albeit = Albeit::start(config.with_attribute("idle_timeout.timeout_seconds", 2)).await?;
     let url = format!("ws://{}/echo", albeit.listener(0)?);
     let base = ["hold", &url, "--connections", "5", "--duration", "20s"];
     // The idle timeout ends all of them, which ends the run.
@@ -250,7 +250,8 @@ async fn hold_says_how_connections_end() -> Result<()> {
     assert_eq!(closes.len(), 5);
     for close in closes {
         assert_eq!((&close["how"], &close["code"]), (&"FIN".into(), &1006.into()), "{close}");
-        ensure!(close["idle"].as_f64().is_some_and(|idle| idle >= 0.9), "{close}");
+        // The balancer counts from an earlier moment than a client that had to wait for a processor.
+        ensure!(close["idle"].as_f64().is_some_and(|idle| idle >= 1.0), "{close}");
     }
     Ok(())
 }
