@@ -10,6 +10,7 @@ pub mod access_log;
 pub mod admin;
 pub mod albeit;
 pub mod backend;
+pub mod bad_balancer;
 pub mod browser;
 pub mod ca;
 pub mod client;
@@ -21,6 +22,7 @@ pub mod grpc;
 pub mod h2_target;
 pub mod http2;
 pub mod idp;
+pub mod load;
 pub mod log_tools;
 pub mod metrics;
 pub mod namespace;
@@ -41,6 +43,7 @@ pub mod wire;
 pub use self::{
     albeit::Albeit,
     backend::Backend,
+    bad_balancer::{BadBalancer, Faults},
     browser::Browser,
     ca::Ca,
     client::{Client, Response},
@@ -48,6 +51,7 @@ pub use self::{
     elb_error::{Answer, ElbError, ElbErrors},
     h2_target::H2Target,
     idp::Idp,
+    load::Load,
     target::{Step, Target},
     tls_front::TlsFront,
     wait::{eventually, within},

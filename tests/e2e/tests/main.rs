@@ -87,6 +87,8 @@ mod load_core;
 #[cfg(test)]
 mod load_report;
 #[cfg(test)]
+mod load_scenarios;
+#[cfg(test)]
 mod log_files;
 #[cfg(test)]
 mod metrics;
