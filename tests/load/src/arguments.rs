@@ -24,7 +24,6 @@ const AFTER_HELP: &str = "Exit status: 0 all expectations and limits held, 1 one
 
 /// What to do.
 #[derive(Debug, Subcommand)]
-#[expect(clippy::large_enum_variant, reason = "there is one, made once")]
 pub(crate) enum Command {
     /// A scenario, by its name.
     #[command(flatten)]
