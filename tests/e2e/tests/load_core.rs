@@ -70,7 +70,7 @@ async fn throughput_counts_answers_by_target() -> Result<()> {
     let backends = [Backend::start("one").await?, Backend::start("two").await?];
     let albeit = Albeit::start(Config::forwarding_to(&backends.each_ref().map(Backend::addr))?).await?;
     let url = format!("http://{}/whoami", albeit.listener(0)?);
-    let run = load(&["throughput", &url, "--connections", "4", "--rate", "200", "--duration", "1s"]).await?;
+    let run = load(&["throughput", &url, "--connections", "4", "--rate", "200", "--for", "1s"]).await?;
     run.held();
     // Due at 0, 5, 10 ms and so on, whatever the machine does.
     assert_eq!(run.figure("answers")?.round(), 200.0);
@@ -86,7 +86,7 @@ async fn throughput_counts_answers_by_target() -> Result<()> {
 async fn throughput_fails_when_all_targets_are_dead() -> Result<()> {
     let albeit = Albeit::start_unsettled(Config::forwarding_to(&[DEAD])?).await?;
     let url = format!("http://{}/", albeit.listener(0)?);
-    let run = load(&["throughput", &url, "--connections", "2", "--duration", "500ms"]).await?;
+    let run = load(&["throughput", &url, "--connections", "2", "--for", "500ms"]).await?;
     run.broke(&["answers", "failures"]);
     ensure!(run.outcome.pointer("/errors/status 502").is_some(), "{}", run.outcome);
     ensure!(run.outcome["method"].as_str().is_some_and(|text| text.starts_with("closed loop")));
@@ -103,7 +103,7 @@ async fn a_stall_shows_in_latencies_at_a_rate() -> Result<()> {
         if stalls { vec![Step::Pause(std::time::Duration::from_secs(1)), answer] } else { vec![answer] }
     })?;
     let url = format!("http://{}/stall", target.addr());
-    let run = load(&["throughput", &url, "--connections", "1", "--rate", "20", "--duration", "1s"]).await?;
+    let run = load(&["throughput", &url, "--connections", "1", "--rate", "20", "--for", "1s"]).await?;
     run.held();
     // Half of them waited at least half a second; of a closed loop one in twenty would have.
     ensure!(run.figure("p50")? >= 400.0, "{}", run.outcome);
@@ -119,7 +119,7 @@ async fn web_sockets_echo_on_several_threads_over_tls() -> Result<()> {
     fs::write(&file, ca.pem())?;
     let albeit = Albeit::start(config).await?;
     let url = format!("wss://localhost:{}/echo", albeit.listener(1)?.port());
-    let base = ["throughput", &url, "--connections", "4", "--threads", "2", "--duration", "500ms"];
+    let base = ["throughput", &url, "--connections", "4", "--threads", "2", "--for", "500ms"];
     let trusted = load(&[&base[..], &["--ca", file.to_str().context("UTF-8")?]].concat()).await?;
     trusted.held();
     ensure!(trusted.figure("answers")? > 0.0);
@@ -135,7 +135,7 @@ async fn handshakes_are_full_or_resumed() -> Result<()> {
     let (backend, ca) = (Backend::start("one").await?, Ca::try_new()?);
     let albeit = Albeit::start(Config::forwarding_to(&[backend.addr()])?.with_https(&ca)?).await?;
     let url = format!("https://localhost:{}/whoami", albeit.listener(1)?.port());
-    let base = ["handshakes", &url, "--insecure", "--rate", "50", "--concurrency", "4", "--duration", "1s"];
+    let base = ["handshakes", &url, "--insecure", "--rate", "50", "--concurrency", "4", "--for", "1s"];
     let full = load(&base).await?;
     full.held();
     assert_eq!(full.figure("handshakes")?.round(), 50.0);
@@ -162,14 +162,14 @@ async fn handshakes_go_up_to_each_protocol() -> Result<()> {
             "20",
             "--concurrency",
             "2",
-            "--duration",
+            "--for",
             "500ms",
         ];
         let run = load(&arguments).await?;
         run.held();
         assert_eq!(run.figure("handshakes")?.round(), 10.0, "{protocol}");
     }
-    let refused = load(&["handshakes", &format!("http://{DEAD}/"), "--duration", "200ms"]).await?;
+    let refused = load(&["handshakes", &format!("http://{DEAD}/"), "--for", "200ms"]).await?;
     refused.broke(&["handshakes", "failures"]);
     ensure!(refused.outcome.pointer("/errors/refused").is_some(), "{}", refused.outcome);
     Ok(())
@@ -189,7 +189,7 @@ async fn fan_out_reaches_every_subscriber_once() -> Result<()> {
         assert_eq!(bursts.figure("deliveries")?.round(), 300.0, "{protocol}");
         assert_eq!(bursts.figure("lost")?.round(), 0.0);
         ensure!(bursts.figure("cpu_per_delivery_us")? >= 0.0);
-        let paced = load(&[&base[..], &["--rate", "20", "--duration", "500ms"]].concat()).await?;
+        let paced = load(&[&base[..], &["--rate", "20", "--for", "500ms"]].concat()).await?;
         paced.held();
         assert_eq!(paced.figure("deliveries")?.round(), 200.0, "{protocol}");
     }
@@ -242,7 +242,7 @@ async fn hold_says_how_connections_end() -> Result<()> {
     let config = Config::forwarding_to(&[backend.addr()])?;
     let albeit = Albeit::start(config.with_attribute("idle_timeout.timeout_seconds", 2)).await?;
     let url = format!("ws://{}/echo", albeit.listener(0)?);
-    let base = ["hold", &url, "--connections", "5", "--duration", "20s"];
+    let base = ["hold", &url, "--connections", "5", "--for", "20s"];
     // The idle timeout ends all of them, which ends the run.
     let silent = load(&base).await?;
     silent.broke(&["connections stay open"]);
@@ -261,8 +261,7 @@ async fn hold_measures_memory_of_connections_that_stay() -> Result<()> {
     let backend = Backend::start("one").await?;
     let pid = backend.process.pid().to_string();
     let url = format!("ws://{}/ws", backend.addr());
-    let base =
-        ["hold", &url, "--protocol", "stomp", "--connections", "50", "--duration", "1s", "--pid", &pid];
+    let base = ["hold", &url, "--protocol", "stomp", "--connections", "50", "--for", "1s", "--pid", &pid];
     let run = load(&base).await?;
     run.held();
     assert_eq!(run.figure("connections")?.round(), 50.0);
@@ -276,8 +275,7 @@ async fn a_connection_with_heart_beats_outlives_the_idle_timeout() -> Result<()>
     let config = Config::forwarding_to(&[backend.addr()])?;
     let albeit = Albeit::start(config.with_attribute("idle_timeout.timeout_seconds", 2)).await?;
     let url = format!("ws://{}/echo", albeit.listener(0)?);
-    let run =
-        load(&["hold", &url, "--connections", "5", "--duration", "4s", "--heart-beat", "200ms"]).await?;
+    let run = load(&["hold", &url, "--connections", "5", "--for", "4s", "--heart-beat", "200ms"]).await?;
     run.held();
     Ok(())
 }

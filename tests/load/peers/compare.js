@@ -160,7 +160,7 @@ const RUNS = [
   ["fan-out, single: µs/delivery", "cpu_per_delivery_us", "fan-out", ["--subscribers", subscribers, "--bursts", "200"]],
   ["fan-out, ten queued: µs/delivery", "cpu_per_delivery_us", "fan-out", ["--subscribers", subscribers, "--bursts", "60", "--burst", "10"]],
   ["echo: µs/message", "cpu_per_message_us", "echo", []],
-  ["idle: kB/connection", "kb_per_connection", "hold", ["--connections", options.connections, "--duration", "15s"]],
+  ["idle: kB/connection", "kb_per_connection", "hold", ["--connections", options.connections, "--for", "15s"]],
 ];
 
 const results = new Map();

@@ -43,7 +43,7 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "PER_SECOND", value_parser = pace::rate)]
     rate: Option<f64>,
     /// How long to publish at the rate
-    #[arg(long, default_value = "10s", value_parser = duration, requires = "rate")]
+    #[arg(long = "for", value_name = "DURATION", default_value = "10s", value_parser = duration, requires = "rate")]
     duration: Duration,
     /// Bursts that are measured
     #[arg(long, default_value_t = 50, conflicts_with = "rate")]

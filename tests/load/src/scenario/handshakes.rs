@@ -44,7 +44,7 @@ pub(crate) struct Arguments {
     #[arg(long, default_value_t = 32)]
     concurrency: usize,
     /// How long to connect
-    #[arg(long, default_value = "10s", value_parser = duration)]
+    #[arg(long = "for", value_name = "DURATION", default_value = "10s", value_parser = duration)]
     duration: Duration,
     /// How far to go; by default TCP for http, TLS for https, the upgrade for ws and wss, and all of a protocol
     #[arg(long, value_enum)]
@@ -132,7 +132,7 @@ pub(crate) async fn run(arguments: &Arguments, run: &Run) -> Result<Outcome> {
     run.progress.end();
     let settings = settings([
         ("concurrency", concurrency.to_string()),
-        ("duration", format!("{:?}", arguments.duration)),
+        ("for", format!("{:?}", arguments.duration)),
         ("rate", rate.map_or("as fast as they succeed".to_owned(), |rate| format!("{rate}/s"))),
         ("resume", resume.to_string()),
         ("threads", threads.to_string()),

@@ -26,7 +26,7 @@ pub(crate) struct Arguments {
     #[arg(long, short = 'n', default_value_t = 10_000)]
     connections: usize,
     /// How long to hold them all, from when the last is open
-    #[arg(long, default_value = "30s", value_parser = duration)]
+    #[arg(long = "for", value_name = "DURATION", default_value = "30s", value_parser = duration)]
     duration: Duration,
     #[command(flatten)]
     messaging: Messaging,
@@ -61,7 +61,7 @@ pub(crate) async fn run(arguments: &Arguments, run: &Run) -> Result<Outcome> {
     let ended = hold(&mut open, Instant::now() + *duration, run).await?;
     let settings = settings([
         ("connections", connections.to_string()),
-        ("duration", format!("{duration:?}")),
+        ("for", format!("{duration:?}")),
         ("heart-beat", format!("{:?}", messaging.heart_beat)),
     ]);
     let method =

@@ -41,7 +41,7 @@ pub(crate) struct Arguments {
     #[arg(long, default_value_t = 50)]
     connections: usize,
     /// How long to ask
-    #[arg(long, default_value = "10s", value_parser = duration)]
+    #[arg(long = "for", value_name = "DURATION", default_value = "10s", value_parser = duration)]
     duration: Duration,
     /// Threads that ask
     #[arg(long, default_value_t = 1)]
@@ -101,7 +101,7 @@ pub(crate) async fn run(arguments: &Arguments, run: &Run) -> Result<Outcome> {
     run.progress.end();
     let settings = settings([
         ("connections", connections.to_string()),
-        ("duration", format!("{:?}", arguments.duration)),
+        ("for", format!("{:?}", arguments.duration)),
         ("rate", rate.map_or("as fast as answers come".to_owned(), |rate| format!("{rate}/s"))),
         ("threads", threads.to_string()),
     ]);
