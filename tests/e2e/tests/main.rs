@@ -11,6 +11,8 @@ mod admin_read;
 #[cfg(test)]
 mod alb_targets;
 #[cfg(test)]
+mod albeit_lab;
+#[cfg(test)]
 mod algorithms;
 #[cfg(test)]
 mod app_cookie;

@@ -22,7 +22,7 @@ fn yaml_files(dir: &Path) -> Vec<PathBuf> {
             if !path.ends_with("prometheus") && !path.ends_with("grafana") {
                 files.extend(yaml_files(&path));
             }
-        } else if path.extension().is_some_and(|extension| extension == "yaml") && !is_backends(&path) {
+        } else if path.extension().is_some_and(|extension| extension == "yaml") && is_balancers(&path) {
             files.push(path);
         }
     }
@@ -30,9 +30,9 @@ fn yaml_files(dir: &Path) -> Vec<PathBuf> {
     files
 }
 
-/// Files of the backend are loaded by its own tests.
-fn is_backends(path: &Path) -> bool {
-    path.file_name().and_then(|name| name.to_str()).is_some_and(|name| name.starts_with("backend-"))
+/// Files of the backend and of `albeit-load` are loaded by their own tests.
+fn is_balancers(path: &Path) -> bool {
+    fs::read_to_string(path).unwrap().lines().any(|line| line == "load_balancers:")
 }
 
 /// A copy of `conf/` beside certificates, as after `albeit certs`.
