@@ -163,14 +163,16 @@ fn header_limits_are_compared_and_filled_in() {
     let mut found = nothing("http://127.0.0.1:8080");
     found.header_limits =
         Ok(HeaderLimits { request_line: limit(8192), header_line: limit(8192), whole: limit(8192) });
-    let filled = check(system(None), &found, 1.0, "application chat", &[]);
+    let smaller = "header-limit: application chat takes 8192 bytes of request headers, load balancer alb passes on \
+                   headers of 16 KB each and 64 KB together";
+    let filled = check(system(None), &found, 1.0, "application chat", &[smaller]);
     assert_eq!(filled.applications[0].max_request_header_size.as_ref().unwrap().value, 8192);
     let mut declared = system(None);
     let key = "server.max-http-request-header-size";
     declared.applications[0].max_request_header_size = Some(setting(16_384, key, "16KB"));
     let differs = "measured-differs: largest request head is 8192 bytes (8256 bytes: status 431), \
                    server.max-http-request-header-size says 16KB";
-    check(declared, &found, 1.0, "application chat", &[differs]);
+    check(declared, &found, 1.0, "application chat", &[differs, smaller]);
 }
 
 fn web_socket(idle: Timing, ending: Option<Ending>) -> WebSocket {
@@ -223,7 +225,9 @@ fn pings_of_the_server_become_a_heartbeat() {
     let mut open = web_socket(Timing::AtLeast(secs(1)), None);
     (open.silent.server_pings, open.silent.server_ping_interval) = (3, Some(secs(25)));
     found.web_socket = Ok(open);
-    let system = check(system(None), &found, 1.0, "application chat", &[]);
+    let long = "round-robin-long-connections: load_balancing.algorithm.type is round_robin, and clients of application \
+                chat keep connections for long";
+    let system = check(system(None), &found, 1.0, "application chat", &[long]);
     assert_eq!(system.applications[0].heartbeats[0].interval.value, secs(25));
 }
 
