@@ -100,7 +100,7 @@ pub(super) fn doctor(args: &DoctorArgs) -> anyhow::Result<ExitCode> {
         complain(&unknown.to_string());
         return Ok(ExitCode::from(WRONG_CONFIGURATION));
     }
-    let examination = Examination::of(&system, Vec::new(), &ignore, today());
+    let examination = Examination::of(&system, &ignore, today());
     write(args, &examination)?;
     Ok(status(args.deny, &examination))
 }

@@ -26,12 +26,10 @@ pub struct Examination {
 }
 
 impl Examination {
-    /// Looks at a system on a day; `measured` are findings of measurements.
+    /// Looks at a system on a day.
     #[must_use]
-    pub fn of(system: &System, measured: Vec<Finding>, ignore: &[Ignored], today: Date) -> Self {
+    pub fn of(system: &System, ignore: &[Ignored], today: Date) -> Self {
         let mut findings = diagnose(system);
-        findings.extend(measured);
-        findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
         let mut notes = unknown(system);
         notes.extend(idle(ignore, &findings, today));
         let mut ignored = Vec::new();

@@ -21,7 +21,7 @@ fn findings(files: &[&str], codes: &[&str], change: impl Fn(&str) -> String) -> 
         let evidence = finding.evidence.iter();
         lines.extend(evidence.map(|it| format!("  {} = {} ({})", it.key, it.written, it.place)));
     }
-    let notes = Examination::of(&system, Vec::new(), &[], date!(2026 - 01 - 01)).notes;
+    let notes = Examination::of(&system, &[], date!(2026 - 01 - 01)).notes;
     lines.extend(notes.iter().map(|note| format!("note: {note}")));
     lines.join("\n").replace(&format!("{}/", directory.path().display()), "")
 }
