@@ -8,7 +8,7 @@ use std::{
 };
 
 use super::{
-    GivenAttributes,
+    GivenAttributes, NamedFiles,
     error::Report,
     load_balancer_target::{KnownLoadBalancer, Wanted},
     path::Path,
@@ -48,6 +48,8 @@ pub(super) struct KnownGroup {
 pub(super) struct Context<'a> {
     pub(super) report: &'a mut Report,
     pub(super) base: &'a FilePath,
+    /// Whether the files that it names must be there.
+    pub(super) named_files: NamedFiles,
     pub(super) scope: Scope,
     pub(super) certificates: Vec<Option<String>>,
     pub(super) trust_stores: Vec<Option<String>>,
@@ -156,9 +158,12 @@ impl Context<'_> {
         None
     }
 
-    /// A file that must exist; its path is relative to the configuration file.
+    /// A file that must exist, if files are [`NamedFiles::Here`]; its path is relative to the configuration file.
     pub(super) fn file(&mut self, raw: Option<Text>, at: &Path) -> Option<PathBuf> {
         let path = self.base.join(self.required(raw, at)?);
+        if self.named_files == NamedFiles::Elsewhere {
+            return Some(path);
+        }
         let problem = match std::fs::metadata(&path) {
             Ok(file) if file.is_file() => return Some(path),
             Ok(_) => "is not a file".to_owned(),

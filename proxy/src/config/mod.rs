@@ -118,6 +118,16 @@ pub struct Source {
     text: String,
     base_dir: PathBuf,
     file_name: String,
+    named_files: NamedFiles,
+}
+
+/// What is asked of the files that a configuration names: certificates, keys and the like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum NamedFiles {
+    /// They must be there.
+    Here,
+    /// They lie on the machine that the configuration is for.
+    Elsewhere,
 }
 
 impl Source {
@@ -134,7 +144,18 @@ impl Source {
     /// A configuration given as text. Paths in it are relative to `base_dir`; `file_name` stands in messages.
     #[must_use]
     pub fn from_text(text: &str, base_dir: &FilePath, file_name: &str) -> Self {
-        Self { text: text.to_owned(), base_dir: base_dir.to_owned(), file_name: file_name.to_owned() }
+        Self {
+            text: text.to_owned(),
+            base_dir: base_dir.to_owned(),
+            file_name: file_name.to_owned(),
+            named_files: NamedFiles::Here,
+        }
+    }
+
+    /// The same of another machine: certificates and other files that it names are not looked for.
+    #[must_use]
+    pub fn of_another_machine(self) -> Self {
+        Self { named_files: NamedFiles::Elsewhere, ..self }
     }
 
     /// Checks the configuration with `overrides` on top; `env` looks up environment variables.
@@ -158,7 +179,7 @@ impl Source {
             .and_then(|raw| {
                 let beside =
                     whole::Beside { attributes: &mut attributes, targets_declare: &mut targets_declare };
-                whole::convert(raw, &self.base_dir, beside, &mut report)
+                whole::convert(raw, (&self.base_dir, self.named_files), beside, &mut report)
             });
         let (warnings, places) = report.finish(&self.file_name)?;
         let Some(mut model) = model else {

@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::{
-    GivenAttributes, admin,
+    GivenAttributes, NamedFiles, admin,
     context::{Context, KnownGroup},
     error::Report,
     load_balancer,
@@ -43,7 +43,7 @@ pub(super) struct Beside<'a> {
 /// Converts the whole file. The model counts only if the report has no mistake.
 pub(super) fn convert(
     raw: RawConfig,
-    base: &FilePath,
+    (base, named_files): (&FilePath, NamedFiles),
     beside: Beside<'_>,
     report: &mut Report,
 ) -> Option<Model> {
@@ -52,6 +52,7 @@ pub(super) fn convert(
     let mut cx = Context {
         report,
         base,
+        named_files,
         scope: Scope::default(),
         certificates: Vec::new(),
         trust_stores: Vec::new(),

@@ -1,7 +1,8 @@
 //! Our own configuration.
 //!
 //! It is read as `albeit run` reads it, so that what is judged here is what
-//! runs: a file with mistakes is refused with all of them.
+//! runs: a file with mistakes is refused with all of them. Only certificates
+//! and keys need not be there: the doctor may look at another machine's file.
 
 mod declared;
 mod rules;
@@ -16,7 +17,7 @@ use std::path::Path;
 use self::settings::Settings;
 use super::{Document, SourceError};
 use crate::{
-    config,
+    config::{Overrides, Source},
     doctor::{
         attributes::Attributes,
         document::Node,
@@ -30,7 +31,8 @@ pub(super) fn read(document: &Document<'_>, system: &mut System) -> Result<bool,
     let is_ours = |tree: &&Node| tree.get("load_balancers").is_some();
     let Some(tree) = document.trees.iter().find(is_ours) else { return Ok(false) };
     let base = document.path.parent().unwrap_or_else(|| Path::new(""));
-    let loaded = config::parse(document.text, base, document.file, document.env)?;
+    let source = Source::from_text(document.text, base, document.file).of_another_machine();
+    let loaded = source.parse(document.env, &Overrides::default())?;
     let settings = Settings { loaded: &loaded, file: document.file, tree };
     for (index, it) in loaded.model.load_balancers.iter().enumerate() {
         system.load_balancers.push(load_balancer(&settings, index, it));

@@ -52,6 +52,27 @@ fn alb() -> System {
 }
 
 #[test]
+fn certificates_and_keys_may_be_elsewhere() {
+    let text = "\
+certificates:
+  - { name: shop, certificate: /gone/cert.pem, private_key: /gone/key.pem }
+stickiness_keys:
+  - { file: /gone/stickiness.key }
+load_balancers:
+  - name: edge
+    listeners:
+      - protocol: HTTPS
+        port: 443
+        certificates: [shop]
+        default_actions: [{ forward: { target_group: web } }]
+target_groups:
+  - { name: web, protocol: HTTP, port: 8080, targets: [{ id: 10.0.0.1 }] }
+";
+    let system = system(&[("alb.yaml", text)], &|_| None);
+    assert_eq!(system.load_balancers[0].listeners[0].protocol.value, "HTTPS");
+}
+
+#[test]
 fn settings_have_their_places_and_the_rest_elbs_defaults() {
     let system = alb();
     let (load_balancer, group) = (&system.load_balancers[0], &system.target_groups[0]);
