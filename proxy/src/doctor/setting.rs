@@ -102,12 +102,22 @@ impl Setting<Duration> {
     /// else `70s`.
     #[must_use]
     pub fn in_its_unit(&self, duration: Duration) -> String {
-        let number: Option<u128> = self.written.parse().ok();
-        match number {
-            Some(number) if number == self.value.as_millis() => duration.as_millis().to_string(),
-            Some(_) => duration.as_secs().to_string(),
-            None if duration.subsec_millis() == 0 => format!("{}s", duration.as_secs()),
-            None => format!("{}ms", duration.as_millis()),
+        match self.written.parse::<u128>() {
+            Ok(number) if number == self.value.as_millis() => duration.as_millis().to_string(),
+            _ => self.in_seconds(duration),
+        }
+    }
+
+    /// A duration for a setting whose bare numbers are seconds, as everywhere in AWS: `70`, also beside `0`, which
+    /// tells no unit by itself; else `70s`.
+    #[must_use]
+    pub fn in_seconds(&self, duration: Duration) -> String {
+        let is_bare = self.written.parse::<u128>().is_ok();
+        match (is_bare, duration.subsec_millis()) {
+            (true, 0) => duration.as_secs().to_string(),
+            (true, _) => (duration.as_secs() + 1).to_string(),
+            (false, 0) => format!("{}s", duration.as_secs()),
+            (false, _) => format!("{}ms", duration.as_millis()),
         }
     }
 }
@@ -161,6 +171,16 @@ mod tests {
         }
         let setting = Setting::new(Duration::from_secs(20), "timeout", "20s", Place::default_of("Node.js"));
         assert_eq!(setting.in_its_unit(Duration::from_millis(1500)), "1500ms");
+    }
+
+    #[test]
+    fn nothing_is_counted_in_seconds_where_aws_counts() {
+        for (written, proposed, expected) in
+            [("0", 90_000, "90"), ("30", 90_000, "90"), ("0", 12_500, "13"), ("10s", 90_000, "90s")]
+        {
+            let setting = Setting::new(Duration::ZERO, "timeout", written, Place::default_of("Amazon ECS"));
+            assert_eq!(setting.in_seconds(Duration::from_millis(proposed)), expected, "{written}");
+        }
     }
 
     #[test]

@@ -42,11 +42,7 @@ fn check(system: &System, findings: &mut Vec<Finding>) {
             symptom:
                 "each step of a rolling deployment takes five minutes; targets stay in the state draining"
                     .to_owned(),
-            fix: format!(
-                "set {} to {}",
-                delay.key,
-                delay.in_its_unit(request.value + Duration::from_secs(5))
-            ),
+            fix: format!("set {} to {}", delay.key, delay.in_seconds(request.value + Duration::from_secs(5))),
             evidence: vec![delay.evidence(), request.evidence()],
         });
     }

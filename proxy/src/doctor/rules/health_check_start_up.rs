@@ -46,7 +46,7 @@ fn check(system: &System, findings: &mut Vec<Finding>) {
             fix: format!(
                 "set {} to {} or more",
                 grace.key,
-                grace.in_its_unit(start.value + Duration::from_secs(30))
+                grace.in_seconds(start.value + Duration::from_secs(30))
             ),
             evidence: vec![grace.evidence(), start.evidence(), interval.evidence(), threshold.evidence()],
         });

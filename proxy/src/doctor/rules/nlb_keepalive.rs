@@ -53,7 +53,7 @@ fn check(system: &System, findings: &mut Vec<Finding>) {
                 "set {} to less than {}, such as {}; or send heartbeats as often",
                 keepalive.key,
                 human(idle.value),
-                keepalive.in_its_unit(idle.value / 3)
+                keepalive.in_seconds(idle.value / 3)
             ),
             evidence: vec![keepalive.evidence(), idle.evidence(), long],
         });
