@@ -4,7 +4,7 @@
 //! [`sources`] read what is known (`albeit`'s own configuration, Spring's
 //! `application.yml`, Terraform, `aws elbv2 describe-*` and others) into one
 //! [`System`](system::System) in ELB's words, in which every setting knows its
-//! file and line; [`rules`] look at it, one file for each code;
+//! file and line; [`rules`] look at it, one file for each code; [`report`]
 //! writes findings as text, JSON or SARIF. Nothing here opens a socket.
 
 pub mod application;
@@ -36,8 +36,13 @@ pub fn diagnose(system: &System) -> Vec<Finding> {
         b.severity.cmp(&a.severity).then_with(|| (a.code, place(a)).cmp(&(b.code, place(b))))
     });
     // Several ways through one group are one mistake.
-    findings.dedup();
-    findings
+    let mut once: Vec<Finding> = Vec::with_capacity(findings.len());
+    for finding in findings {
+        if !once.contains(&finding) {
+            once.push(finding);
+        }
+    }
+    once
 }
 
 #[cfg(test)]

@@ -25,7 +25,8 @@ fn check(system: &System, findings: &mut Vec<Finding>) {
             continue;
         };
         let Some(idle) = hop.idle_timeout() else { continue };
-        if keep_alive.value > idle.value {
+        // Zero is no limit in Node.js, Tomcat, Jetty, Netty and Undertow, and no keep-alive at all in Gunicorn.
+        if keep_alive.value > idle.value || keep_alive.value.is_zero() {
             continue;
         }
         findings.push(Finding {
@@ -66,6 +67,7 @@ mod tests {
             (60, "60", Some(Severity::Error)),
             (70, "60", None),
             (70, "3600", Some(Severity::Error)),
+            (0, "60", None),
         ] {
             let system = alb().lb("idle_timeout.timeout_seconds", idle);
             let system =
