@@ -3,9 +3,9 @@
 //!
 //! [`sources`] read what is known (`albeit`'s own configuration, Spring's
 //! `application.yml`, Terraform, `aws elbv2 describe-*` and others) into one
-//! [`System`](system::System) in ELB's words, in which every setting knows its
-//! file and line; [`rules`] look at it, one file for each code; [`report`]
-//! writes findings as text, JSON or SARIF. Nothing here opens a socket.
+//! [`System`] in ELB's words, in which every setting knows its file and line;
+//! [`rules`] look at it, one file for each code; [`report`] writes findings as
+//! text, JSON or SARIF. Nothing here opens a socket.
 
 pub mod application;
 pub mod attributes;

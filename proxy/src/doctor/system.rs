@@ -4,7 +4,7 @@
 //! Every source fills in what it knows; what nobody said stays `None`, and
 //! rules say nothing about it. Values that are known to hold when nothing is
 //! said (Tomcat's, Node's, ELB's) are settings too, with
-//! [`Place::Default`](super::setting::Place::Default).
+//! [`Place::Default`].
 
 use std::time::Duration;
 
