@@ -5,7 +5,7 @@ IMAGE ?= albeit
 TARGET = $(or $(CARGO_TARGET_DIR),target)
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo-topologies bench-backend test test-rust test-browser lint fmt fuzz build-deps image
+.PHONY: help run lessons demo-topologies bench-backend test test-rust test-browser lint fmt fuzz build-deps image
 
 help: ## Show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 26
@@ -17,6 +17,10 @@ run: build-deps ## Build, make development certificates, run two backends and th
 	$(CARGO) build --release --locked --workspace --bins
 	$(TARGET)/release/albeit certs --dir certs
 	$(TARGET)/release/albeit dev
+
+lessons: build-deps ## Classic failures, provoked and cured; make lessons LESSON=idle-timeout for one
+	$(CARGO) build --locked --workspace --bins
+	conf/lessons/run $(LESSON)
 
 demo-topologies: build-deps ## Four ways to a backend, looked at by one client, as a table
 	$(CARGO) build --release --locked --workspace --bins

@@ -83,6 +83,8 @@ mod jwt;
 #[cfg(test)]
 mod keep_alive_race;
 #[cfg(test)]
+mod lessons;
+#[cfg(test)]
 mod limits;
 #[cfg(test)]
 mod load_core;

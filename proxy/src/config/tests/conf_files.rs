@@ -14,20 +14,24 @@ fn conf() -> PathBuf {
 }
 
 fn yaml_files(dir: &Path) -> Vec<PathBuf> {
-    let mut files = Vec::new();
+    files(dir, "yaml").into_iter().filter(|path| is_balancers(path)).collect()
+}
+
+fn files(dir: &Path, kind: &str) -> Vec<PathBuf> {
+    let mut found = Vec::new();
     for entry in fs::read_dir(dir).unwrap() {
         let path = entry.unwrap().path();
         if path.is_dir() {
             // Prometheus and Grafana have files of their own there.
             if !path.ends_with("prometheus") && !path.ends_with("grafana") {
-                files.extend(yaml_files(&path));
+                found.extend(files(&path, kind));
             }
-        } else if path.extension().is_some_and(|extension| extension == "yaml") && is_balancers(&path) {
-            files.push(path);
+        } else if path.extension().is_some_and(|extension| extension == kind) {
+            found.push(path);
         }
     }
-    files.sort();
-    files
+    found.sort();
+    found
 }
 
 /// Files of the backend and of `albeit-load` are loaded by their own tests.
@@ -45,6 +49,12 @@ fn copy_with_certificates(to: &Path) -> Vec<PathBuf> {
     fs::write(certs.join("localhost-key.pem"), leaf.signing_key.serialize_pem()).unwrap();
     fs::write(certs.join("stickiness.key"), "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\n").unwrap();
     let from = conf();
+    // What is declared of targets need only be there.
+    for file in files(&from, "yml") {
+        let copy = to.join("conf").join(file.strip_prefix(&from).unwrap());
+        fs::create_dir_all(copy.parent().unwrap()).unwrap();
+        fs::copy(file, copy).unwrap();
+    }
     let mut copies = Vec::new();
     for file in yaml_files(&from) {
         let copy = to.join("conf").join(file.strip_prefix(&from).unwrap());
