@@ -10,6 +10,7 @@ mod backend;
 mod command;
 mod compose;
 mod ecs;
+mod merge;
 mod node;
 mod properties;
 mod python;
@@ -95,6 +96,7 @@ pub fn resolve(system: &mut System, env: &dyn Fn(&str) -> Option<String>) {
 /// Ties together what files of AWS say of the same thing.
 pub fn finish(system: &mut System) {
     aws::tie::tie(system);
+    merge::merge(system);
     system.notes.sort();
 }
 

@@ -13,8 +13,9 @@ use crate::doctor::{
 /// Moves containers into the system as applications: once for each service that runs them.
 pub(in crate::doctor::sources) fn tie(resources: &mut Resources, system: &mut System) {
     let mut definitions = std::mem::take(&mut resources.task_definitions);
-    let services = std::mem::take(&mut resources.services);
+    let mut services = std::mem::take(&mut resources.services);
     latest(&mut definitions);
+    real(&mut services, &mut definitions);
     let mut running = vec![false; definitions.len()];
     for service in &services {
         let at = definition_of(service, services.len(), &definitions);
@@ -34,6 +35,27 @@ fn latest(definitions: &mut Vec<TaskDefinition>) {
     definitions.reverse();
     definitions.retain(|definition| seen.insert(definition.id.clone()));
     definitions.reverse();
+}
+
+/// Leaves out what Terraform describes where the account describes it, too.
+fn real(services: &mut Vec<Service>, definitions: &mut Vec<TaskDefinition>) {
+    let is_planned = |key: &str| key.contains("aws_ecs_");
+    let known = services.iter().filter(|service| !is_planned(&service.name.key));
+    let known: Vec<_> = known.map(|service| service.name.value.clone()).collect();
+    services.retain(|service| !is_planned(&service.name.key) || !known.contains(&service.name.value));
+    let real = definitions.iter().filter(|definition| !is_planned(&definition.id));
+    let families: Vec<_> = real.map(|definition| definition.family.clone()).collect();
+    definitions.retain(|definition| {
+        let is_known = is_planned(&definition.id) && families.contains(&definition.family);
+        if is_known {
+            for service in
+                services.iter_mut().filter(|it| it.task_definition.as_ref() == Some(&definition.id))
+            {
+                service.task_definition = Some(definition.family.clone());
+            }
+        }
+        !is_known
+    });
 }
 
 /// The task definition that a service runs: by its id, else by its family; if it does not say, the only one there is.
