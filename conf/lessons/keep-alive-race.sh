@@ -2,7 +2,7 @@
 # A 502 now and then: the target closes idle connections before the load balancer does.
 . "$(dirname "${BASH_SOURCE[0]}")/lesson.sh"
 lesson=keep-alive-race
-scale=50
+scale=100
 export LOGS=$work/logs
 
 start() {
@@ -14,7 +14,7 @@ start() {
 # Requests at once, a gap of nearly 20 s, and that again: which of the two is first, FIN or request?
 race() {
     "$1" albeit-load keepalive-race "http://127.0.0.1:$LB_PORT/whoami" --keep-alive 20s \
-        --gap 18.5s..20.1s --pace --steps 12 --connections 60 --time-scale "$scale"
+        --gap 14s..20s --pace --steps 24 --connections 60 --time-scale "$scale"
 }
 
 say "the mistake: KEEP_ALIVE=20s at the target, an idle timeout of 60 s at the load balancer"
