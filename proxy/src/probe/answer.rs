@@ -63,9 +63,15 @@ pub(super) enum Stream {
     Ended,
 }
 
+/// The most bytes that are kept of a peer: those of an answer, interim answers before it included.
+pub(super) const MOST: usize = HEAD_MOST + BODY_MOST;
+
 /// Reads the answer at the start of `bytes`. Interim answers but 101 are passed over.
 pub(super) fn read(bytes: &[u8], stream: Stream) -> Reading {
     let mut start = 0;
+    if bytes.len() > MOST {
+        return Reading::Malformed;
+    }
     loop {
         let rest = bytes.get(start..).unwrap_or_default();
         match read_one(rest, stream) {
@@ -247,6 +253,13 @@ mod tests {
         assert_eq!(read(b"SSH-2.0-x\r\n", Stream::Open), Reading::Malformed);
         let huge = b"HTTP/1.1 200 OK\r\nContent-Length: 99999999999\r\n\r\n";
         assert_eq!(read(huge, Stream::Open), Reading::Malformed);
+    }
+
+    #[test]
+    fn interim_answers_without_end_are_malformed() {
+        let hints = "HTTP/1.1 103 Early Hints\r\n\r\n";
+        assert_eq!(read(hints.repeat(10).as_bytes(), Stream::Open), Reading::Partial);
+        assert_eq!(read(hints.repeat(MOST / hints.len() + 1).as_bytes(), Stream::Open), Reading::Malformed);
     }
 
     #[test]

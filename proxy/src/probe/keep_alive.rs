@@ -86,13 +86,18 @@ async fn sample(dialer: &Dialer<'_>, start: Duration) -> Result<Sample, Unmeasur
     let end = async {
         loop {
             if let Some(ending) = connection.read().await {
-                return ending;
+                return Some(ending);
+            }
+            if connection.unread().len() > answer::MOST {
+                return None;
             }
         }
     };
     match timeout(dialer.budget.wait(idle_since), end).await {
         Err(_) => Ok(Sample::Open { after: idle_since.elapsed(), announced }),
-        Ok(ending) => {
+        // It talks without end, so the connection is never idle.
+        Ok(None) => Err(Unmeasured::NotHttp),
+        Ok(Some(ending)) => {
             let after = idle_since.elapsed();
             let parting_status = match answer::read(connection.unread(), answer::Stream::Ended) {
                 answer::Reading::Whole(answer, _) => Some(answer.status),

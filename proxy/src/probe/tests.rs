@@ -91,6 +91,19 @@ async fn a_keep_alive_timeout_is_measured_beside_the_announced_one() {
 }
 
 #[tokio::test]
+async fn a_peer_that_talks_without_end_is_not_listened_to_for_ever() {
+    async fn serve(mut tcp: TcpStream) {
+        if head(&mut tcp, 8192).await.is_some() && tcp.write_all(OK).await.is_ok() {
+            while tcp.write_all(&[b'x'; 65_536]).await.is_ok() {}
+        }
+    }
+    let peer = Peer::start(serve).await;
+    let mut plan = peer.plan("http");
+    plan.limits.longest_wait = plan.limits.total;
+    assert_eq!(measured(&plan).await.keep_alive, Err(Unmeasured::NotHttp));
+}
+
+#[tokio::test]
 async fn header_limits_are_found_within_one_per_cent() {
     let peer = Peer::start(serve_http).await;
     let limits = measured(&peer.plan("http")).await.header_limits.unwrap();
