@@ -180,7 +180,11 @@ fn cookie_header(cookies: &[Cookie]) -> String {
 }
 
 /// The cookies that an answer sets; of the same name the last one counts.
+///
+/// Expiry dates are compared with the answer's own `Date`, which is of about the same clock and moment; without
+/// one with `now`.
 pub(super) fn set_cookies(answer: &Answer, now: OffsetDateTime) -> Vec<Cookie> {
+    let now = answer.field("date").and_then(date).unwrap_or(now);
     let mut cookies: Vec<Cookie> = Vec::new();
     for cookie in answer.fields("set-cookie").filter_map(|field| read_cookie(field, now)).take(COOKIES_MOST) {
         cookies.retain(|known| known.name != cookie.name);
@@ -225,13 +229,17 @@ fn read_cookie(field: &str, now: OffsetDateTime) -> Option<Cookie> {
 
 /// Seconds from `now` to a date such as `Sat, 28 Nov 2026 10:00:00 GMT`, rounded: the peer's clock and the
 /// answer's way lie between.
-fn seconds_until(date: &str, now: OffsetDateTime) -> Option<i64> {
+fn seconds_until(expires: &str, now: OffsetDateTime) -> Option<i64> {
+    let left = date(expires)? - now;
+    Some(left.whole_seconds() + i64::from(left.subsec_milliseconds() >= 500))
+}
+
+/// A date such as `Sat, 28 Nov 2026 10:00:00 GMT`.
+fn date(text: &str) -> Option<OffsetDateTime> {
     let format = format_description!(
         "[weekday repr:short], [day] [month repr:short] [year] [hour]:[minute]:[second] GMT"
     );
-    let date = PrimitiveDateTime::parse(&date.replace('-', " "), format).ok()?.assume_utc();
-    let left = date - now;
-    Some(left.whole_seconds() + i64::from(left.subsec_milliseconds() >= 500))
+    Some(PrimitiveDateTime::parse(&text.replace('-', " "), format).ok()?.assume_utc())
 }
 
 fn purpose(name: &str) -> Purpose {

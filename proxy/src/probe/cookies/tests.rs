@@ -37,6 +37,14 @@ fn a_cookie_is_told_with_what_it_allows_and_costs() {
 }
 
 #[test]
+fn a_date_of_expiry_is_compared_with_the_answers_own() {
+    let head = "HTTP/1.1 200 OK\r\nDate: Sat, 21 Nov 2026 10:00:59 GMT\r\nContent-Length: 0\r\n\
+                Set-Cookie: a=b; Expires=Sat, 21 Nov 2026 10:01:59 GMT\r\n\r\n";
+    let Reading::Whole(answer, _) = read(head.as_bytes(), Stream::Open) else { panic!("{head}") };
+    assert_eq!(set_cookies(&answer, NOW)[0].lifetime, Some(Duration::from_secs(60)));
+}
+
+#[test]
 fn names_tell_what_cookies_are_for() {
     for (name, expected) in [
         ("AWSALBAPP-0", Purpose::LoadBalancer),
