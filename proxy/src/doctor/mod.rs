@@ -18,6 +18,7 @@ pub mod measured;
 pub mod path;
 pub mod report;
 pub mod rules;
+mod secret;
 pub mod setting;
 pub mod sources;
 pub mod system;

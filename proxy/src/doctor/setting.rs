@@ -2,6 +2,8 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
+use super::secret;
+
 /// Where a setting's value comes from.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Place {
@@ -90,10 +92,11 @@ impl<T> Setting<T> {
         Some(Setting { value, key: self.key, written: self.written, place: self.place })
     }
 
-    /// What a finding shows of it.
+    /// What a finding shows of it: secrets are hidden.
     #[must_use]
     pub fn evidence(&self) -> Evidence {
-        Evidence { key: Arc::clone(&self.key), written: Arc::clone(&self.written), place: self.place.clone() }
+        let written = secret::hidden(&self.key, &self.written).unwrap_or_else(|| Arc::clone(&self.written));
+        Evidence { key: Arc::clone(&self.key), written, place: self.place.clone() }
     }
 }
 
