@@ -4,7 +4,11 @@
 //! variables, these more than files; keys are relaxed, so that
 //! `keepAliveTimeout` and `KEEP_ALIVE_TIMEOUT` are `keep-alive-timeout`.
 
+#[cfg(test)]
+mod tests;
+
 use std::{
+    cell::Cell,
     collections::{BTreeMap, HashMap},
     time::Duration,
 };
@@ -21,6 +25,10 @@ use crate::doctor::{
 
 /// Placeholders within placeholders that are followed, against circles.
 const DEEPEST: usize = 16;
+/// Placeholders of one application that are replaced at most: those that repeat each other could be without end.
+const MOST_REPLACED: usize = 100_000;
+/// The longest value that placeholders are replaced in or by, in bytes.
+const LONGEST: usize = 64 * 1024;
 /// Variables in which a JVM finds further arguments.
 const JAVA_OPTIONS: [&str; 4] = ["JAVA_TOOL_OPTIONS", "JDK_JAVA_OPTIONS", "JAVA_OPTS", "CATALINA_OPTS"];
 
@@ -35,6 +43,8 @@ pub(super) struct Properties<'a> {
     /// By uniform key.
     files: HashMap<String, Setting<String>>,
     variable: Variable<'a>,
+    /// Placeholders that may still be replaced.
+    left: Cell<usize>,
 }
 
 impl<'a> Properties<'a> {
@@ -45,6 +55,7 @@ impl<'a> Properties<'a> {
             environment: application.environment.clone(),
             files: HashMap::new(),
             variable,
+            left: Cell::new(MOST_REPLACED),
         };
         if let Some(configuration) = &application.configuration {
             properties.read(configuration);
@@ -54,8 +65,13 @@ impl<'a> Properties<'a> {
 
     /// Those of the files of an application alone, which looks for variables and flags of its own.
     pub(super) fn of_files(application: &Application, variable: Variable<'a>) -> Self {
-        let mut properties =
-            Self { arguments: HashMap::new(), environment: BTreeMap::new(), files: HashMap::new(), variable };
+        let mut properties = Self {
+            arguments: HashMap::new(),
+            environment: BTreeMap::new(),
+            files: HashMap::new(),
+            variable,
+            left: Cell::new(MOST_REPLACED),
+        };
         if let Some(configuration) = &application.configuration {
             properties.read(configuration);
         }
@@ -148,15 +164,16 @@ impl<'a> Properties<'a> {
                     .is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
             })
         };
-        let variables: Vec<_> =
-            keys.iter().flat_map(|key| variables(key)).map(|name| format!("{name}_")).collect();
+        let variables: Vec<_> = keys.iter().flat_map(|key| variables(key)).collect();
+        let is_below_variable = |name: &str| {
+            variables.iter().any(|above| {
+                name.strip_prefix(above.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('_'))
+            })
+        };
         let of_files = self.files.iter().filter(|(key, _)| is_below(key)).map(|(_, setting)| setting);
         let of_arguments = self.arguments.iter().filter(|(key, _)| is_below(key)).map(|(_, setting)| setting);
-        let of_environment = self
-            .environment
-            .iter()
-            .filter(|(name, _)| variables.iter().any(|start| name.starts_with(start)))
-            .map(|(_, setting)| setting);
+        let of_environment =
+            self.environment.iter().filter(|(name, _)| is_below_variable(name)).map(|(_, setting)| setting);
         of_files
             .chain(of_arguments)
             .chain(of_environment)
@@ -175,6 +192,7 @@ impl<'a> Properties<'a> {
     fn resolve(&self, text: &str, depth: usize) -> Option<String> {
         let Some((before, rest)) = text.split_once("${") else { return Some(text.to_owned()) };
         let depth = depth.checked_sub(1)?;
+        self.left.set(self.left.get().checked_sub(1)?);
         let (inside, after) = closed(rest)?;
         let (name, default) = match inside.split_once(':') {
             Some((name, default)) => (name, Some(default)),
@@ -184,7 +202,8 @@ impl<'a> Properties<'a> {
         let known =
             self.environment.get(name).or_else(|| self.raw(name)).map(|setting| setting.value.clone());
         let value = known.or_else(|| (self.variable)(name)).or_else(|| default.map(str::to_owned))?;
-        Some(format!("{before}{}{}", self.resolve(&value, depth)?, self.resolve(after, depth)?))
+        let whole = format!("{before}{}{}", self.resolve(&value, depth)?, self.resolve(after, depth)?);
+        (whole.len() <= LONGEST).then_some(whole)
     }
 }
 
@@ -246,115 +265,4 @@ fn matches(expression: &str, active: &[String]) -> bool {
         None => is_active(term.trim()),
     };
     expression.split(['|', ',']).any(|all| all.split('&').all(holds))
-}
-
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-    use crate::doctor::{configuration::Document, setting::Place};
-
-    fn setting(key: &str, value: &str) -> Setting<String> {
-        Setting::new(value.to_owned(), key, value, Place::default_of("a test"))
-    }
-
-    fn application(files: &[(&str, &str)], environment: &[(&str, &str)], command: &str) -> Application {
-        let properties = files.iter().map(|(key, value)| ((*key).into(), setting(key, value))).collect();
-        Application {
-            configuration: Some(Configuration {
-                family: "application".into(),
-                documents: vec![Document { holds: Holds::Always, properties }],
-            }),
-            environment: environment
-                .iter()
-                .map(|(key, value)| ((*key).to_owned(), setting(key, value)))
-                .collect(),
-            command: vec![setting("command", command)],
-            ..Application::default()
-        }
-    }
-
-    #[track_caller]
-    fn check(application: &Application, key: &str, expected: &str) {
-        let outside = |name: &str| (name == "OUTSIDE").then(|| "o".to_owned());
-        let found = Properties::of(application, &outside).first(&[key]);
-        assert_eq!(found.map(|setting| setting.value).as_deref(), Some(expected));
-    }
-
-    #[test]
-    fn keys_are_relaxed() {
-        for written in ["server.tomcat.keepAliveTimeout", "server.tomcat.keep_alive_timeout"] {
-            check(&application(&[(written, "1s")], &[], ""), "server.tomcat.keep-alive-timeout", "1s");
-        }
-        for variable in ["SERVER_TOMCAT_KEEPALIVETIMEOUT", "SERVER_TOMCAT_KEEP_ALIVE_TIMEOUT"] {
-            check(&application(&[], &[(variable, "1s")], ""), "server.tomcat.keep-alive-timeout", "1s");
-        }
-    }
-
-    #[test]
-    fn arguments_count_more_than_variables_and_these_more_than_files() {
-        let (files, environment) =
-            ([("server.port", "1")], [("SERVER_PORT", "2"), ("JAVA_OPTS", "-Dserver.port=3")]);
-        check(&application(&files, &[], ""), "server.port", "1");
-        check(&application(&files, &environment[..1], ""), "server.port", "2");
-        check(&application(&files, &environment, ""), "server.port", "3");
-        check(&application(&files, &environment, "java -jar a.jar \"--server.port=4\""), "server.port", "4");
-    }
-
-    #[test]
-    fn placeholders_are_looked_up_in_environment_and_files() {
-        let application = application(
-            &[
-                ("a", "${IN}-${b:x}-${c.d}-${OUTSIDE}-${none:${IN:y}}"),
-                ("c.d", "d"),
-                ("circle", "${circle}"),
-                ("none", "${NOWHERE}"),
-                ("open", "${a"),
-            ],
-            &[("IN", "i")],
-            "",
-        );
-        check(&application, "c.d", "d");
-        check(&application, "circle", "${circle}");
-        check(&application, "none", "${NOWHERE}");
-        check(&application, "open", "${a");
-        let application = Application { configuration: None, ..application };
-        check(
-            &Application {
-                environment: [
-                    ("A".to_owned(), setting("A", "${IN}${b:x}${OUTSIDE}${n:${IN:y}}")),
-                    ("IN".to_owned(), setting("IN", "i")),
-                ]
-                .into(),
-                ..application
-            },
-            "a",
-            "ixoi",
-        );
-    }
-
-    #[test]
-    fn expressions_name_profiles() {
-        let active = ["prod".to_owned(), "eu".to_owned()];
-        for (expression, expected) in [
-            ("prod", true),
-            ("!prod", false),
-            ("prod & us", false),
-            ("test | eu & !us", true),
-            ("default", false),
-        ] {
-            assert_eq!(matches(expression, &active), expected, "{expression}");
-        }
-        assert!(matches("default", &[]) && !matches("prod", &[]));
-    }
-
-    proptest! {
-        #[test]
-        fn no_value_is_too_much(key in "[a-z.\\[\\]-]{0,20}", value in "[a-z${}:]{0,40}|.{0,20}") {
-            let application = application(&[(&key, &value)], &[("IN", &value)], &value);
-            let properties = Properties::of(&application, &|_| None);
-            drop((properties.first(&[&key]), properties.below(&[&key]), properties.all_of_files()));
-        }
-    }
 }
