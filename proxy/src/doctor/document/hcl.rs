@@ -24,6 +24,11 @@ use crate::doctor::setting::Place;
 
 use self::evaluate::Evaluator;
 
+/// The longest file, in bytes: people write them, and each value takes far more room than its text.
+const LONGEST_FILE: usize = 4 * 1024 * 1024;
+/// Up to here columns are counted in characters, beyond in bytes: a line can be as long as the file.
+const LONGEST_LINE: usize = 4096;
+
 /// What text that stands for something unknown has in it.
 pub const UNKNOWN: &str = "${";
 
@@ -58,8 +63,12 @@ impl Hcl {
     /// Parses a file.
     ///
     /// # Errors
-    /// The text is no HCL.
+    /// The text is no HCL, or too long.
     pub fn parse(file: &Arc<str>, text: &str) -> Result<Self, SyntaxError> {
+        if text.len() > LONGEST_FILE {
+            let message = format!("is longer than {LONGEST_FILE} bytes");
+            return Err(SyntaxError { file: Arc::clone(file), line: 1, column: 1, message });
+        }
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         let body = parse_body(text).map_err(|error| SyntaxError {
             file: Arc::clone(file),
@@ -136,7 +145,10 @@ impl Hcl {
         let at = span.map_or(0, |span| span.start);
         let line = self.lines.partition_point(|begin| *begin <= at);
         let begin = self.lines.get(line.saturating_sub(1)).copied().unwrap_or(0);
-        let column = self.text.get(begin..at).map_or(1, |before| before.chars().count() + 1);
+        let column = match self.text.get(begin..at) {
+            Some(before) if before.len() <= LONGEST_LINE => before.chars().count() + 1,
+            _ => at.saturating_sub(begin) + 1,
+        };
         Place::File { file: Arc::clone(&self.file), line, column }
     }
 

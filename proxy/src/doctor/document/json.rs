@@ -2,16 +2,20 @@
 
 use std::{iter::Peekable, str::Chars, sync::Arc};
 
-use super::{Node, SyntaxError, Value, yaml::DEEPEST};
+use super::{MOST_VALUES, Node, SyntaxError, Value, yaml::DEEPEST};
 use crate::doctor::setting::Place;
 
 /// Reads the documents of a JSON file.
 ///
 /// # Errors
-/// The text is no JSON, or is nested too deep.
+/// The text is no JSON, or is nested too deep or has too many values.
 pub fn json(file: &Arc<str>, text: &str) -> Result<Vec<Node>, SyntaxError> {
+    bounded(file, text, MOST_VALUES)
+}
+
+fn bounded(file: &Arc<str>, text: &str, left: usize) -> Result<Vec<Node>, SyntaxError> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let mut reader = Reader { chars: text.chars().peekable(), line: 1, column: 1, file };
+    let mut reader = Reader { chars: text.chars().peekable(), line: 1, column: 1, file, left };
     let mut documents = Vec::new();
     while reader.peek().is_some() {
         documents.push(reader.node(0)?);
@@ -24,6 +28,8 @@ struct Reader<'a, 'f> {
     line: usize,
     column: usize,
     file: &'f Arc<str>,
+    /// Values that may still come.
+    left: usize,
 }
 
 impl Reader<'_, '_> {
@@ -54,6 +60,7 @@ impl Reader<'_, '_> {
             return Err(self.error("is nested too deep"));
         }
         let first = self.peek();
+        self.left = self.left.checked_sub(1).ok_or_else(|| self.error("has too many values"))?;
         let place = self.place();
         let value = match first {
             Some('{') => self.map(depth)?,
@@ -250,6 +257,13 @@ mod tests {
         refused("[1, ]", "a.json:1:5: a value is missing");
         refused("[\"a", "a.json:1:4: a quote is missing");
         refused(&"[".repeat(100_000), "a.json:1:66: is nested too deep");
+    }
+
+    #[test]
+    fn values_are_counted() {
+        let read = |left| bounded(&"a.json".into(), "[1, 2, 3]", left).map(|documents| documents.len());
+        assert_eq!(read(4), Ok(1));
+        assert_eq!(read(3).unwrap_err().to_string(), "a.json:1:8: has too many values");
     }
 
     proptest! {

@@ -18,6 +18,9 @@ pub use json::json;
 pub use properties::properties;
 pub use yaml::yaml;
 
+/// How many values a file of JSON or properties may have: descriptions of whole accounts have many.
+const MOST_VALUES: usize = 2_000_000;
+
 /// A file that cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("{file}:{line}:{column}: {message}")]

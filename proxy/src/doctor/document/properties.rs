@@ -4,7 +4,7 @@
 
 use std::{iter::Peekable, str::Chars, sync::Arc};
 
-use super::{Node, SyntaxError, Value};
+use super::{MOST_VALUES, Node, SyntaxError, Value};
 use crate::doctor::setting::Place;
 
 /// White space within a line.
@@ -13,7 +13,7 @@ const BLANK: [char; 3] = [' ', '\t', '\u{c}'];
 /// Reads the documents of a `.properties` file: maps with one level, keys as they are written.
 ///
 /// # Errors
-/// A `\u` is not followed by four hexadecimal digits.
+/// A `\u` is not followed by four hexadecimal digits, or there are too many lines.
 pub fn properties(file: &Arc<str>, text: &str) -> Result<Vec<Node>, SyntaxError> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mut lines = (1..).zip(text.split('\n').map(|line| line.strip_suffix('\r').unwrap_or(line)));
@@ -38,7 +38,8 @@ pub fn properties(file: &Arc<str>, text: &str) -> Result<Vec<Node>, SyntaxError>
             let Some((_, next)) = lines.next() else { break };
             logical.push_str(next.trim_start_matches(BLANK));
         }
-        let (key, value) = entry(&logical).map_err(|message| SyntaxError {
+        let read = if number <= MOST_VALUES { entry(&logical) } else { Err("has too many lines") };
+        let (key, value) = read.map_err(|message| SyntaxError {
             file: Arc::clone(file),
             line: number,
             column,

@@ -1,6 +1,9 @@
 //! YAML, and JSON as far as it is YAML: one tree for each document of the file.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
 use saphyr_parser::{Event, Marker, Parser, ScalarStyle, ScanError, Span, StrInput};
 
@@ -19,7 +22,7 @@ const MOST_VALUES: usize = 500_000;
 pub fn yaml(file: &Arc<str>, text: &str) -> Result<Vec<Node>, SyntaxError> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let parser = Parser::new_from_str(text);
-    let mut reader = Reader { parser, file, anchors: HashMap::new(), values: 0 };
+    let mut reader = Reader { parser, file, anchors: HashMap::new(), values: 0, deepest: 0 };
     let mut documents = Vec::new();
     loop {
         match reader.next()? {
@@ -36,8 +39,20 @@ pub fn yaml(file: &Arc<str>, text: &str) -> Result<Vec<Node>, SyntaxError> {
 struct Reader<'a, 'f> {
     parser: Parser<'a, StrInput<'a>>,
     file: &'f Arc<str>,
-    anchors: HashMap<usize, (Node, usize)>,
+    anchors: HashMap<usize, Anchored>,
     values: usize,
+    /// How deep the deepest value so far lies.
+    deepest: usize,
+}
+
+/// What an alias stands for.
+#[derive(Clone)]
+struct Anchored {
+    node: Node,
+    /// How many values it has.
+    size: usize,
+    /// How many levels it has below it.
+    height: usize,
 }
 
 impl<'a> Reader<'a, '_> {
@@ -50,11 +65,10 @@ impl<'a> Reader<'a, '_> {
     }
 
     fn node(&mut self, event: Event<'a>, place: Place, depth: usize) -> Result<Node, SyntaxError> {
-        self.values += 1;
         let before = self.values;
-        if depth > DEEPEST || self.values > MOST_VALUES {
-            return Err(self.error(&place, "is nested too deep or too large"));
-        }
+        self.count(1, depth, &place)?;
+        // That of this value alone, until it is read.
+        let deepest = std::mem::replace(&mut self.deepest, depth);
         let (anchor, value) = match event {
             Event::Scalar(text, style, anchor, _) => {
                 let null = style == ScalarStyle::Plain && matches!(text.as_ref(), "" | "~" | "null");
@@ -63,19 +77,31 @@ impl<'a> Reader<'a, '_> {
             Event::SequenceStart(anchor, _) => (anchor, self.list(depth)?),
             Event::MappingStart(anchor, _) => (anchor, self.map(depth)?),
             Event::Alias(anchor) => {
-                let Some((node, size)) = self.anchors.get(&anchor).cloned() else {
+                let Some(known) = self.anchors.get(&anchor).cloned() else {
                     return Err(self.error(&place, "an alias of nothing"));
                 };
-                self.values += size;
-                return Ok(Node { value: node.value, place });
+                self.count(known.size, depth + known.height, &place)?;
+                self.deepest = deepest.max(depth + known.height);
+                return Ok(Node { value: known.node.value, place });
             }
             _ => return Err(self.error(&place, "a value is missing")),
         };
         let node = Node { value, place };
         if anchor != 0 {
-            self.anchors.insert(anchor, (node.clone(), self.values - before));
+            let (size, height) = (self.values - before, self.deepest - depth);
+            self.anchors.insert(anchor, Anchored { node: node.clone(), size, height });
         }
+        self.deepest = self.deepest.max(deepest);
         Ok(node)
+    }
+
+    /// Counts values of which the deepest lies at `depth`.
+    fn count(&mut self, values: usize, depth: usize, place: &Place) -> Result<(), SyntaxError> {
+        self.values += values;
+        if depth > DEEPEST || self.values > MOST_VALUES {
+            return Err(self.error(place, "is nested too deep or too large"));
+        }
+        Ok(())
     }
 
     fn list(&mut self, depth: usize) -> Result<Value, SyntaxError> {
@@ -130,9 +156,8 @@ impl<'a> Reader<'a, '_> {
 fn merge(entries: &mut Vec<(Arc<str>, Node)>, merged: Node) {
     match merged.value {
         Value::Map(more) => {
-            let new: Vec<_> =
-                more.into_iter().filter(|(key, _)| entries.iter().all(|(own, _)| own != key)).collect();
-            entries.extend(new);
+            let own: HashSet<_> = entries.iter().map(|(key, _)| Arc::clone(key)).collect();
+            entries.extend(more.into_iter().filter(|(key, _)| !own.contains(key)));
         }
         Value::List(maps) => maps.into_iter().for_each(|map| merge(entries, map)),
         Value::Null | Value::Scalar(_) => {}
@@ -189,5 +214,15 @@ mod tests {
             text.push_str(&format!("a{number}: &a{number} [{items}]\n"));
         }
         assert!(yaml(&"a.yaml".into(), &text).is_err());
+    }
+
+    #[test]
+    fn aliases_cannot_be_nested_without_bound() {
+        let nested = |levels: usize| {
+            let (open, close) = ("[".repeat(levels), "]".repeat(levels));
+            yaml(&"a.yaml".into(), &format!("a: &a {open}x{close}\nb: &b {open}*a{close}\nc: [*b]\n")).is_ok()
+        };
+        assert!(nested(DEEPEST / 2 - 1));
+        assert!(!nested(DEEPEST / 2));
     }
 }

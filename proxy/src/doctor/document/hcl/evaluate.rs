@@ -1,7 +1,7 @@
 //! Expressions, as far as they can be known: literals, references, templates,
 //! conditions, arithmetic, and functions that only change how a value is written.
 
-use std::{cell::Cell, sync::Arc};
+use std::{cell::Cell, collections::HashSet, sync::Arc};
 
 use hcl_edit::{
     Ident, Span as _,
@@ -16,6 +16,8 @@ use super::{Hcl, Node, Scope, UNKNOWN, Value};
 
 /// How many values may be made of one file: those that locals repeat count each time.
 const MOST_VALUES: usize = 200_000;
+/// So many bytes of text count as one value more.
+const TEXT: usize = 64;
 /// How deep expressions may be nested, those that references lead to included.
 const DEEPEST: usize = 200;
 /// Functions whose value is their argument, for our purpose: lists, not text, are wanted of JSON.
@@ -41,13 +43,20 @@ impl<'a> Evaluator<'a> {
     pub(super) fn node(&self, expression: &Expression) -> Node {
         let value = self.value(expression).unwrap_or_else(|| {
             let written = self.hcl.written(expression.span());
+            let written = self.charge(written.len() / TEXT).map_or("\u{2026}", |()| written);
             Value::Scalar(format!("{UNKNOWN}{written}}}").into())
         });
         Node { value, place: self.hcl.place(expression.span()) }
     }
 
+    /// Takes what values cost; `None` if there is not so much left.
+    fn charge(&self, values: usize) -> Option<()> {
+        self.left.set(self.left.get().checked_sub(values)?);
+        Some(())
+    }
+
     fn value(&self, expression: &Expression) -> Option<Value> {
-        self.left.set(self.left.get().checked_sub(1)?);
+        self.charge(1)?;
         let depth = self.depth.get();
         if depth >= DEEPEST {
             return None;
@@ -55,6 +64,9 @@ impl<'a> Evaluator<'a> {
         self.depth.set(depth + 1);
         let value = self.known(expression);
         self.depth.set(depth);
+        if let Some(Value::Scalar(text)) = &value {
+            self.charge(text.len() / TEXT)?;
+        }
         value
     }
 
@@ -64,8 +76,14 @@ impl<'a> Evaluator<'a> {
             Expression::Bool(truth) => Some(scalar(truth.value().to_string())),
             Expression::Number(number) => Some(scalar(number.value().to_string())),
             Expression::String(text) => Some(scalar(text.value().clone())),
-            Expression::Array(items) => Some(Value::List(items.iter().map(|item| self.node(item)).collect())),
-            Expression::Object(object) => Some(self.object(object)),
+            Expression::Array(items) => {
+                self.charge(items.len())?;
+                Some(Value::List(items.iter().map(|item| self.node(item)).collect()))
+            }
+            Expression::Object(object) => {
+                self.charge(object.len())?;
+                Some(self.object(object))
+            }
             Expression::StringTemplate(_) | Expression::HeredocTemplate(_) => {
                 self.template(expression.as_template()?)
             }
@@ -141,7 +159,8 @@ impl<'a> Evaluator<'a> {
                 let mut all: Vec<(Arc<str>, Node)> = Vec::new();
                 for argument in arguments {
                     let Value::Map(entries) = self.value(argument)? else { return None };
-                    all.retain(|(key, _)| entries.iter().all(|(new, _)| new != key));
+                    let new: HashSet<_> = entries.iter().map(|(key, _)| Arc::clone(key)).collect();
+                    all.retain(|(key, _)| !new.contains(key));
                     all.extend(entries);
                 }
                 Some(Value::Map(all))

@@ -80,6 +80,31 @@ fn repeated_values_cannot_grow_without_bound() {
 }
 
 #[test]
+fn repeated_text_cannot_grow_without_bound() {
+    let long = "x".repeat(100_000);
+    let doubled: String =
+        (1..31).map(|n| format!("  a{n} = \"${{local.a{}}}${{local.a{}}}\"\n", n - 1, n - 1)).collect();
+    let written = tree(&format!("locals {{\n  a0 = \"{long}\"\n{doubled}}}\nx = local.a30\n")).to_string();
+    assert!(written.len() < 20_000_000, "{}", written.len());
+    let unknown: String = (1..1000).map(|_| "local.a, ").collect();
+    let written = tree(&format!("locals {{\n  a = [f(\"{long}\")]\n}}\nx = [{unknown}]\n")).to_string();
+    assert!(written.len() < 20_000_000, "{}", written.len());
+}
+
+#[test]
+fn columns_far_along_a_line_are_bytes() {
+    let tree = tree(&format!("x = [\"\u{e4}\", {}]\n", "1, ".repeat(2000)));
+    let column = |item: usize| tree.get("x").unwrap().items()[item].place.to_string();
+    assert_eq!((column(1).as_str(), column(2000).as_str()), ("main.tf:1:11", "main.tf:1:6009"));
+}
+
+#[test]
+fn a_file_that_nobody_wrote_is_refused() {
+    let error = Hcl::parse(&"main.tf".into(), &" ".repeat(LONGEST_FILE + 1)).unwrap_err();
+    assert_eq!(error.to_string(), "main.tf:1:1: is longer than 4194304 bytes");
+}
+
+#[test]
 fn what_is_no_hcl_is_refused_with_its_place() {
     let error = Hcl::parse(&"main.tf".into(), "a = 1\nb = [\n").unwrap_err();
     assert!(error.to_string().starts_with("main.tf:"), "{error}");
