@@ -23,7 +23,12 @@ mod web_socket;
 
 pub use self::aws::resources::Resources;
 
-use std::{fs, io::Read as _, path::Path, sync::Arc};
+use std::{
+    fs,
+    io::{self, Read as _},
+    path::Path,
+    sync::Arc,
+};
 
 use thiserror::Error;
 
@@ -44,7 +49,7 @@ pub enum SourceError {
         /// The file as it was named to us.
         file: Arc<str>,
         /// Why.
-        source: std::io::Error,
+        source: io::Error,
     },
     /// It is too large.
     #[error("{file}: is larger than {LARGEST_FILE} bytes")]
@@ -137,10 +142,19 @@ fn read_declared(
     system: &mut System,
 ) -> Result<(), SourceError> {
     let file: Arc<str> = path.display().to_string().into();
-    let text = read_text(path, &file)?;
+    let text = read_beside(path, &file)?;
     let tied_to = [group.to_owned()];
     let trees = trees(&file, &text, path)?;
     by_source(&Document { file: &file, path, text: &text, trees, env, tied_to: &tied_to }, system)
+}
+
+/// Reads a file that another one names, or that lies beside it. Nothing but a file: a pipe might never end.
+fn read_beside(path: &Path, file: &Arc<str>) -> Result<String, SourceError> {
+    let unreadable = |source| SourceError::Unreadable { file: Arc::clone(file), source };
+    if !fs::metadata(path).map_err(unreadable)?.is_file() {
+        return Err(unreadable(io::Error::other("is no file")));
+    }
+    read_text(path, file)
 }
 
 fn read_text(path: &Path, file: &Arc<str>) -> Result<String, SourceError> {

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, path::Path, sync::Arc};
 use crate::doctor::{
     document::{Node, Value},
     setting::{Place, Setting},
-    sources::{Document, read_text},
+    sources::{Document, read_beside},
     system::Note,
 };
 
@@ -24,10 +24,11 @@ pub(super) fn read(
         let path =
             document.path.parent().unwrap_or_else(|| Path::new("")).join(interpolated(name, document.env));
         let file: Arc<str> = path.display().to_string().into();
-        match read_text(&path, &file) {
+        match read_beside(&path, &file) {
             Ok(text) => environment.extend(of_file(&file, &text)),
-            Err(error) if is_needed => {
-                notes.push(Note { place: node.place.clone(), message: error.to_string() });
+            Err(_) if is_needed => {
+                // By its name as it is written: variables in it may be nobody's business.
+                notes.push(Note { place: node.place.clone(), message: format!("{name}: cannot be read") });
             }
             Err(_) => {}
         }

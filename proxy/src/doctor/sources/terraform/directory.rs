@@ -5,13 +5,13 @@
 //! `*.auto.tfvars` by name, and `.tfvars` files that were named before.
 
 use std::{
-    fs,
+    fs, io,
     path::{Path, PathBuf},
     sync::Arc,
 };
 
 use super::{
-    super::{Document, SourceError, read_text},
+    super::{Document, SourceError, read_beside},
     reference,
     resource::{Resource, add},
 };
@@ -23,7 +23,7 @@ use crate::doctor::{
     system::System,
 };
 
-/// How many files of a directory are read.
+/// The most files of a directory that are read.
 const MOST_FILES: usize = 1000;
 
 /// Reads one `.tf` file, or notes the values of a `.tfvars` file.
@@ -45,9 +45,9 @@ pub(in crate::doctor::sources) fn read_file(
     let directory = path.parent().unwrap_or_else(|| Path::new(""));
     let mut module = Module { files: vec![own], values: Vec::new() };
     for other in files(directory)?.into_iter().filter(|other| *other != **path) {
+        let of_its_kind = if has_extension(&other, "tf") { &mut module.files } else { &mut module.values };
         // A mistake in a file that nobody named is no reason to refuse the one that was.
-        module.files.extend(parse(&other).ok().filter(|_| has_extension(&other, "tf")));
-        module.values.extend(parse(&other).ok().filter(|_| has_extension(&other, "tfvars")));
+        of_its_kind.extend(parse(&other).ok());
     }
     module.add(directory, 1, system)?;
     Ok(true)
@@ -80,12 +80,17 @@ fn files(directory: &Path) -> Result<Vec<PathBuf>, SourceError> {
     let unreadable =
         |source| SourceError::Unreadable { file: directory.display().to_string().into(), source };
     let mut files = Vec::new();
-    for entry in fs::read_dir(place).map_err(unreadable)?.take(MOST_FILES) {
+    for entry in fs::read_dir(place).map_err(unreadable)? {
         let name = entry.map_err(unreadable)?.file_name();
         let path = directory.join(&name);
         let name = name.to_string_lossy();
         if name.ends_with(".tf") || name.ends_with(".auto.tfvars") || name == "terraform.tfvars" {
             files.push(path);
+        }
+        if files.len() > MOST_FILES {
+            return Err(unreadable(io::Error::other(format!(
+                "has more than {MOST_FILES} files of Terraform's"
+            ))));
         }
     }
     // `terraform.tfvars` comes before what is called `….auto.tfvars`.
@@ -99,7 +104,7 @@ fn has_extension(path: &Path, wanted: &str) -> bool {
 
 fn parse(path: &Path) -> Result<Hcl, SourceError> {
     let file: Arc<str> = path.display().to_string().into();
-    Ok(Hcl::parse(&file, &read_text(path, &file)?)?)
+    Ok(Hcl::parse(&file, &read_beside(path, &file)?)?)
 }
 
 /// The files of a directory.
