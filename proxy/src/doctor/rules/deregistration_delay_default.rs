@@ -26,7 +26,8 @@ fn check(system: &System, findings: &mut Vec<Finding>) {
         else {
             continue;
         };
-        let short = request.value * TIMES <= delay.value && application.long_connections().is_none();
+        let short =
+            request.value.saturating_mul(TIMES) <= delay.value && application.long_connections().is_none();
         if delay.place.is_file() || !short {
             continue;
         }
@@ -42,7 +43,11 @@ fn check(system: &System, findings: &mut Vec<Finding>) {
             symptom:
                 "each step of a rolling deployment takes five minutes; targets stay in the state draining"
                     .to_owned(),
-            fix: format!("set {} to {}", delay.key, delay.in_seconds(request.value + Duration::from_secs(5))),
+            fix: format!(
+                "set {} to {}",
+                delay.key,
+                delay.in_seconds(request.value.saturating_add(Duration::from_secs(5)))
+            ),
             evidence: vec![delay.evidence(), request.evidence()],
         });
     }

@@ -47,7 +47,7 @@ fn check(system: &System, findings: &mut Vec<Finding>) {
             fix: format!(
                 "set {} to {} or more",
                 delay.key,
-                delay.in_seconds(setting.value + Duration::from_secs(1))
+                delay.in_seconds(setting.value.saturating_add(Duration::from_secs(1)))
             ),
             evidence: vec![delay.evidence(), setting.evidence()],
         });

@@ -21,7 +21,7 @@ fn check(system: &System, findings: &mut Vec<Finding>) {
         let (Some(interval), Some(threshold)) = (&check.interval, &check.unhealthy_threshold) else {
             continue;
         };
-        let takes = interval.value * threshold.value.min(100);
+        let takes = interval.value.saturating_mul(threshold.value.min(100));
         if takes <= ACCEPTABLE {
             continue;
         }

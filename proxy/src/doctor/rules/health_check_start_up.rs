@@ -26,7 +26,7 @@ fn check(system: &System, findings: &mut Vec<Finding>) {
         let (Some(interval), Some(threshold)) = (&check.interval, &check.unhealthy_threshold) else {
             continue;
         };
-        let given_up = grace.value.max(interval.value * threshold.value.min(100));
+        let given_up = grace.value.max(interval.value.saturating_mul(threshold.value.min(100)));
         if given_up >= start.value {
             continue;
         }
@@ -46,7 +46,7 @@ fn check(system: &System, findings: &mut Vec<Finding>) {
             fix: format!(
                 "set {} to {} or more",
                 grace.key,
-                grace.in_seconds(start.value + Duration::from_secs(30))
+                grace.in_seconds(start.value.saturating_add(Duration::from_secs(30)))
             ),
             evidence: vec![grace.evidence(), start.evidence(), interval.evidence(), threshold.evidence()],
         });

@@ -2,6 +2,8 @@
 //!
 //! ELB: "Health check timeout must be smaller than the interval".
 
+use std::time::Duration;
+
 use super::{Finding, Rule, Severity, System};
 use crate::doctor::setting::human;
 
@@ -11,6 +13,9 @@ pub(super) const RULE: Rule = Rule {
     title: "the health check timeout is not shorter than the interval",
     check,
 };
+
+/// ELB's default for HTTP.
+const USUAL: Duration = Duration::from_secs(5);
 
 fn check(system: &System, findings: &mut Vec<Finding>) {
     for group in &system.target_groups {
@@ -30,7 +35,12 @@ fn check(system: &System, findings: &mut Vec<Finding>) {
                 human(interval.value)
             ),
             symptom: "ELB refuses it: \"Health check timeout must be smaller than the interval\"".to_owned(),
-            fix: format!("set {} to less than {}, such as 5 s", timeout.key, human(interval.value)),
+            fix: format!(
+                "set {} to less than {}, such as {}",
+                timeout.key,
+                human(interval.value),
+                timeout.in_its_unit(USUAL.min(Duration::from_secs(interval.value.as_secs() / 2)))
+            ),
             evidence: vec![timeout.evidence(), interval.evidence()],
         });
     }
@@ -57,5 +67,17 @@ mod tests {
             system.expect(RULE.code, expected);
         }
         alb().expect(RULE.code, None);
+    }
+
+    #[test]
+    fn a_timeout_is_proposed_that_is_shorter() {
+        for (interval, proposed) in [(5, "such as 2"), (30, "such as 5")] {
+            let system = alb().target_group(|group| {
+                group.health_check.timeout = Some(secs("timeout", interval));
+                group.health_check.interval = Some(secs("interval", interval));
+            });
+            let fix = &system.findings(RULE.code)[0].fix;
+            assert!(fix.trim_end_matches('s').ends_with(proposed), "{fix}");
+        }
     }
 }

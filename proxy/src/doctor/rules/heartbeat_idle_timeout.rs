@@ -93,7 +93,7 @@ fn finding(
             heartbeat.interval.key,
             heartbeat.interval.in_its_unit(idle.value / 2),
             idle.key,
-            idle.in_seconds(heartbeat.interval.value * 2)
+            idle.in_seconds(heartbeat.interval.value.saturating_mul(2))
         ),
         evidence: vec![heartbeat.interval.evidence(), idle.evidence()],
     }

@@ -48,7 +48,7 @@ fn check(system: &System, findings: &mut Vec<Finding>) {
                 "set {} to more than {}, such as {}",
                 keep_alive.key,
                 human(idle.value),
-                keep_alive.in_its_unit(idle.value + Duration::from_secs(10))
+                keep_alive.in_its_unit(idle.value.saturating_add(Duration::from_secs(10)))
             ),
             evidence: vec![keep_alive.evidence(), idle.evidence()],
         });

@@ -41,7 +41,7 @@ fn check(system: &System, findings: &mut Vec<Finding>) {
                 "set {} to more than {}, such as {}, or shorten {}",
                 stop.key,
                 human(grace.value),
-                stop.in_seconds(grace.value + Duration::from_secs(10)),
+                stop.in_seconds(grace.value.saturating_add(Duration::from_secs(10))),
                 grace.key
             ),
             evidence: vec![stop.evidence(), grace.evidence()],
