@@ -92,7 +92,7 @@ pub(super) fn doctor(args: &DoctorArgs) -> anyhow::Result<ExitCode> {
     let (mut system, ignore) = match read(args) {
         Ok(read) => read,
         Err(complaints) => {
-            complaints.iter().for_each(|text| complain(text));
+            complaints.iter().flat_map(|text| text.lines()).for_each(|line| complain(&report::visible(line)));
             return Ok(ExitCode::from(WRONG_CONFIGURATION));
         }
     };

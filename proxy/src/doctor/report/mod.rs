@@ -12,7 +12,11 @@ use serde_json::Value;
 
 use super::examination::Examination;
 
-pub use self::{json::json, sarif::sarif, text::text};
+pub use self::{
+    json::json,
+    sarif::sarif,
+    text::{text, visible},
+};
 
 /// An object with one member more.
 fn with(mut object: Value, key: &str, member: Value) -> Value {

@@ -35,6 +35,7 @@ pub fn sarif(examination: &Examination) -> Value {
                 "version": env!("CARGO_PKG_VERSION"),
                 "rules": rules,
             } },
+            "columnKind": "unicodeCodePoints",
             "results": examination.findings.iter().map(result).chain(ignored).collect::<Vec<_>>(),
         }],
     })
@@ -59,11 +60,25 @@ fn location(evidence: &Evidence) -> Option<Value> {
     let Place::File { file, line, column } = &evidence.place else { return None };
     Some(object!({
         "physicalLocation": {
-            "artifactLocation": { "uri": **file },
+            "artifactLocation": { "uri": uri(file) },
             "region": { "startLine": line, "startColumn": column },
         },
         "message": { "text": format!("{} = {}", evidence.key, evidence.written) },
     }))
+}
+
+/// The name of a file as a reference of RFC 3986: relative to where the doctor ran, unless it is absolute.
+fn uri(file: &str) -> String {
+    let begin = if file.starts_with('/') { "file://" } else { "" };
+    let mut uri = begin.to_owned();
+    for byte in file.strip_prefix("./").unwrap_or(file).bytes() {
+        if byte.is_ascii_alphanumeric() || b"/-._~".contains(&byte) {
+            uri.push(char::from(byte));
+        } else {
+            uri.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    uri
 }
 
 /// SARIF's word for a severity.

@@ -58,6 +58,7 @@ fn text_shows_both_settings_with_their_places() {
 #[test]
 fn what_files_say_cannot_lead_a_terminal() {
     assert!(text(&examination()).contains(r"target group \u{1b}[2Jold"));
+    assert_eq!(visible("a\u{202e}b\n\u{e4}"), r"a\u{202e}b\n\u{e4}".replace(r"\u{e4}", "\u{e4}"));
 }
 
 #[test]
@@ -107,4 +108,17 @@ fn sarif_has_a_rule_a_place_and_a_suppression() {
     assert_eq!(run["results"][1]["suppressions"][0]["justification"], "goes in May");
     let rules = run["tool"]["driver"]["rules"].as_array().unwrap();
     assert!(rules.iter().any(|rule| rule["id"] == "keep-alive-race"));
+}
+
+#[test]
+fn sarif_names_files_as_uris() {
+    let mut examination = examination();
+    let mut named = |file: &str| {
+        examination.findings[0].evidence[0].place = Place::File { file: file.into(), line: 1, column: 1 };
+        let sarif = sarif(&examination);
+        let location = &sarif["runs"][0]["results"][0]["locations"][0]["physicalLocation"];
+        location["artifactLocation"]["uri"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(named("./lab/a b#1.yml"), "lab/a%20b%231.yml");
+    assert_eq!(named("/srv/\u{e4}.yml"), "file:///srv/%C3%A4.yml");
 }

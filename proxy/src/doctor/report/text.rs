@@ -94,12 +94,16 @@ pub(super) fn line(text: &mut String, arguments: fmt::Arguments<'_>) {
     text.push('\n');
 }
 
-/// Text of a file without control characters, which could lead a terminal.
-pub(super) fn visible(text: &str) -> String {
+/// Text of a file without control characters, which could lead a terminal, and without those that turn the
+/// direction of writing, which could show something else.
+#[must_use]
+pub fn visible(text: &str) -> String {
+    let turns = |c| matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     text.chars()
         .flat_map(|c| {
-            let escaped = c.is_control().then(|| c.escape_default());
-            let plain = (!c.is_control()).then_some(c);
+            let is_escaped = c.is_control() || turns(c);
+            let escaped = is_escaped.then(|| c.escape_default());
+            let plain = (!is_escaped).then_some(c);
             escaped.into_iter().flatten().chain(plain)
         })
         .collect()
