@@ -3,7 +3,7 @@
 use std::fmt::{self, Write};
 
 use super::{axis, axis::Axis, escape::Escaped};
-use crate::outcome::Unit;
+use crate::{outcome::Unit, text::as_f64};
 
 /// Width of every drawing, in its own pixels; pages scale it.
 pub(crate) const WIDTH: f64 = 480.0;
@@ -11,12 +11,15 @@ pub(crate) const WIDTH: f64 = 480.0;
 pub(crate) const HEIGHT: f64 = 266.0;
 /// Where the field of a drawing begins and ends.
 pub(crate) const LEFT: f64 = 62.0;
-/// Right end of the field.
-pub(crate) const RIGHT: f64 = WIDTH - 18.0;
+/// Right end of the field, with room for half of the last label.
+pub(crate) const RIGHT: f64 = WIDTH - 26.0;
 /// Upper end of the field, below labels of lines.
 pub(crate) const TOP: f64 = 36.0;
 /// Lower end of the field.
 pub(crate) const BOTTOM: f64 = HEIGHT - 47.0;
+
+/// Width of a letter, the widest of a phone's.
+const LETTER: f64 = 9.0;
 
 /// Opens a drawing with what it is called.
 pub(crate) fn open(to: &mut dyn Write, title: &str, about: &str, height: f64) -> fmt::Result {
@@ -77,4 +80,29 @@ pub(crate) fn upwards(to: &mut dyn Write, axis: Axis, unit: Unit, title: &str) -
         )?;
     }
     write!(to, "<text class=\"name\" x=\"4\" y=\"12\">{}</text>", Escaped(title))
+}
+
+/// A line up at each value, its name at the top where there is room for it.
+pub(crate) fn marks(
+    to: &mut dyn Write,
+    axis: Axis,
+    marks: impl IntoIterator<Item = (f64, String)>,
+) -> fmt::Result {
+    let mut taken = f64::NEG_INFINITY;
+    for (value, name) in marks {
+        let at = axis.at(value);
+        write!(to, "<path class=\"mark\" d=\"M{at:.1} {TOP}V{BOTTOM}\"/>")?;
+        let half = as_f64(u64::try_from(name.chars().count()).unwrap_or(4)) * LETTER / 2.0;
+        let middle = at.min(WIDTH - 4.0 - half).max(half);
+        if middle - half > taken {
+            write!(
+                to,
+                "<text class=\"mark\" x=\"{middle:.1}\" y=\"{}\" text-anchor=\"middle\">{}</text>",
+                TOP - 5.0,
+                Escaped(name)
+            )?;
+            taken = middle + half;
+        }
+    }
+    Ok(())
 }

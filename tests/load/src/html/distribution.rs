@@ -50,31 +50,10 @@ pub(crate) fn draw(to: &mut dyn Write, histogram: &Histogram) -> fmt::Result {
             quantity::display(bar.to, Unit::Milliseconds)
         )?;
     }
-    marks(to, histogram, x)?;
+    let marked = histogram.percentiles.iter().filter(|(percentile, _)| MARKED.contains(percentile));
+    let marks = marked.map(|(percentile, value)| (*value, format!("p{percentile}")));
+    canvas::marks(to, x, marks)?;
     canvas::close(to, &[])
-}
-
-/// A line at each marked percentile, its name at the top where there is room for it.
-fn marks(to: &mut dyn Write, histogram: &Histogram, x: Axis) -> fmt::Result {
-    let mut taken = f64::NEG_INFINITY;
-    for (percentile, value) in
-        histogram.percentiles.iter().filter(|(percentile, _)| MARKED.contains(percentile))
-    {
-        let at = x.at(*value);
-        write!(to, "<path class=\"mark\" d=\"M{at:.1} {TOP}V{BOTTOM}\"/>")?;
-        let label = format!("p{percentile}");
-        let half = as_f64(u64::try_from(label.len()).unwrap_or(4)) * 4.5;
-        let middle = at.min(RIGHT + 14.0 - half);
-        if middle - half > taken {
-            write!(
-                to,
-                "<text class=\"mark\" x=\"{middle:.1}\" y=\"{}\" text-anchor=\"middle\">{label}</text>",
-                TOP - 5.0
-            )?;
-            taken = middle + half;
-        }
-    }
-    Ok(())
 }
 
 /// Buckets with both ends, without empty ones before and after.

@@ -20,22 +20,32 @@ const STEPS: u32 = 120;
 /// Dots of one line at most; of more, every so many-th is drawn.
 const DOTS: usize = 600;
 
+/// The plot whose points are drawn as marks in all others: when something was done.
+const MOMENTS: &str = "moments";
+
 /// Draws each plot that series belong to.
 pub(crate) fn draw(to: &mut dyn Write, series: &[Series]) -> fmt::Result {
     let mut plots: BTreeMap<&str, Vec<&Series>> = BTreeMap::new();
     for line in series.iter().filter(|line| !line.points.is_empty()) {
         plots.entry(&line.plot).or_default().push(line);
     }
+    let mut moments: Vec<(f64, &str)> = Vec::new();
+    for line in plots.remove(MOMENTS).into_iter().flatten() {
+        let finite = line.points.iter().filter(|(second, _)| second.is_finite());
+        moments.extend(finite.map(|(second, _)| (*second, line.name.as_str())));
+    }
+    moments.sort_by(|one, other| one.0.total_cmp(&other.0));
     for (name, lines) in plots {
-        plot(to, name, &lines)?;
+        plot(to, name, &lines, &moments)?;
     }
     Ok(())
 }
 
-fn plot(to: &mut dyn Write, name: &str, lines: &[&Series]) -> fmt::Result {
+fn plot(to: &mut dyn Write, name: &str, lines: &[&Series], moments: &[(f64, &str)]) -> fmt::Result {
     let Some(unit) = lines.first().map(|line| line.unit) else { return Ok(()) };
     let stacked = matches!(unit, Unit::Count | Unit::PerSecond);
     let end = lines.iter().flat_map(|line| &line.points).map(|(second, _)| *second).fold(0.0, f64::max) + 1.0;
+    let end = moments.iter().map(|(second, _)| *second).fold(end, f64::max);
     let step = (end / f64::from(STEPS)).max(1.0).ceil();
     let sampled: Vec<Vec<f64>> = lines.iter().map(|line| sample(&line.points, step, end)).collect();
     let steps = sampled.first().map_or(0, Vec::len);
@@ -70,6 +80,7 @@ fn plot(to: &mut dyn Write, name: &str, lines: &[&Series]) -> fmt::Result {
             }
         }
     }
+    canvas::marks(to, x, moments.iter().map(|(second, name)| (*second, (*name).to_owned())))?;
     let legend: Vec<(&str, String)> =
         classes.iter().zip(lines).map(|(class, line)| (class.as_str(), legend(line))).collect();
     canvas::close(to, &legend)
@@ -137,9 +148,19 @@ fn legend(line: &Series) -> String {
     let highest = line.points.iter().map(|(_, value)| *value).fold(0.0, f64::max);
     let sum: f64 = line.points.iter().map(|(_, value)| *value).sum();
     match line.unit {
-        Unit::PerSecond => format!("{} ({})", line.name, quantity::number(sum)),
-        unit => format!("{} (up to {})", line.name, quantity::display(highest, unit)),
+        Unit::PerSecond if is_each_second(&line.points) => {
+            format!("{} ({})", line.name, quantity::number(sum))
+        }
+        unit @ (Unit::PerSecond | Unit::Count) => {
+            format!("{} (up to {})", line.name, quantity::display(highest, unit))
+        }
+        _ => format!("{} ({} ×)", line.name, line.points.len()),
     }
+}
+
+/// Whether there is a point for each second, so that rates add up to a count.
+fn is_each_second(points: &[(f64, f64)]) -> bool {
+    points.windows(2).all(|pair| matches!(pair, [(one, _), (next, _)] if (next - one - 1.0).abs() < 1e-9))
 }
 
 #[cfg(test)]
@@ -175,6 +196,42 @@ mod tests {
         let mut to = String::new();
         draw(&mut to, &[gaps]).unwrap();
         assert_eq!(to.matches("<circle class=\"bad\"").count(), 2, "{to}");
+        assert!(to.contains("502 (2 ×)"), "{to}");
+    }
+
+    #[test]
+    fn rates_add_up_to_a_count_if_there_is_one_for_each_second() {
+        let line = |points: &[(f64, f64)]| Series {
+            plot: "answers".to_owned(),
+            name: "200".to_owned(),
+            unit: Unit::PerSecond,
+            points: points.to_vec(),
+        };
+        assert_eq!(legend(&line(&[(0.0, 50.0), (1.0, 40.0)])), "200 (90)");
+        assert_eq!(legend(&line(&[(0.0, 50.0), (0.5, 40.0)])), "200 (up to 50/s)");
+    }
+
+    #[test]
+    fn moments_are_marks_in_the_other_plots() {
+        let series = |plot: &str, name: &str, unit: Unit, points: &[(f64, f64)]| Series {
+            plot: plot.to_owned(),
+            name: name.to_owned(),
+            unit,
+            points: points.to_vec(),
+        };
+        let answers = series("answers", "200", Unit::PerSecond, &[(0.0, 50.0), (9.0, 50.0)]);
+        let gone = series("moments", "deregistered", Unit::Count, &[(3.0, 1.0)]);
+        let mut to = String::new();
+        draw(&mut to, &[answers, gone.clone()]).unwrap();
+        assert_eq!(
+            (to.matches("<figure>").count(), to.matches("path class=\"mark\"").count()),
+            (1, 1),
+            "{to}"
+        );
+        assert!(to.contains(">deregistered</text>"), "{to}");
+        let mut to = String::new();
+        draw(&mut to, &[gone]).unwrap();
+        assert_eq!(to, "");
     }
 
     #[test]
