@@ -5,8 +5,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use albeit_e2e::process;
-use anyhow::{Context as _, Result};
+use albeit_e2e::{Step, Target, eventually, process, process::Process, target::ok, wait::SOON};
+use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -161,5 +161,36 @@ async fn a_refusal_fails_an_expectation_and_a_mistake_does_not() -> Result<()> {
     check(&ended, 1, "connection refused");
     check(&load(dir.path(), &["echo"]).await?, 2, "<URL>");
     check(&load(dir.path(), &["ecko", "ws://127.99.0.8:9/"]).await?, 2, "unrecognized subcommand");
+    Ok(())
+}
+
+#[tokio::test]
+async fn ctrl_c_ends_a_run_early_and_what_it_has_is_told() -> Result<()> {
+    let (dir, target) = (tempfile::tempdir()?, Target::start(|_| vec![Step::Send(ok("ok"))])?);
+    let binary = process::binary("ALBEIT_LOAD_BIN", "albeit-load")?;
+    let touch = |name: &str| format!("touch {}", dir.path().join(name).display());
+    let (url, gone, back) = (format!("http://{}/", target.addr()), touch("gone"), touch("back"));
+    // The target goes after three seconds; six are left for the signal.
+    let arguments =
+        ["drain", &url, "--web-sockets", "0", "--for", "9s", "--trigger", &gone, "--restore", &back];
+    let mut load = Process::spawn("load", &binary, arguments, dir.path())?;
+    eventually(SOON, "the target to go", async || {
+        ensure!(dir.path().join("gone").exists());
+        Ok(())
+    })
+    .await?;
+    load.signal("INT").await?;
+    assert_eq!(load.exited(SOON).await?.code(), Some(130), "{}", load.stderr());
+    let said = load.stdout();
+    assert!(said.contains("FAILED run to the end") && said.contains("× 200"), "{said}");
+    assert!(dir.path().join("back").exists(), "the target is brought back");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_place_for_results_is_looked_for_before_anything_is_measured() -> Result<()> {
+    let dir = tempfile::tempdir()?;
+    let arguments = ["echo", "ws://127.99.0.8:9/", "--json", "none/result.json"];
+    check(&load(dir.path(), &arguments).await?, 2, "cannot write none/result.json: no directory none");
     Ok(())
 }

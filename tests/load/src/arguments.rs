@@ -20,7 +20,8 @@ pub(crate) struct Arguments {
 }
 
 const AFTER_HELP: &str = "Exit status: 0 all expectations and limits held, 1 one did not, \
-    2 wrong arguments or files, 3 nothing could be measured.";
+    2 wrong arguments or files, 3 nothing could be measured, \
+    130 interrupted.";
 
 /// What to do.
 #[derive(Debug, Subcommand)]

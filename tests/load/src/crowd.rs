@@ -7,7 +7,7 @@ use tokio::time::{Instant, timeout};
 use crate::client::connection::Connector;
 use crate::client::failure::Failure;
 use crate::client::messenger::{Messenger, Options};
-use crate::progress::Progress;
+use crate::scenario::Run;
 
 /// Clients that connect at the same time: fewer than servers let wait.
 pub(crate) const CONNECTING: usize = 64;
@@ -16,7 +16,7 @@ pub(crate) const CONNECTING: usize = 64;
 pub(crate) type Joined = (Messenger, Instant);
 
 /// Connects and subscribes clients with these numbers, and hands each, or how it
-/// failed, to `ready`.
+/// failed, to `ready`. No more begin when the run is to end.
 ///
 /// # Errors
 /// When a task of this program breaks.
@@ -24,16 +24,26 @@ pub(crate) async fn connect(
     connector: &Connector,
     numbers: std::ops::Range<usize>,
     options: &Options,
-    progress: &Progress,
+    run: &Run,
     mut ready: impl FnMut(Result<Joined, Failure>),
 ) -> Result<()> {
+    let mut joined = |client: Result<Joined, Failure>| {
+        run.progress.advance();
+        match client {
+            Ok(_) => run.progress.opened(),
+            Err(_) => run.progress.failed(),
+        }
+        ready(client);
+    };
     let mut connecting: JoinSet<Result<Joined, Failure>> = JoinSet::new();
     for number in numbers {
+        if run.stop.is_cancelled() {
+            break;
+        }
         if connecting.len() >= CONNECTING
             && let Some(client) = connecting.join_next().await
         {
-            ready(client?);
-            progress.advance(1);
+            joined(client?);
         }
         let (connector, options) = (connector.clone(), options.clone());
         connecting.spawn(async move {
@@ -46,8 +56,7 @@ pub(crate) async fn connect(
         });
     }
     while let Some(client) = connecting.join_next().await {
-        ready(client?);
-        progress.advance(1);
+        joined(client?);
     }
     Ok(())
 }

@@ -15,6 +15,8 @@ pub(crate) enum Ending {
     Unmeasured,
     /// Arguments or files are wrong.
     Misused,
+    /// A signal ended it, such as that of Ctrl-C.
+    Interrupted,
 }
 
 /// Why there is no result, by whose fault that is.
@@ -26,6 +28,9 @@ pub(crate) enum Failure {
     /// The service could not be measured, such as when nothing listens there.
     #[error("{0:#}")]
     Unmeasured(Error),
+    /// A second signal came before what ran had ended.
+    #[error("interrupted")]
+    Interrupted,
 }
 
 impl Failure {
@@ -50,6 +55,7 @@ impl From<&Failure> for Ending {
         match failure {
             Failure::Misused(_) => Self::Misused,
             Failure::Unmeasured(_) => Self::Unmeasured,
+            Failure::Interrupted => Self::Interrupted,
         }
     }
 }
@@ -61,6 +67,8 @@ impl From<Ending> for ExitCode {
             Ending::Failed => 1,
             Ending::Misused => 2,
             Ending::Unmeasured => 3,
+            // As of shells: 128 and the number of SIGINT.
+            Ending::Interrupted => 130,
         })
     }
 }

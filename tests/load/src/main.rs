@@ -12,6 +12,7 @@ mod crowd;
 mod descriptors;
 mod ending;
 mod html;
+mod interrupt;
 mod junit;
 mod limit;
 mod mark;

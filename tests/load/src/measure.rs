@@ -5,11 +5,12 @@ use std::{fmt::Display, io::Write as _};
 use anyhow::Context;
 use time::OffsetDateTime;
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use crate::{
     arguments::{Output, Scenario},
     ending::{Ending, Failure},
-    html,
+    html, interrupt,
     junit::Junit,
     limit::Limit,
     outcome::Outcome,
@@ -25,24 +26,48 @@ use crate::{
 ///
 /// It could not measure, or its result could not be written.
 pub(crate) async fn one(scenario: &Scenario, output: &Output) -> Result<Ending, Failure> {
-    let mut outcome = run(scenario, progress(output)).await.map_err(Failure::of)?;
+    writable(output)?;
+    let progress = progress(output);
+    let ran = interrupt::heeding(async |stop| {
+        let outcome = run(scenario, progress.clone(), stop).await;
+        (outcome, stop.is_cancelled())
+    });
+    let Some((outcome, is_interrupted)) = ran.await else {
+        progress.end();
+        return Err(Failure::Interrupted);
+    };
+    let mut outcome = outcome.map_err(Failure::of)?;
     let wrong = hold(&mut outcome, &output.limits);
     let mut measured = Results::new();
     measured.outcomes.push(outcome);
     let ending = publish(&measured, output)?;
-    wrong.map_or(Ok(ending), |error| Err(Failure::misused(error)))
+    match wrong {
+        _ if is_interrupted => Ok(Ending::Interrupted),
+        Some(error) => Err(Failure::misused(error)),
+        None => Ok(ending),
+    }
 }
 
-/// Measures.
+/// Measures, to the end or until `stop` is cancelled, which the outcome then tells.
 ///
 /// # Errors
 ///
 /// What kept the scenario from measuring.
-pub(crate) async fn run(scenario: &Scenario, progress: Progress) -> anyhow::Result<Outcome> {
-    let run = Run { progress, wall_clock: OffsetDateTime::now_utc(), started: Instant::now() };
+pub(crate) async fn run(
+    scenario: &Scenario,
+    progress: Progress,
+    stop: &CancellationToken,
+) -> anyhow::Result<Outcome> {
+    let (wall_clock, started) = (OffsetDateTime::now_utc(), Instant::now());
+    let run = Run { stop: stop.clone(), progress, wall_clock, started };
     let outcome = scenario.run(&run).await;
     run.progress.end();
-    outcome
+    let mut outcome = outcome?;
+    if stop.is_cancelled() {
+        let measured = format!("interrupted after {:.1} s", outcome.seconds);
+        outcome.expect("run to the end", "not interrupted", measured, false);
+    }
+    Ok(outcome)
 }
 
 /// Holds an outcome to limits; the first that cannot be held to anything.
@@ -61,6 +86,22 @@ pub(crate) fn progress(output: &Output) -> Progress {
     if output.quiet { Progress::silent() } else { Progress::on_terminal() }
 }
 
+/// Checks, before anything is measured, that results will have a place.
+///
+/// # Errors
+///
+/// The directory of a file is none.
+pub(crate) fn writable(output: &Output) -> Result<(), Failure> {
+    for path in [&output.json, &output.html, &output.junit].into_iter().flatten() {
+        let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+        if let Some(directory) = directory.filter(|directory| !directory.is_dir()) {
+            let (path, directory) = (path.display(), directory.display());
+            return Err(Failure::misused(anyhow::anyhow!("cannot write {path}: no directory {directory}")));
+        }
+    }
+    Ok(())
+}
+
 /// Writes results to where they are wanted, standard output included, and tells
 /// how they end the program.
 ///
@@ -68,9 +109,9 @@ pub(crate) fn progress(output: &Output) -> Progress {
 ///
 /// They cannot be written.
 pub(crate) fn publish(measured: &Results, output: &Output) -> Result<Ending, Failure> {
-    let ending = write(measured, output)?;
+    // First to people: a file that cannot be written must not cost them the results.
     say(&Text(measured), output)?;
-    Ok(ending)
+    write(measured, output)
 }
 
 /// Writes results to the files in which they are wanted, and tells how they end

@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until};
+use tokio_util::sync::CancellationToken;
 
 /// Timers fire up to this much late, which is this program's doing: a start that
 /// was waited for, and is no later than this, counts from when it was made.
@@ -25,6 +26,8 @@ pub(crate) struct Pace {
     rate: Option<f64>,
     /// How long after the end starts that are overdue may still be made.
     grace: Duration,
+    /// Ends it early.
+    stop: CancellationToken,
     taken: AtomicU64,
     late: AtomicU64,
 }
@@ -39,9 +42,15 @@ pub(crate) struct Start {
 impl Pace {
     /// Starts from `start` on for `duration`: at this rate a second, or as fast as
     /// each connection can.
-    pub(crate) fn new(start: Instant, duration: Duration, rate: Option<f64>, grace: Duration) -> Self {
+    pub(crate) fn new(
+        start: Instant,
+        duration: Duration,
+        rate: Option<f64>,
+        grace: Duration,
+        stop: CancellationToken,
+    ) -> Self {
         let end = start + duration;
-        Self { start, end, rate, grace, taken: AtomicU64::new(0), late: AtomicU64::new(0) }
+        Self { start, end, rate, grace, stop, taken: AtomicU64::new(0), late: AtomicU64::new(0) }
     }
 
     /// How latencies are measured at a rate, or without one, in a sentence.
@@ -57,11 +66,14 @@ impl Pace {
         }
     }
 
-    /// Waits for the next start; none when the time is over.
+    /// Waits for the next start; none when the time is over, or when it is ended early.
     ///
     /// # Cancel safety
     /// Not safe: a start that was taken is lost.
     pub(crate) async fn next(&self) -> Option<Start> {
+        if self.stop.is_cancelled() {
+            return None;
+        }
         let now = Instant::now();
         let Some(rate) = self.rate else {
             return (now < self.end).then_some(Start { counted_from: now });
@@ -75,7 +87,7 @@ impl Pace {
             return None;
         }
         if now < due {
-            sleep_until(due).await;
+            self.stop.run_until_cancelled(sleep_until(due)).await?;
         }
         let started = Instant::now();
         let lateness = started.saturating_duration_since(due);
@@ -92,9 +104,9 @@ impl Pace {
         self.late.load(Relaxed)
     }
 
-    /// Starts that were due and never made.
+    /// Starts that were due and never made; none of a pace that was ended early.
     pub(crate) fn missed(&self) -> u64 {
-        let Some(rate) = self.rate else { return 0 };
+        let Some(rate) = self.rate.filter(|_| !self.stop.is_cancelled()) else { return 0 };
         let taken = self.taken.load(Relaxed);
         // Few enough to count: those of one grace.
         (taken..)
@@ -127,10 +139,14 @@ mod tests {
 
     const SECOND: Duration = Duration::from_secs(1);
 
+    fn pace(start: Instant, rate: Option<f64>) -> Pace {
+        Pace::new(start, SECOND, rate, SECOND, CancellationToken::new())
+    }
+
     #[tokio::test(start_paused = true)]
     async fn starts_are_due_at_fixed_moments() {
         let start = Instant::now();
-        let pace = Pace::new(start, SECOND, Some(4.0), SECOND);
+        let pace = pace(start, Some(4.0));
         let mut seen = Vec::new();
         while let Some(next) = pace.next().await {
             seen.push((next.counted_from - start).as_millis());
@@ -142,7 +158,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn after_a_stall_latencies_count_from_when_starts_were_due() {
         let start = Instant::now();
-        let pace = Pace::new(start, SECOND, Some(4.0), SECOND);
+        let pace = pace(start, Some(4.0));
         assert_eq!(pace.next().await, Some(Start { counted_from: start }));
         // The only connection is busy for 600 ms.
         tokio::time::advance(Duration::from_millis(600)).await;
@@ -156,7 +172,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn starts_that_a_stall_outlasts_are_missed() {
-        let pace = Pace::new(Instant::now(), SECOND, Some(4.0), SECOND);
+        let pace = pace(Instant::now(), Some(4.0));
         pace.next().await.unwrap();
         tokio::time::advance(2 * SECOND).await;
         assert_eq!(pace.next().await, None);
@@ -164,9 +180,18 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn a_pace_that_is_ended_early_misses_nothing() {
+        let stop = CancellationToken::new();
+        let pace = Pace::new(Instant::now(), SECOND, Some(4.0), SECOND, stop.clone());
+        pace.next().await.unwrap();
+        let (next, ()) = tokio::join!(pace.next(), async { stop.cancel() });
+        assert_eq!((next, pace.next().await, pace.missed()), (None, None, 0));
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn a_closed_loop_starts_at_once_until_the_end() {
         let start = Instant::now();
-        let pace = Pace::new(start, SECOND, None, SECOND);
+        let pace = pace(start, None);
         tokio::time::advance(SECOND / 2).await;
         assert_eq!(pace.next().await, Some(Start { counted_from: start + SECOND / 2 }));
         tokio::time::advance(SECOND / 2).await;

@@ -1,6 +1,6 @@
 //! Numbers with units, read and written.
 
-use std::{fmt, str::FromStr};
+use std::{fmt, str::FromStr, time::Duration};
 
 use crate::outcome::Unit;
 
@@ -61,6 +61,12 @@ impl Quantity {
         let (counted, base) = dimension(unit);
         let (_, own, scale) = SUFFIXES.iter().find(|(suffix, ..)| *suffix == self.suffix)?;
         (*own == counted).then(|| self.number * (scale / base))
+    }
+
+    /// The time that it is; nothing without a unit of time, below zero, or beyond what can be told.
+    pub(crate) fn duration(&self) -> Option<Duration> {
+        let seconds = self.in_unit(Unit::Seconds).filter(|_| !self.suffix.is_empty())?;
+        Duration::try_from_secs_f64(seconds).ok()
     }
 }
 

@@ -166,6 +166,17 @@ pub(crate) fn settings<const COUNT: usize>(all: [(&str, String); COUNT]) -> BTre
     all.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
 }
 
+/// Failures of so many, and the first in full words, for people.
+pub(crate) fn failures(failed: u64, all: u64, first: Option<String>) -> String {
+    let first = first.map_or_else(String::new, |first| format!("; the first: {first}"));
+    format!("{failed} of {all}{first}")
+}
+
+/// Whether all that was due was made, for people: `all sent`, `3 not sent`.
+pub(crate) fn unmade(missed: u64, made: &str) -> String {
+    if missed == 0 { format!("all {made}") } else { format!("{missed} not {made}") }
+}
+
 /// A count as a figure.
 pub(crate) fn number(count: u64) -> f64 {
     #[expect(clippy::cast_precision_loss, reason = "exact up to 2^53 things")]
@@ -191,6 +202,16 @@ mod tests {
         assert_eq!(histogram.buckets.iter().map(|(_, count)| count).sum::<u64>(), 200);
         let [p50, .., max] = histogram.percentiles.as_slice() else { panic!("percentiles") };
         assert!((p50.1 - 50.0).abs() < 0.1 && (max.1 - 100.0).abs() < 0.1, "{histogram:?}");
+    }
+
+    #[test]
+    fn failures_and_what_was_not_made_are_told_in_words() {
+        assert_eq!(failures(0, 5, None), "0 of 5");
+        assert_eq!(
+            failures(2, 5, Some("connection reset".to_owned())),
+            "2 of 5; the first: connection reset"
+        );
+        assert_eq!([unmade(0, "sent"), unmade(3, "sent")], ["all sent", "3 not sent"]);
     }
 
     #[test]

@@ -27,11 +27,12 @@ pub(crate) mod throughput;
 mod trigger;
 mod watch;
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use anyhow::Result;
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
+use tokio_util::sync::CancellationToken;
 
 use crate::{
     outcome::{Outcome, SCHEMA},
@@ -42,6 +43,8 @@ use crate::{
 /// One run, as it begins.
 #[derive(Debug)]
 pub(crate) struct Run {
+    /// Cancelled when the run is to end early and tell what it has.
+    pub(crate) stop: CancellationToken,
     /// What to tell while it runs.
     pub(crate) progress: Progress,
     /// When it began, for people.
@@ -51,6 +54,14 @@ pub(crate) struct Run {
 }
 
 impl Run {
+    /// Waits so long, or until the run is to end.
+    ///
+    /// # Cancel safety
+    /// Safe.
+    pub(crate) async fn wait(&self, time: Duration) {
+        self.stop.run_until_cancelled(sleep(time)).await;
+    }
+
     /// An outcome without any result yet.
     pub(crate) fn outcome(
         &self,

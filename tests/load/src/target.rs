@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use crate::client::sources::Sources;
+use crate::{client::sources::Sources, quantity::Quantity};
 
 /// The service or balancer under measurement.
 #[derive(Debug, Clone, clap::Args)]
@@ -52,17 +52,9 @@ pub(crate) enum Protocol {
 
 /// A duration with its unit: `500ms`, `30s`, `5m`, `1h`.
 pub(crate) fn duration(text: &str) -> Result<Duration, String> {
-    let digits = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
-    let (number, unit) = text.split_at(digits);
-    let milliseconds = match unit {
-        "ms" => 1.0,
-        "s" => 1_000.0,
-        "m" => 60_000.0,
-        "h" => 3_600_000.0,
-        _ => return Err("a duration has a unit, such as 500ms, 30s or 5m".to_owned()),
-    };
-    let number: f64 = number.parse().map_err(|_| "a duration begins with a number".to_owned())?;
-    Duration::try_from_secs_f64(number * milliseconds / 1_000.0).map_err(|error| error.to_string())
+    let quantity = text.parse::<Quantity>().ok();
+    let wrong = || "a duration is a number with its unit, such as 500ms, 30s, 5m or 1h".to_owned();
+    quantity.and_then(|quantity| quantity.duration()).ok_or_else(wrong)
 }
 
 #[cfg(test)]
@@ -74,7 +66,9 @@ mod tests {
         assert_eq!(duration("1.5s"), Ok(Duration::from_millis(1500)));
         assert_eq!(duration("250ms"), Ok(Duration::from_millis(250)));
         assert_eq!(duration("2m"), Ok(Duration::from_secs(120)));
-        assert!(duration("30").is_err());
+        for wrong in ["30", "30%", "-1s", "1e99h", "5 apples"] {
+            assert!(duration(wrong).is_err(), "{wrong}");
+        }
         assert!(duration("s").is_err());
     }
 }

@@ -18,7 +18,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 
 use super::{
     Run,
@@ -103,7 +103,7 @@ impl Arguments {
 pub(crate) async fn run(arguments: &Arguments, run: &Run) -> Result<Outcome> {
     let clock = Clock::try_new(run, &arguments.service)?;
     let (trigger, restore) = arguments.triggers()?;
-    run.progress.begin("drain", None);
+    run.progress.begin_for("drain", clock.real(arguments.lasting));
     let settings = BTreeMap::from([
         ("trigger".to_owned(), trigger.words()),
         ("rate".to_owned(), format!("{} a second", arguments.requests.rate)),
@@ -120,16 +120,17 @@ pub(crate) async fn run(arguments: &Arguments, run: &Run) -> Result<Outcome> {
     };
     let mut gone_at = None;
     let pulled = async {
-        tokio::time::sleep(clock.real(arguments.lasting / 3)).await;
+        run.wait(clock.real(arguments.lasting / 3)).await;
+        ensure!(!run.stop.is_cancelled(), "interrupted before the target went");
         gone_at = Some(tokio::time::Instant::now());
         trigger.pull(&arguments.service).await?;
-        tokio::time::sleep(clock.real(arguments.lasting - arguments.lasting / 3)).await;
+        run.wait(clock.real(arguments.lasting - arguments.lasting / 3)).await;
         Ok(())
     };
     let during = during::during(happening, clock, run, pulled).await;
     let back_at = tokio::time::Instant::now();
     // Whatever was measured: what was there before is there again.
-    if let Some(restore) = &restore {
+    if let Some(restore) = restore.as_ref().filter(|_| gone_at.is_some()) {
         restore.pull(&arguments.service).await?;
     }
     let (tally, watched) = during?;

@@ -20,10 +20,10 @@ use crate::{
 
 /// How it is measured.
 pub(crate) const METHOD: &str = "Open loop: each request was sent when it was due, whatever became of those before; \
-                                 its latency counts from then. WebSockets had heart-beats every 10 s.";
+                                 its latency counts from then. WebSockets had heart-beats every 2 s.";
 
 /// Often enough for any idle timeout that is in use.
-const HEART_BEAT: Duration = Duration::from_secs(10);
+const HEART_BEAT: Duration = Duration::from_secs(2);
 
 /// What goes on meanwhile.
 #[derive(Debug, Clone, Copy)]
@@ -52,7 +52,7 @@ pub(crate) async fn during(
         destination: String::new(),
         namespace: "/".to_owned(),
     };
-    let watch = Watch::open(&connector, &options, happening.web_sockets, clock).await;
+    let watch = Watch::open(&connector, &options, happening.web_sockets, clock, &run.progress).await;
     let stop = CancellationToken::new();
     let script = async {
         let done = script.await;

@@ -36,15 +36,18 @@ pub(crate) async fn run(arguments: &Arguments, run: &Run) -> Result<Outcome> {
     let Arguments { target, messages, size, messaging } = arguments;
     let connector = Connector::for_target(target).await?;
     let mut times = Times::try_new()?;
+    let warm_up = messages / 10;
     let mut cost = None;
     let mut started = Instant::now();
-    run.progress.begin("round trips", Some((*messages).into()));
+    run.progress.begin("round trips", usize::try_from(warm_up + messages)?);
     let measuring = async {
         let mut client = Messenger::connect(&connector, 0, &messaging.options(target.protocol)).await?;
         client.subscribe().await?;
         let id = rand::random();
-        let warm_up = messages / 10;
         for number in 0..warm_up + messages {
+            if run.stop.is_cancelled() {
+                break;
+            }
             if number == warm_up {
                 times.clear();
                 cost = Cost::from_now(target.pid)?;
@@ -56,10 +59,10 @@ pub(crate) async fn run(arguments: &Arguments, run: &Run) -> Result<Outcome> {
             client.flush().await.map_err(Failure::from)?;
             let back = come_back(&mut client, mark);
             timeout(connector.patience(), back).await.unwrap_or(Err(Failure::TimedOut))?;
-            times.record(sent.elapsed());
-            if number % 256 == 255 {
-                run.progress.advance(256);
-            }
+            let trip = sent.elapsed();
+            times.record(trip);
+            run.progress.answered(trip);
+            run.progress.advance();
         }
         anyhow::Ok(())
     };
@@ -67,7 +70,6 @@ pub(crate) async fn run(arguments: &Arguments, run: &Run) -> Result<Outcome> {
         Ok(()) => None,
         Err(error) => Some(error.downcast::<Failure>()?),
     };
-    run.progress.end();
     let seconds = started.elapsed().as_secs_f64().max(0.001);
     let method = "closed loop: one client, one message at a time, from sending to coming back";
     let settings = settings([("messages", messages.to_string()), ("size", size.to_string())]);

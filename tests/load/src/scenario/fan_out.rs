@@ -4,14 +4,15 @@
 //! one before, so that the service is never behind: this measures its cost, not
 //! its limit. At a rate messages are due at fixed moments.
 
+mod tally;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Result;
-use parking_lot::Mutex;
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::mpsc;
 use tokio::task::JoinSet;
-use tokio::time::{Instant, timeout};
+use tokio::time::Instant;
 
 use crate::client::connection::Connector;
 use crate::client::failure::Failure;
@@ -20,13 +21,15 @@ use crate::client::web_socket::Closed;
 use crate::cost::Cost;
 use crate::ending::misused;
 use crate::mark::{self, Mark, Seen};
-use crate::outcome::{Better, Outcome, Unit};
+use crate::outcome::Outcome;
 use crate::pace::{self, Pace};
-use crate::record::{OverTime, Times, number, settings};
+use crate::record::settings;
 use crate::scenario::Run;
 use crate::scenario::messaging::Messaging;
 use crate::target::{Protocol, Target, duration};
 use crate::{crowd, descriptors};
+
+use tally::Shared;
 
 /// Messages that may wait for the publisher's connection.
 const WAITING: usize = 1024;
@@ -61,29 +64,6 @@ pub(crate) struct Arguments {
     messaging: Messaging,
 }
 
-/// What all subscribers count together.
-#[derive(Debug)]
-struct Tally {
-    latency: Times,
-    delivered: OverTime<&'static str>,
-    deliveries: u64,
-    duplicates: u64,
-    /// Whoever waits is told at this number of deliveries.
-    awaited: u64,
-    /// How subscribers ended.
-    ended: Vec<String>,
-    /// How the publisher did.
-    publisher: Option<String>,
-}
-
-#[derive(Debug)]
-struct Shared {
-    id: u32,
-    start: Instant,
-    tally: Mutex<Tally>,
-    arrived: Notify,
-}
-
 /// What was published, and how that ended.
 struct Published {
     messages: u64,
@@ -102,24 +82,10 @@ pub(crate) async fn run(arguments: &Arguments, run: &Run) -> Result<Outcome> {
     descriptors::provide(subscribers + 1)?;
     let connector = Connector::for_target(target).await?;
     let options = messaging.options(target.protocol);
-    let start = Instant::now();
-    let shared = Arc::new(Shared {
-        id: rand::random(),
-        start,
-        tally: Mutex::new(Tally {
-            latency: Times::try_new()?,
-            delivered: OverTime::new(start),
-            deliveries: 0,
-            duplicates: 0,
-            awaited: u64::MAX,
-            ended: Vec::new(),
-            publisher: None,
-        }),
-        arrived: Notify::new(),
-    });
+    let shared = Arc::new(Shared::try_new(Instant::now(), run.progress.clone())?);
     let (mut readers, mut failures) = (JoinSet::new(), Vec::new());
-    run.progress.begin("subscribing", u64::try_from(*subscribers).ok());
-    crowd::connect(&connector, 0..*subscribers, &options, &run.progress, |joined| match joined {
+    run.progress.begin("subscribing", *subscribers);
+    crowd::connect(&connector, 0..*subscribers, &options, run, |joined| match joined {
         Ok((client, _)) => drop(readers.spawn(read(client, Arc::clone(&shared)))),
         Err(failure) => failures.push(failure),
     })
@@ -134,7 +100,6 @@ pub(crate) async fn run(arguments: &Arguments, run: &Run) -> Result<Outcome> {
         Err(failure) => Published::nothing(&failure),
     };
     readers.shutdown().await;
-    run.progress.end();
     let method = match arguments.rate {
         Some(rate) => Pace::method(Some(rate)),
         None => {
@@ -153,7 +118,7 @@ pub(crate) async fn run(arguments: &Arguments, run: &Run) -> Result<Outcome> {
     for failure in &failures {
         outcome.error(&failure.name());
     }
-    note(&mut outcome, *subscribers, joined, &shared.tally.lock(), &published)?;
+    tally::note(&mut outcome, *subscribers, joined, &shared.tally.lock(), &published)?;
     Ok(outcome)
 }
 
@@ -169,44 +134,8 @@ async fn read(mut client: Messenger, shared: Arc<Shared>) {
                 }
             }
             Incoming::HeartBeat => {}
-            Incoming::Closed(closed) => return shared.tally.lock().ended.push(closed.how.name()),
+            Incoming::Closed(closed) => return shared.ended(closed.how.name()),
         }
-    }
-}
-
-impl Shared {
-    fn delivered(&self, mark: Mark, is_new: bool, now: Instant) {
-        let mut tally = self.tally.lock();
-        if !is_new {
-            tally.duplicates += 1;
-            return;
-        }
-        tally.latency.record(now.saturating_duration_since(self.start + mark.sent));
-        tally.delivered.count(&"deliveries", now);
-        tally.deliveries += 1;
-        if tally.deliveries == tally.awaited {
-            self.arrived.notify_one();
-        }
-    }
-
-    /// Waits until there were so many deliveries, or says why there will not be.
-    async fn wait_for(&self, deliveries: u64, patience: Duration) -> Result<(), String> {
-        let arriving = async {
-            loop {
-                {
-                    let mut tally = self.tally.lock();
-                    if tally.deliveries >= deliveries {
-                        return Ok(());
-                    }
-                    if let Some(how) = &tally.publisher {
-                        return Err(format!("the publisher's connection ended: {how}"));
-                    }
-                    tally.awaited = deliveries;
-                }
-                self.arrived.notified().await;
-            }
-        };
-        timeout(patience, arriving).await.unwrap_or_else(|_| Err("deliveries are missing".to_owned()))
     }
 }
 
@@ -267,10 +196,10 @@ async fn at_rate(
     (rate, run): (f64, &Run),
 ) -> Result<Published> {
     let began = Instant::now();
-    let pace = Pace::new(began, arguments.duration, Some(rate), connector.patience());
+    let pace = Pace::new(began, arguments.duration, Some(rate), connector.patience(), run.stop.clone());
     let cost = Cost::from_now(arguments.target.pid)?;
     let mut published = Published { messages: 0, seconds: 0.0, cost, late: None, problem: None };
-    run.progress.begin("publishing", None);
+    run.progress.begin_for("publishing", arguments.duration);
     for number in 0.. {
         let Some(start) = pace.next().await else { break };
         let sent = start.counted_from.saturating_duration_since(shared.start);
@@ -279,7 +208,6 @@ async fn at_rate(
         if bodies.send(body).await.is_err() {
             break;
         }
-        run.progress.advance(1);
     }
     let all = shared.wait_for(published.messages * subscribers, connector.patience());
     published.problem = all.await.err();
@@ -300,8 +228,11 @@ async fn in_bursts(
     let mut began = Instant::now();
     let mut published = Published { messages: 0, seconds: 0.0, cost: None, late: None, problem: None };
     let mut number = 0;
-    run.progress.begin("publishing", Some((warm_up + bursts).into()));
+    run.progress.begin("publishing", usize::try_from(warm_up + bursts)?);
     for round in 0..warm_up + bursts {
+        if run.stop.is_cancelled() {
+            break;
+        }
         if round == warm_up {
             let mut tally = shared.tally.lock();
             (tally.deliveries, published.messages) = (0, 0);
@@ -322,7 +253,7 @@ async fn in_bursts(
         if published.problem.is_some() {
             break;
         }
-        run.progress.advance(1);
+        run.progress.advance();
     }
     published.seconds = began.elapsed().as_secs_f64();
     Ok(published)
@@ -333,41 +264,4 @@ impl Published {
         let problem = Some(format!("the publisher cannot connect: {failure}"));
         Self { messages: 0, seconds: 0.0, cost: None, late: None, problem }
     }
-}
-
-fn note(
-    outcome: &mut Outcome,
-    subscribers: usize,
-    joined: u64,
-    tally: &Tally,
-    published: &Published,
-) -> Result<()> {
-    let subscribers = u64::try_from(subscribers)?;
-    let due = published.messages * joined;
-    let lost = due.saturating_sub(tally.deliveries);
-    outcome.figure("messages", number(published.messages), Unit::Count, Better::Neither);
-    outcome.figure("deliveries", number(tally.deliveries), Unit::Count, Better::Neither);
-    let rate = number(tally.deliveries) / published.seconds.max(0.001);
-    outcome.figure("deliveries_per_second", rate, Unit::PerSecond, Better::Higher);
-    outcome.figure("lost", number(lost), Unit::Count, Better::Lower);
-    outcome.figure("duplicates", number(tally.duplicates), Unit::Count, Better::Lower);
-    if let Some(late) = published.late {
-        outcome.figure("late_starts", number(late), Unit::Count, Better::Lower);
-    }
-    tally.latency.note(outcome, "delivery", "");
-    outcome.series.extend(tally.delivered.series("deliveries"));
-    if let Some(cost) = &published.cost {
-        cost.note_each(outcome, "cpu_per_delivery_us", tally.deliveries)?;
-    }
-    for how in &tally.ended {
-        outcome.error(how);
-    }
-    outcome.expect("subscribers", subscribers.to_string(), joined.to_string(), joined == subscribers);
-    let stayed = joined.saturating_sub(u64::try_from(tally.ended.len())?);
-    outcome.expect("subscribers stay", joined.to_string(), stayed.to_string(), stayed == joined);
-    let problem = published.problem.clone().unwrap_or_else(|| "all were".to_owned());
-    outcome.expect("messages are published", "all", problem, published.problem.is_none());
-    outcome.expect("deliveries", due.to_string(), tally.deliveries.to_string(), lost == 0 && due > 0);
-    outcome.expect("duplicates", "none", tally.duplicates.to_string(), tally.duplicates == 0);
-    Ok(())
 }

@@ -1,15 +1,17 @@
 //! `handshakes`: new connections, up to TCP's, TLS's, the WebSocket's or the
 //! protocol's own handshake.
 
-use std::fmt;
+mod tally;
+
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use parking_lot::Mutex;
 use rustls::client::Resumption;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use crate::client::connection::{Connector, Timings};
 use crate::client::failure::Failure;
@@ -18,19 +20,19 @@ use crate::client::messenger::{Messenger, Options};
 use crate::client::web_socket::WebSocket;
 use crate::descriptors;
 use crate::ending::misused;
-use crate::outcome::{Better, Outcome, Unit};
+use crate::outcome::Outcome;
 use crate::pace::{self, Pace};
-use crate::record::{OverTime, Times, number, settings};
+use crate::progress::Progress;
+use crate::record::settings;
 use crate::scenario::Run;
 use crate::scenario::messaging::Messaging;
 use crate::target::{Protocol, Target, duration};
 use crate::workers;
 
+use tally::Tally;
+
 /// After a failure the next attempt waits so long, so as not to count thousands of one cause.
 const AFTER_FAILURE: Duration = Duration::from_millis(20);
-
-/// How many handshakes in a hundred must resume where that is wanted.
-const RESUMED: u64 = 90;
 
 /// What `handshakes` is told.
 #[derive(Debug, Clone, clap::Args)]
@@ -73,35 +75,6 @@ enum Depth {
     Protocol,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-enum Ended {
-    Done,
-    Failed(String),
-}
-
-impl fmt::Display for Ended {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Done => formatter.write_str("done"),
-            Self::Failed(how) => formatter.write_str(how),
-        }
-    }
-}
-
-/// What one thread counts.
-#[derive(Debug)]
-struct Tally {
-    whole: Times,
-    tcp: Times,
-    tls: Times,
-    rest: Times,
-    ended: OverTime<Ended>,
-    resumed: u64,
-    late: u64,
-    missed: u64,
-    last: Instant,
-}
-
 #[derive(Debug)]
 struct Connecting {
     connector: Connector,
@@ -110,6 +83,7 @@ struct Connecting {
     options: Options,
     pace: Pace,
     tally: Mutex<Tally>,
+    progress: Progress,
 }
 
 /// Measures.
@@ -121,15 +95,14 @@ pub(crate) async fn run(arguments: &Arguments, run: &Run) -> Result<Outcome> {
     if *resume && !connector.is_secure() {
         return Err(misused(format!("--resume is of TLS, and {} has none", target.url)));
     }
-    run.progress.begin("connecting", None);
+    run.progress.begin_for("connecting", arguments.duration);
     let start = Instant::now();
-    let shared = Arc::new((arguments.clone(), connector, run.progress.clone()));
+    let shared = Arc::new((arguments.clone(), connector, run.progress.clone(), run.stop.clone()));
     let parts = workers::share((*threads).clamp(1, (*concurrency).max(1)), move |thread| {
         let shared = Arc::clone(&shared);
-        async move { connect_all(&shared.0, &shared.1, depth, thread, start, &shared.2).await }
+        async move { connect_all(&shared.0, &shared.1, (depth, thread), start, (&shared.2, &shared.3)).await }
     })
     .await?;
-    run.progress.end();
     let settings = settings([
         ("concurrency", concurrency.to_string()),
         ("for", format!("{:?}", arguments.duration)),
@@ -139,7 +112,7 @@ pub(crate) async fn run(arguments: &Arguments, run: &Run) -> Result<Outcome> {
         ("up to", format!("{depth:?}")),
     ]);
     let mut outcome = run.outcome("handshakes", target, &Pace::method(*rate), settings)?;
-    note(&mut outcome, arguments, parts)?;
+    tally::note(&mut outcome, arguments, parts)?;
     Ok(outcome)
 }
 
@@ -164,10 +137,9 @@ fn depth(arguments: &Arguments, connector: &Connector) -> Result<Depth> {
 async fn connect_all(
     arguments: &Arguments,
     connector: &Connector,
-    depth: Depth,
-    thread: usize,
+    (depth, thread): (Depth, usize),
     start: Instant,
-    progress: &crate::progress::Progress,
+    (progress, stop): (&Progress, &CancellationToken),
 ) -> Result<Tally> {
     let threads = arguments.threads.clamp(1, arguments.concurrency.max(1));
     let own = workers::part(arguments.concurrency, threads, thread);
@@ -176,45 +148,26 @@ async fn connect_all(
     let connector =
         if arguments.resume { connector.clone() } else { connector.with_resumption(Resumption::disabled()) };
     let connecting = Arc::new(Connecting {
-        pace: Pace::new(start, arguments.duration, rate, connector.patience()),
+        pace: Pace::new(start, arguments.duration, rate, connector.patience(), stop.clone()),
         connector,
         depth,
         resume: arguments.resume,
         options: arguments.messaging.options(arguments.target.protocol),
-        tally: Mutex::new(Tally {
-            whole: Times::try_new()?,
-            tcp: Times::try_new()?,
-            tls: Times::try_new()?,
-            rest: Times::try_new()?,
-            ended: OverTime::new(start),
-            resumed: 0,
-            late: 0,
-            missed: 0,
-            last: start,
-        }),
+        tally: Mutex::new(Tally::try_new(start)?),
+        progress: progress.clone(),
     });
     let mut attempts = JoinSet::new();
     for number in 0..own {
         // Numbers go on from one connection to the next, so that each address is used.
         attempts.spawn(connect(Arc::clone(&connecting), thread + number * threads, threads * own.max(1)));
     }
-    let mut told = tokio::time::interval(Duration::from_millis(250));
-    loop {
-        tokio::select! {
-            ended = attempts.join_next() => match ended {
-                Some(ended) => ended?,
-                None => break,
-            },
-            _ = told.tick() => {
-                let tally = connecting.tally.lock();
-                progress.live(format!("{} done, p99 {:.1} ms", tally.whole.count(), tally.whole.percentile(99.0)));
-            }
-        }
+    while let Some(ended) = attempts.join_next().await {
+        ended?;
     }
     let connecting =
         Arc::into_inner(connecting).ok_or_else(|| anyhow::anyhow!("a connection is still being made"))?;
     let mut tally = connecting.tally.into_inner();
-    (tally.late, tally.missed) = (connecting.pace.late(), connecting.pace.missed());
+    tally.end(&connecting.pace);
     Ok(tally)
 }
 
@@ -225,37 +178,17 @@ async fn connect(connecting: Arc<Connecting>, mut number: usize, step: usize) {
         number = number.wrapping_add(step);
         let now = Instant::now();
         let is_failure = made.is_err();
-        {
-            let mut tally = connecting.tally.lock();
-            tally.last = tally.last.max(now);
-            match &made {
-                Ok(made) => tally.done(made, made.at - start.counted_from, now),
-                Err(failure) => tally.ended.count(&Ended::Failed(failure.name().into_owned()), now),
-            }
+        match &made {
+            Ok(made) => connecting.progress.answered(made.at - start.counted_from),
+            Err(_) => connecting.progress.failed(),
         }
+        connecting.tally.lock().count(&made, start.counted_from, now);
         match made {
             Ok(Made { open: Open::Http(http), .. }) if connecting.resume => {
                 collect_tickets(*http, connecting.connector.path()).await;
             }
             _ if is_failure => tokio::time::sleep(AFTER_FAILURE).await,
             _ => {}
-        }
-    }
-}
-
-impl Tally {
-    fn done(&mut self, made: &Made, whole: Duration, now: Instant) {
-        self.whole.record(whole);
-        self.ended.count(&Ended::Done, now);
-        if let Some(timings) = made.timings {
-            self.tcp.record(timings.tcp);
-            if let Some(tls) = timings.tls {
-                self.tls.record(tls);
-            }
-            self.resumed += u64::from(timings.is_resumed);
-            if let Some(rest) = made.rest {
-                self.rest.record(rest);
-            }
         }
     }
 }
@@ -302,53 +235,4 @@ async fn one(connecting: &Connecting, number: usize) -> Result<Made, Failure> {
 async fn collect_tickets(mut http: Http, path: &str) {
     // Whatever the answer is, the tickets were read.
     drop(http.request(&Request { method: "HEAD", path, headers: &[], body: &[] }).await);
-}
-
-fn note(outcome: &mut Outcome, arguments: &Arguments, parts: Vec<Tally>) -> Result<()> {
-    let mut parts = parts.into_iter();
-    let Some(mut all) = parts.next() else { bail!("no threads") };
-    for part in parts {
-        all.whole.add(&part.whole);
-        all.tcp.add(&part.tcp);
-        all.tls.add(&part.tls);
-        all.rest.add(&part.rest);
-        all.ended.add(&part.ended);
-        all.resumed += part.resumed;
-        all.late += part.late;
-        all.missed += part.missed;
-        all.last = all.last.max(part.last);
-    }
-    let (mut done, mut failed) = (0, 0);
-    for (ended, count) in all.ended.totals() {
-        match ended {
-            Ended::Done => done += count,
-            Ended::Failed(how) => {
-                failed += count;
-                outcome.errors.insert(how.clone(), count);
-            }
-        }
-    }
-    let seconds = all.last.saturating_duration_since(all.ended.start()).as_secs_f64().max(0.001);
-    outcome.figure("handshakes", number(done), Unit::Count, Better::Neither);
-    outcome.figure("handshakes_per_second", number(done) / seconds, Unit::PerSecond, Better::Higher);
-    outcome.figure("failures", number(failed), Unit::Count, Better::Lower);
-    if arguments.rate.is_some() {
-        outcome.figure("late_starts", number(all.late), Unit::Count, Better::Lower);
-        let measured = format!("{} were not begun", all.missed);
-        outcome.expect("connections that were due", "all begun", measured, all.missed == 0);
-    }
-    all.whole.note(outcome, "handshake", "");
-    all.tcp.note(outcome, "TCP", "tcp_");
-    all.tls.note(outcome, "TLS", "tls_");
-    all.rest.note(outcome, "upgrade", "upgrade_");
-    outcome.series.extend(all.ended.series("handshakes"));
-    outcome.expect("handshakes", "some", done.to_string(), done > 0);
-    outcome.expect("failures", "none", format!("{failed} of {}", done + failed), failed == 0);
-    if arguments.resume {
-        outcome.figure("resumed", number(all.resumed), Unit::Count, Better::Higher);
-        let passed = all.resumed * 100 >= done * RESUMED && done > 0;
-        let measured = format!("{} of {done}", all.resumed);
-        outcome.expect("resumed sessions", format!("at least {RESUMED} %"), measured, passed);
-    }
-    Ok(())
 }

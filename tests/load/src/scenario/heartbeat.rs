@@ -27,6 +27,7 @@ use tokio::{
     task::JoinSet,
     time::{Instant, MissedTickBehavior, interval_at, sleep_until},
 };
+use tokio_util::sync::CancellationToken;
 
 use self::client::{Client, Seen};
 use super::{
@@ -37,7 +38,9 @@ use super::{
 };
 use crate::{
     client::{connection::Connector, failure::Failure},
+    ending::misused,
     outcome::{Better, Close, Outcome, Unit},
+    progress::Progress,
     record::Times,
     target::{Target, duration},
 };
@@ -65,6 +68,8 @@ pub(crate) struct Arguments {
 struct Life {
     /// Between two heart-beats of the server, or from the opening to the first.
     intervals: Vec<Duration>,
+    /// From the server's last heart-beat, or the opening, to the end.
+    silence: Duration,
     /// From pings to their pongs, really.
     trips: Vec<Duration>,
     /// Its end, if that came too early.
@@ -78,22 +83,38 @@ struct Life {
 pub(crate) async fn run(arguments: &Arguments, run: &Run) -> Result<Outcome> {
     let clock = Clock::try_new(run, &arguments.target)?;
     let connector = Connector::for_target(&arguments.target).await?;
-    run.progress.begin("heartbeat", u64::try_from(arguments.connections).ok());
+    if let Some(half) =
+        arguments.idle_timeout.map(|timeout| timeout / 2).filter(|half| arguments.lasting < *half)
+    {
+        return Err(misused(format!(
+            "--for {} is too short: the server has half of --idle-timeout, {}, for its first heart-beat",
+            words(arguments.lasting),
+            words(half)
+        )));
+    }
     let (every, lasting) = (clock.real(arguments.interval), clock.real(arguments.lasting));
+    run.progress.begin_for("heartbeat", lasting);
     let protocol = arguments.target.protocol;
     let mut tasks: JoinSet<Result<Life, Failure>> = JoinSet::new();
     for number in 0..arguments.connections {
-        let connector = connector.clone();
+        let (connector, progress, stop) = (connector.clone(), run.progress.clone(), run.stop.clone());
         tasks.spawn(async move {
             let client = Client::connect(&connector, number, protocol, every).await?;
-            Ok(live(client, every, lasting, clock).await)
+            progress.opened();
+            let life = live(client, every, clock, (&progress, &stop), lasting).await;
+            Ok(life)
         });
     }
     let (mut lives, mut failures) = (Vec::new(), BTreeMap::new());
     while let Some(joined) = tasks.join_next().await {
-        run.progress.advance(1);
         match joined {
-            Ok(Ok(life)) => lives.push(life),
+            Ok(Ok(life)) => {
+                if life.close.is_some() {
+                    run.progress.closed();
+                    run.progress.failed();
+                }
+                lives.push(life);
+            }
             Ok(Err(failure)) => *failures.entry(failure.name().into_owned()).or_default() += 1,
             // A task of ours that panicked has said so itself.
             Err(_) => {}
@@ -114,7 +135,13 @@ pub(crate) async fn run(arguments: &Arguments, run: &Run) -> Result<Outcome> {
     Ok(outcome)
 }
 
-async fn live(mut client: Client, every: Duration, lasting: Duration, clock: Clock) -> Life {
+async fn live(
+    mut client: Client,
+    every: Duration,
+    clock: Clock,
+    (progress, stop): (&Progress, &CancellationToken),
+    lasting: Duration,
+) -> Life {
     let opened = Instant::now();
     let (mut life, mut used, mut server_beat) = (Life::default(), opened, opened);
     let mut pinged: Option<Instant> = None;
@@ -122,7 +149,8 @@ async fn live(mut client: Client, every: Duration, lasting: Duration, clock: Clo
     beat.set_missed_tick_behavior(MissedTickBehavior::Skip);
     let closed = loop {
         tokio::select! {
-            () = sleep_until(opened + lasting) => return life,
+            () = sleep_until(opened + lasting) => break None,
+            () = stop.cancelled() => break None,
             _ = beat.tick() => match client.beat().await {
                 Ok(sent) => {
                     used = Instant::now();
@@ -130,24 +158,31 @@ async fn live(mut client: Client, every: Duration, lasting: Duration, clock: Clo
                         pinged.get_or_insert(used);
                     }
                 }
-                Err(closed) => break closed,
+                Err(closed) => break Some(closed),
             },
             seen = client.next() => {
                 let now = Instant::now();
                 match seen {
-                    Seen::Closed(closed) => break closed,
+                    Seen::Closed(closed) => break Some(closed),
                     Seen::ServerBeat => {
                         life.intervals.push(clock.told(now - server_beat));
                         server_beat = now;
                     }
-                    Seen::Pong => life.trips.extend(pinged.take().map(|at| now - at)),
+                    Seen::Pong => {
+                        if let Some(trip) = pinged.take().map(|at| now - at) {
+                            progress.answered(trip);
+                            life.trips.push(trip);
+                        }
+                    }
                     Seen::Other => {}
                 }
                 used = now;
             }
         }
     };
-    life.close = Some(close(clock, opened, used, &closed));
+    let end = closed.as_ref().map_or_else(Instant::now, |closed| closed.at);
+    life.silence = clock.told(end.saturating_duration_since(server_beat));
+    life.close = closed.map(|closed| close(clock, opened, used, &closed));
     life
 }
 
@@ -159,6 +194,7 @@ fn judge(outcome: &mut Outcome, arguments: &Arguments, lives: Vec<Life>) -> Resu
     let mut trips = Times::try_new()?;
     let mut gaps = Times::try_new()?;
     let silent = lives.iter().filter(|life| life.intervals.is_empty()).count();
+    let silence = lives.iter().map(|life| life.silence).max().unwrap_or_default();
     for life in lives {
         outcome.closes.extend(life.close);
         intervals.extend(life.intervals);
@@ -191,8 +227,10 @@ fn judge(outcome: &mut Outcome, arguments: &Arguments, lives: Vec<Life>) -> Resu
     let longest = intervals.iter().max().copied();
     if let Some(idle_timeout) = arguments.idle_timeout {
         let half = idle_timeout / 2;
-        let passed = silent == 0 && longest.is_some_and(|longest| longest <= half);
-        let measured = match longest {
+        // A server that beats no more is silent to the end.
+        let apart = longest.map(|longest| longest.max(silence));
+        let passed = silent == 0 && apart.is_some_and(|apart| apart <= half);
+        let measured = match apart {
             Some(longest) if silent == 0 => format!("at most {} apart", words(longest)),
             Some(longest) => format!("at most {} apart, none on {silent} connections", words(longest)),
             None => "none came".to_owned(),
@@ -245,7 +283,7 @@ mod tests {
             target: None,
         });
         let intervals = intervals.iter().copied().map(Duration::from_secs).collect();
-        Life { intervals, trips: vec![Duration::from_millis(2)], close }
+        Life { intervals, trips: vec![Duration::from_millis(2)], close, ..Life::default() }
     }
 
     #[track_caller]
@@ -283,6 +321,8 @@ mod tests {
             vec![life(&[25], None), life(&[], None)],
             "server heart-beats: at most 25 s apart, none on 1 connections",
         );
+        let falls_silent = Life { silence: Duration::from_secs(40), ..life(&[25], None) };
+        check(&idle, vec![life(&[25], None), falls_silent], "server heart-beats: at most 40 s apart");
         check(&idle, vec![life(&[], None), life(&[], None)], "server heart-beats: none came");
     }
 

@@ -1,10 +1,11 @@
 //! `hold`: connections that idle, with or without heart-beats.
 
+use std::pin::pin;
 use std::time::Duration;
 
 use anyhow::Result;
 use tokio::task::{JoinError, JoinSet};
-use tokio::time::{Instant, sleep_until};
+use tokio::time::Instant;
 
 use crate::client::connection::Connector;
 use crate::client::messenger::{Incoming, Messenger};
@@ -48,8 +49,8 @@ pub(crate) async fn run(arguments: &Arguments, run: &Run) -> Result<Outcome> {
     let before = Cost::from_now(target.pid)?;
     let began = Instant::now();
     let (mut open, mut failures) = (JoinSet::new(), Vec::new());
-    run.progress.begin("connecting", u64::try_from(*connections).ok());
-    crowd::connect(&connector, 0..*connections, &options, &run.progress, |joined| match joined {
+    run.progress.begin("connecting", *connections);
+    crowd::connect(&connector, 0..*connections, &options, run, |joined| match joined {
         Ok((client, opened)) => drop(open.spawn(idle(client, opened))),
         Err(failure) => failures.push(failure),
     })
@@ -57,8 +58,10 @@ pub(crate) async fn run(arguments: &Arguments, run: &Run) -> Result<Outcome> {
     let connected_in = began.elapsed();
     let idle = Cost::from_now(target.pid)?;
     let opened = open.len();
-    run.progress.begin("holding", Some(duration.as_secs()));
-    let ended = hold(&mut open, Instant::now() + *duration, run).await?;
+    run.progress.begin_for("holding", *duration);
+    let holding = Instant::now();
+    let ended = hold(&mut open, *duration, run).await?;
+    let held = holding.elapsed();
     let settings = settings([
         ("connections", connections.to_string()),
         ("for", format!("{duration:?}")),
@@ -75,11 +78,10 @@ pub(crate) async fn run(arguments: &Arguments, run: &Run) -> Result<Outcome> {
     }
     if let Some(idle) = idle {
         // A hundredth of one core is 10,000 µs a second.
-        let percent = idle.processor()? / 1e4 / duration.as_secs_f64().max(0.001);
+        let percent = idle.processor()? / 1e4 / held.as_secs_f64().max(0.001);
         outcome.figure("cpu", percent, Unit::Percent, Better::Lower);
     }
     open.shutdown().await;
-    run.progress.end();
     for failure in &failures {
         outcome.error(&failure.name());
     }
@@ -103,22 +105,22 @@ pub(crate) async fn run(arguments: &Arguments, run: &Run) -> Result<Outcome> {
 }
 
 /// Waits to the end, and collects connections that end earlier.
-async fn hold(open: &mut JoinSet<Ended>, end: Instant, run: &Run) -> Result<Vec<Ended>, JoinError> {
+async fn hold(open: &mut JoinSet<Ended>, duration: Duration, run: &Run) -> Result<Vec<Ended>, JoinError> {
     let mut ended = Vec::new();
-    let mut told = tokio::time::interval(Duration::from_secs(1));
+    let mut over = pin!(run.wait(duration));
     loop {
         tokio::select! {
             // Those that have ended count even at the end.
             biased;
             one = open.join_next() => match one {
-                Some(one) => ended.push(one?),
+                Some(one) => {
+                    ended.push(one?);
+                    run.progress.closed();
+                    run.progress.failed();
+                }
                 None => return Ok(ended),
             },
-            () = sleep_until(end) => return Ok(ended),
-            _ = told.tick() => {
-                run.progress.advance(1);
-                run.progress.live(format!("open {}, ended {}", open.len(), ended.len()));
-            }
+            () = &mut over => return Ok(ended),
         }
     }
 }

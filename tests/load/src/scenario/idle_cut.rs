@@ -11,7 +11,7 @@
 //! (seconds). Closes: each with age, idle time and how. Errors: how connecting
 //! failed.
 
-use std::{collections::BTreeMap, str::FromStr, sync::atomic::Ordering, time::Duration};
+use std::{collections::BTreeMap, str::FromStr, time::Duration};
 
 use anyhow::Result;
 use tokio::{
@@ -120,10 +120,9 @@ impl Arguments {
 pub(crate) async fn run(arguments: &Arguments, run: &Run) -> Result<Outcome> {
     let clock = Clock::try_new(run, &arguments.target)?;
     let connector = Connector::for_target(&arguments.target).await?;
-    let lasting = clock.real(arguments.lasting());
-    run.progress.begin("idle-cut", None);
+    run.progress.begin_for("idle-cut", clock.real(arguments.lasting()));
     let watched = if arguments.http {
-        silent_http(&connector, arguments.connections, lasting, clock).await
+        silent_http(arguments, &connector, run, clock).await
     } else {
         silent_web_sockets(arguments, &connector, run, clock).await
     };
@@ -146,38 +145,35 @@ async fn silent_web_sockets(
         destination: String::new(),
         namespace: "/".to_owned(),
     };
-    let mut watch = Watch::open(connector, &options, arguments.connections, clock).await;
-    let open = watch.open_now();
-    let telling = async {
-        loop {
-            run.progress.live(format!("{} open", open.load(Ordering::Relaxed)));
-            tokio::time::sleep(Duration::from_millis(250)).await;
-        }
-    };
-    let closing = timeout(clock.real(arguments.lasting()), watch.all_closed());
+    let progress = &run.progress;
+    let mut watch = Watch::open(connector, &options, arguments.connections, clock, progress).await;
     tokio::select! {
-        _ = closing => {}
-        () = telling => {}
+        () = watch.all_closed() => {}
+        () = run.wait(clock.real(arguments.lasting())) => {}
     }
     watch.leave().await
 }
 
-async fn silent_http(connector: &Connector, count: usize, lasting: Duration, clock: Clock) -> Watched {
+async fn silent_http(arguments: &Arguments, connector: &Connector, run: &Run, clock: Clock) -> Watched {
     let mut tasks: JoinSet<Result<Option<Close>, Failure>> = JoinSet::new();
-    for number in 0..count {
+    let lasting = clock.real(arguments.lasting());
+    for number in 0..arguments.connections {
         let connector = connector.clone();
+        let (progress, stop) = (run.progress.clone(), run.stop.clone());
         tasks.spawn(async move {
             let mut http = Http::connect(&connector, number).await?;
             let opened = Instant::now();
             let used = http.request(&Request::get(connector.path())).await?.done;
+            progress.opened();
             let failure = if http.is_reusable() {
-                match timeout(lasting, http.ended()).await {
-                    Ok(failure) => failure,
-                    Err(_) => return Ok(None),
+                match stop.run_until_cancelled(timeout(lasting, http.ended())).await {
+                    Some(Ok(failure)) => failure,
+                    Some(Err(_)) | None => return Ok(None),
                 }
             } else {
                 Failure::protocol("not kept alive")
             };
+            progress.closed();
             let closed = Closed { how: How::from(failure), at: Instant::now() };
             Ok(Some(Close { code: None, ..close(clock, opened, used, &closed) }))
         });

@@ -115,6 +115,12 @@ struct Answer {
     from: String,
 }
 
+impl Answer {
+    fn works(&self) -> bool {
+        self.name.parse::<u16>().is_ok_and(|status| status < 400)
+    }
+}
+
 /// Sends the volleys and judges.
 ///
 /// # Errors
@@ -123,18 +129,28 @@ pub(crate) async fn run(arguments: &Arguments, run: &Run) -> Result<Outcome> {
     let clock = Clock::try_new(run, &arguments.target)?;
     let connector = Connector::for_target(&arguments.target).await?;
     let gaps = arguments.gaps(&mut rand::rng());
-    run.progress.begin("keepalive-race", u64::try_from(gaps.len()).ok());
+    run.progress.begin("keepalive-race", gaps.len());
     let mut lanes: Vec<Lane> = (0..arguments.connections).map(|number| Lane { number, http: None }).collect();
     let mut answers = volley(&mut lanes, &connector, &arguments.method, clock, None).await;
+    // Where nothing answers, gaps tell nothing.
+    let gaps = if answers.iter().any(Answer::works) { gaps } else { Vec::new() };
     let mut last = Instant::now();
     for gap in gaps {
-        tokio::time::sleep_until(last + clock.real(gap)).await;
+        run.wait(clock.real(gap).saturating_sub(last.elapsed())).await;
+        if run.stop.is_cancelled() {
+            break;
+        }
         let gap = clock.seconds(last.elapsed());
-        answers.extend(volley(&mut lanes, &connector, &arguments.method, clock, Some(gap)).await);
+        let volleyed = Instant::now();
+        let volley = volley(&mut lanes, &connector, &arguments.method, clock, Some(gap)).await;
         last = Instant::now();
-        run.progress.advance(1);
+        for answer in &volley {
+            if answer.works() { run.progress.answered(last - volleyed) } else { run.progress.failed() }
+        }
+        answers.extend(volley);
+        run.progress.advance();
         let bad = answers.iter().filter(|answer| answer.name == BAD_GATEWAY).count();
-        run.progress.live(format!("{bad} × 502, gap {}", seconds_in_words(gap)));
+        run.progress.say(format!("({bad} × 502), gap {}", seconds_in_words(gap)));
     }
     let method = "Volleys of requests at once on kept-alive connections; a gap is from the last answer of a \
                   volley to the first request of the next.";
@@ -191,13 +207,11 @@ fn sender(response: &Response) -> String {
 }
 
 fn judge(outcome: &mut Outcome, answers: Vec<Answer>) {
-    let works = |answer: &Answer| answer.name.parse::<u16>().is_ok_and(|status| status < 400);
     let (first, after): (Vec<Answer>, Vec<Answer>) =
         answers.into_iter().partition(|answer| answer.gap.is_none());
-    let broken: Vec<_> =
-        first.iter().filter(|answer| !works(answer)).map(|answer| answer.name.clone()).collect();
+    let broken = kinds(first.iter().filter(|answer| !answer.works()));
     let passed = broken.is_empty() && !first.is_empty();
-    let measured = if passed { "all".to_owned() } else { broken.join(", ") };
+    let measured = if passed { "all".to_owned() } else { listed(&broken) };
     outcome.expect("answered", "the first requests, without any gap", measured, passed);
 
     let bad: Vec<&Answer> = after.iter().filter(|answer| answer.name == BAD_GATEWAY).collect();
@@ -214,12 +228,8 @@ fn judge(outcome: &mut Outcome, answers: Vec<Answer>) {
     };
     outcome.expect("no 502", "none, whatever the gap", measured, bad.is_empty());
 
-    let mut others: BTreeMap<&str, usize> = BTreeMap::new();
-    for answer in after.iter().filter(|answer| !works(answer) && answer.name != BAD_GATEWAY) {
-        *others.entry(&answer.name).or_default() += 1;
-    }
-    let parts: Vec<_> = others.iter().map(|(name, count)| format!("{count} {name}")).collect();
-    let measured = if parts.is_empty() { "none".to_owned() } else { parts.join(", ") };
+    let others = kinds(after.iter().filter(|answer| !answer.works() && answer.name != BAD_GATEWAY));
+    let measured = if others.is_empty() { "none".to_owned() } else { listed(&others) };
     outcome.expect("no other failure", "none", measured, others.is_empty());
 
     let failed = bad.len() + others.values().sum::<usize>();
@@ -233,10 +243,24 @@ fn judge(outcome: &mut Outcome, answers: Vec<Answer>) {
             outcome.figure(name, *gap, Unit::Seconds, Better::Neither);
         }
     }
-    for answer in first.iter().chain(&after).filter(|answer| !works(answer)) {
+    for answer in first.iter().chain(&after).filter(|answer| !answer.works()) {
         outcome.error(&answer.name);
     }
     outcome.series = series(&after);
+}
+
+/// How often each was answered.
+fn kinds<'a>(answers: impl Iterator<Item = &'a Answer>) -> BTreeMap<&'a str, usize> {
+    let mut kinds: BTreeMap<&str, usize> = BTreeMap::new();
+    for answer in answers {
+        *kinds.entry(&answer.name).or_default() += 1;
+    }
+    kinds
+}
+
+fn listed(kinds: &BTreeMap<&str, usize>) -> String {
+    let parts: Vec<_> = kinds.iter().map(|(name, count)| format!("{count} × {name}")).collect();
+    parts.join(", ")
 }
 
 fn series(answers: &[Answer]) -> Vec<Series> {
@@ -283,8 +307,8 @@ mod tests {
 
     #[test]
     fn other_failures_are_told_apart() {
-        check("200", &[(4.0, "503"), (5.0, "reset")], "no other failure: 1 503, 1 reset");
-        check("502", &[(4.0, "200")], "answered: 502");
-        check("refused", &[], "answered: refused");
+        check("200", &[(4.0, "503"), (5.0, "reset")], "no other failure: 1 × 503, 1 × reset");
+        check("502", &[(4.0, "200")], "answered: 1 × 502");
+        check("refused", &[], "answered: 1 × refused");
     }
 }

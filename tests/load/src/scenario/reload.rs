@@ -15,7 +15,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use anyhow::{Result, bail};
-use tokio::time::{Instant, sleep};
+use tokio::time::Instant;
 
 use super::{
     Run,
@@ -68,7 +68,6 @@ impl Arguments {
 pub(crate) async fn run(arguments: &Arguments, run: &Run) -> Result<Outcome> {
     let clock = Clock::try_new(run, &arguments.target)?;
     let trigger = arguments.trigger()?;
-    run.progress.begin("reload", None);
     let settings = BTreeMap::from([
         ("trigger".to_owned(), trigger.words()),
         ("rate".to_owned(), format!("{} a second", arguments.requests.rate)),
@@ -83,14 +82,18 @@ pub(crate) async fn run(arguments: &Arguments, run: &Run) -> Result<Outcome> {
         web_sockets: arguments.web_sockets,
         lasting: arguments.every.saturating_mul(arguments.times + 1),
     };
+    run.progress.begin_for("reload", clock.real(happening.lasting));
     let mut moments = Vec::new();
     let reloading = async {
         for _ in 0..arguments.times {
-            sleep(clock.real(arguments.every)).await;
+            run.wait(clock.real(arguments.every)).await;
+            if run.stop.is_cancelled() {
+                break;
+            }
             moments.push(clock.moment(Instant::now()));
             trigger.pull(&arguments.target).await?;
         }
-        sleep(clock.real(arguments.every)).await;
+        run.wait(clock.real(arguments.every)).await;
         Ok(())
     };
     let (tally, watched) = during::during(happening, clock, run, reloading).await?;

@@ -91,7 +91,7 @@ pub(crate) async fn ask(
         tokio::select! {
             biased;
             () = stop.cancelled() => break,
-            Some(joined) = asking.join_next() => tally.joined(joined, clock, &mut idle),
+            Some(joined) = asking.join_next() => tally.joined(joined, clock, &mut idle, progress),
             () = sleep_until(due) => {
                 tally.due += 1;
                 if asking.len() < MAX_IN_FLIGHT {
@@ -103,12 +103,11 @@ pub(crate) async fn ask(
                     tally.record(clock, due, due, "not sent: 1000 wait", true);
                 }
                 due += every;
-                progress.live(tally.words());
             }
         }
     }
     while let Some(joined) = asking.join_next().await {
-        tally.joined(joined, clock, &mut idle);
+        tally.joined(joined, clock, &mut idle, progress);
     }
     Ok(tally)
 }
@@ -166,9 +165,14 @@ impl Tally {
         joined: Result<Answered, tokio::task::JoinError>,
         clock: Clock,
         idle: &mut Vec<Http>,
+        progress: &Progress,
     ) {
         // A task of ours that panicked has said so itself.
         let Ok(Answered { due, done, result, http }) = joined else { return };
+        match result {
+            Ok(200..400) => progress.answered(done.saturating_duration_since(due)),
+            _ => progress.failed(),
+        }
         match result {
             Ok(status) => self.record(clock, due, done, &status.to_string(), status >= 400),
             Err(failure) => self.record(clock, due, done, &failure.name(), true),
@@ -191,7 +195,7 @@ impl Tally {
     }
 
     fn words(&self) -> String {
-        let parts: Vec<_> = self.answers.iter().map(|(name, count)| format!("{count} {name}")).collect();
+        let parts: Vec<_> = self.answers.iter().map(|(name, count)| format!("{count} × {name}")).collect();
         parts.join(", ")
     }
 

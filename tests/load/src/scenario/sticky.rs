@@ -83,7 +83,7 @@ pub(crate) async fn run(arguments: &Arguments, run: &Run) -> Result<Outcome> {
         Cookies::Keep => Policy::Keep,
         Cookies::Refuse => Policy::Refuse,
     };
-    let clients = u64::try_from(arguments.clients).ok();
+    let clients = arguments.clients;
     run.progress.begin("sticky", clients);
     let bound = all(arguments, &connector, policy, arguments.target.protocol, run).await;
     let control = if arguments.no_control || policy == Policy::Refuse {
@@ -119,11 +119,14 @@ async fn all(
     let mut tasks = JoinSet::new();
     for number in 0..arguments.clients {
         let (connector, arguments) = (connector.clone(), arguments.clone());
-        tasks.spawn(async move { visit(&connector, number, &arguments, policy, protocol).await });
+        let (progress, stop) = (run.progress.clone(), run.stop.clone());
+        tasks.spawn(async move {
+            visit(&connector, number, &arguments, (policy, protocol), (&progress, &stop)).await
+        });
     }
     let mut seen = Vec::new();
     while let Some(joined) = tasks.join_next().await {
-        run.progress.advance(1);
+        run.progress.advance();
         // A task of ours that panicked has said so itself.
         seen.extend(joined.ok());
     }

@@ -10,6 +10,7 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use crate::client::connection::Connector;
 use crate::client::failure::Failure;
@@ -77,7 +78,10 @@ struct Asking {
     named: Named,
     /// A message to be echoed; none for requests.
     message: Option<Bytes>,
+    /// Statuses that are no failure.
+    accept: Vec<u16>,
     tally: Mutex<Tally>,
+    progress: Progress,
 }
 
 /// Measures.
@@ -91,14 +95,13 @@ pub(crate) async fn run(arguments: &Arguments, run: &Run) -> Result<Outcome> {
     }
     descriptors::provide(*connections)?;
     let connector = Connector::for_target(target).await?;
-    run.progress.begin("asking", None);
-    let shared = Arc::new((arguments.clone(), connector, run.progress.clone()));
+    run.progress.begin_for("asking", arguments.duration);
+    let shared = Arc::new((arguments.clone(), connector, run.progress.clone(), run.stop.clone()));
     let parts = workers::share((*threads).clamp(1, (*connections).max(1)), move |thread| {
         let shared = Arc::clone(&shared);
-        async move { ask_all(&shared.0, &shared.1, thread, &shared.2).await }
+        async move { ask_all(&shared.0, &shared.1, thread, (&shared.2, &shared.3)).await }
     })
     .await?;
-    run.progress.end();
     let settings = settings([
         ("connections", connections.to_string()),
         ("for", format!("{:?}", arguments.duration)),
@@ -115,7 +118,7 @@ async fn ask_all(
     arguments: &Arguments,
     connector: &Connector,
     thread: usize,
-    progress: &Progress,
+    (progress, stop): (&Progress, &CancellationToken),
 ) -> Result<Tally> {
     let threads = arguments.threads.clamp(1, arguments.connections.max(1));
     let own = workers::part(arguments.connections, threads, thread);
@@ -128,7 +131,9 @@ async fn ask_all(
     let start = Instant::now();
     let asking = Arc::new(Asking {
         connector: connector.clone(),
-        pace: Pace::new(start, arguments.duration, rate, connector.patience()),
+        pace: Pace::new(start, arguments.duration, rate, connector.patience(), stop.clone()),
+        accept: arguments.accept.clone(),
+        progress: progress.clone(),
         named: Named::of(arguments, connector.uri().path()),
         message,
         tally: Mutex::new(Tally::try_new(start)?),
@@ -137,18 +142,8 @@ async fn ask_all(
     for (number, client) in clients {
         connections.spawn(ask(Arc::clone(&asking), number, client));
     }
-    let mut told = tokio::time::interval(Duration::from_millis(250));
-    loop {
-        tokio::select! {
-            ended = connections.join_next() => match ended {
-                Some(ended) => ended?,
-                None => break,
-            },
-            _ = told.tick() => {
-                let tally = asking.tally.lock();
-                progress.live(format!("{} answers, p99 {:.1} ms", tally.latency.count(), tally.latency.percentile(99.0)));
-            }
-        }
+    while let Some(ended) = connections.join_next().await {
+        ended?;
     }
     let asking = Arc::into_inner(asking).ok_or_else(|| anyhow::anyhow!("a connection is still asking"))?;
     let mut tally = asking.tally.into_inner();
@@ -183,8 +178,14 @@ async fn open(
 async fn ask(asking: Arc<Asking>, number: usize, mut client: Option<Client>) {
     while let Some(start) = asking.pace.next().await {
         let answered = answer(&mut client, &asking, number).await;
-        let has_failed = answered.is_err();
-        asking.tally.lock().count(answered, start, Instant::now());
+        let (has_failed, now) = (answered.is_err(), Instant::now());
+        match &answered {
+            Ok(answer) if answer.is_good(&asking.accept) => {
+                asking.progress.answered(now - start.counted_from);
+            }
+            _ => asking.progress.failed(),
+        }
+        asking.tally.lock().count(answered, start, now);
         if has_failed {
             tokio::time::sleep(AFTER_FAILURE).await;
         }

@@ -20,6 +20,7 @@ use crate::{
         web_socket::Closed,
     },
     outcome::Close,
+    progress::Progress,
 };
 
 /// Clients that connect at the same time.
@@ -34,6 +35,7 @@ pub(crate) struct Watch {
     tasks: JoinSet<Option<Close>>,
     closes: Vec<Close>,
     failures: BTreeMap<String, u64>,
+    progress: Progress,
 }
 
 /// What became of them.
@@ -49,7 +51,13 @@ pub(crate) struct Watched {
 
 impl Watch {
     /// Connects so many clients; those that fail are counted.
-    pub(crate) async fn open(connector: &Connector, options: &Options, count: usize, clock: Clock) -> Self {
+    pub(crate) async fn open(
+        connector: &Connector,
+        options: &Options,
+        count: usize,
+        clock: Clock,
+        progress: &Progress,
+    ) -> Self {
         let mut watch = Self {
             clock,
             open: Arc::default(),
@@ -57,6 +65,7 @@ impl Watch {
             tasks: JoinSet::new(),
             closes: Vec::new(),
             failures: BTreeMap::new(),
+            progress: progress.clone(),
         };
         let mut connecting: JoinSet<Result<Messenger, Failure>> = JoinSet::new();
         for number in 0..count {
@@ -72,26 +81,25 @@ impl Watch {
         watch
     }
 
-    /// How many are open now.
-    pub(crate) fn open_now(&self) -> Arc<AtomicU64> {
-        Arc::clone(&self.open)
-    }
-
     fn connected(&mut self, joined: Option<Result<Result<Messenger, Failure>, tokio::task::JoinError>>) {
         let messenger = match joined {
             Some(Ok(Ok(messenger))) => messenger,
             Some(Ok(Err(failure))) => {
+                self.progress.failed();
                 return *self.failures.entry(failure.name().into_owned()).or_default() += 1;
             }
             // A task of ours that panicked has said so itself.
             Some(Err(_)) | None => return,
         };
         self.open.fetch_add(1, Ordering::Relaxed);
+        self.progress.opened();
+        let progress = self.progress.clone();
         let (clock, open, leaving) = (self.clock, Arc::clone(&self.open), self.leaving.clone());
         self.tasks.spawn(async move {
             let watched = leaving.run_until_cancelled(until_closed(messenger, clock)).await;
             if watched.is_some() {
                 open.fetch_sub(1, Ordering::Relaxed);
+                progress.closed();
             }
             watched
         });

@@ -12,17 +12,18 @@ mod tests;
 
 use std::{fs, path::PathBuf};
 
-use anyhow::Context as _;
+use anyhow::{Context as _, ensure};
+use tokio_util::sync::CancellationToken;
 
 use crate::{
     arguments::Output,
     ending::{Ending, Failure},
-    measure,
+    interrupt, measure,
     outcome::Outcome,
     results::{Results, Unmeasured},
     text::{OutcomeText, Total, UnmeasuredText},
 };
-use plan::{PlacedLimit, Plan, PlannedRun};
+use plan::{PlacedLimit, Plan, PlannedRun, WaitFor};
 use problem::{Problem, Problems};
 
 /// What `run` is told.
@@ -47,13 +48,28 @@ pub(crate) async fn run(arguments: &Arguments, output: &Output) -> Result<Ending
     if arguments.check {
         return Ok(Ending::Held);
     }
-    let mut measured = Results::new();
-    let mut wrong = Vec::new();
-    for (file, plan) in &plans {
-        run_plan(file, plan, output, &mut measured, &mut wrong).await?;
-    }
-    let ending = measure::write(&measured, output)?;
+    measure::writable(output)?;
+    let mut campaign = Campaign {
+        output,
+        begun: 0,
+        runs: plans.iter().map(|(_, plan)| plan.runs.len()).sum(),
+        measured: Results::new(),
+        wrong: Vec::new(),
+    };
+    let ran = interrupt::heeding(async |stop| {
+        for (file, plan) in &plans {
+            campaign.run_plan(file, plan, stop).await?;
+        }
+        Ok(stop.is_cancelled())
+    });
+    // What the first runs measured is kept even if the last one is broken off.
+    let is_interrupted = ran.await.unwrap_or(Ok(true))?;
+    let Campaign { measured, wrong, .. } = campaign;
     measure::say(&Total(&measured), output)?;
+    let ending = measure::write(&measured, output)?;
+    if is_interrupted {
+        return Ok(Ending::Interrupted);
+    }
     if wrong.is_empty() { Ok(ending) } else { Err(Failure::Misused(anyhow::anyhow!(wrong.join("\n")))) }
 }
 
@@ -70,41 +86,58 @@ fn read_all(files: &[PathBuf]) -> Result<Vec<(String, Plan)>, Failure> {
     Ok(plans)
 }
 
-async fn run_plan(
-    file: &str,
-    plan: &Plan,
-    output: &Output,
-    measured: &mut Results,
-    wrong: &mut Vec<String>,
-) -> Result<(), Failure> {
-    let all_up = match &plan.wait_for {
-        Some(wait_for) => wait::wait(wait_for).await,
-        None => Ok(()),
-    };
-    for run in &plan.runs {
-        let outcome = match (&all_up, &run.wait_for) {
-            (Err(error), _) => Err(anyhow::anyhow!("{error:#}")),
-            (Ok(()), None) => measure::run(&run.scenario, measure::progress(output)).await,
-            (Ok(()), Some(wait_for)) => match wait::wait(wait_for).await {
-                Ok(()) => measure::run(&run.scenario, measure::progress(output)).await,
-                Err(error) => Err(error),
-            },
-        };
-        match outcome {
-            Ok(outcome) => {
-                let outcome = held(file, run, outcome, output, wrong);
-                measure::say(&OutcomeText(&outcome), output)?;
-                measured.outcomes.push(outcome);
-            }
-            Err(error) => {
-                let (scenario, title) = (run.scenario_name.clone(), run.name.clone());
-                let unmeasured = Unmeasured { scenario, title, error: format!("{error:#}") };
-                measure::say(&UnmeasuredText(&unmeasured), output)?;
-                measured.unmeasured.push(unmeasured);
+/// All runs of all files.
+struct Campaign<'a> {
+    output: &'a Output,
+    /// Runs that have begun.
+    begun: usize,
+    /// How many there are.
+    runs: usize,
+    measured: Results,
+    /// Limits that could not be held to anything.
+    wrong: Vec<String>,
+}
+
+impl Campaign<'_> {
+    async fn run_plan(&mut self, file: &str, plan: &Plan, stop: &CancellationToken) -> Result<(), Failure> {
+        let all_up = up(plan.wait_for.as_ref(), stop).await;
+        for run in &plan.runs {
+            self.begun += 1;
+            let outcome = match &all_up {
+                Err(error) => Err(anyhow::anyhow!("{error:#}")),
+                Ok(()) => self.run(run, stop).await,
+            };
+            match outcome {
+                Ok(outcome) => {
+                    let outcome = held(file, run, outcome, self.output, &mut self.wrong);
+                    measure::say(&OutcomeText(&outcome), self.output)?;
+                    self.measured.outcomes.push(outcome);
+                }
+                Err(error) => {
+                    let (scenario, title) = (run.scenario_name.clone(), run.name.clone());
+                    let unmeasured = Unmeasured { scenario, title, error: format!("{error:#}") };
+                    measure::say(&UnmeasuredText(&unmeasured), self.output)?;
+                    self.measured.unmeasured.push(unmeasured);
+                }
             }
         }
+        Ok(())
     }
-    Ok(())
+
+    async fn run(&self, run: &PlannedRun, stop: &CancellationToken) -> anyhow::Result<Outcome> {
+        up(run.wait_for.as_ref(), stop).await?;
+        ensure!(!stop.is_cancelled(), "interrupted");
+        let progress = measure::progress(self.output).of(self.begun, self.runs);
+        measure::run(&run.scenario, progress, stop).await
+    }
+}
+
+/// Waits until what must answer does, or for the interruption.
+async fn up(wait_for: Option<&WaitFor>, stop: &CancellationToken) -> anyhow::Result<()> {
+    match wait_for {
+        Some(wait_for) => stop.run_until_cancelled(wait::wait(wait_for)).await.unwrap_or(Ok(())),
+        None => Ok(()),
+    }
 }
 
 /// The outcome by the name of its run and held to its limits; those that could

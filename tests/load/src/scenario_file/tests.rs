@@ -110,7 +110,7 @@ fn what_is_no_scenario_file_says_why() {
     insta::assert_snapshot!(wrong("defaults: { url: x }"), @"ci.yaml:1:1: runs: is missing: the list of what to run");
     insta::assert_snapshot!(wrong("wait_for: { url: 'http://a', status: 900, deadline: 5 }\nruns: [{scenario: echo, url: 'ws://a'}]"), @r"
     ci.yaml:1:30: wait_for.status: a status is a number from 100 to 599
-    ci.yaml:1:43: wait_for.deadline: a duration has a unit, such as 500ms, 30s or 5m
+    ci.yaml:1:43: wait_for.deadline: a duration is a number with its unit, such as 500ms, 30s, 5m or 1h
     ");
     insta::assert_snapshot!(wrong("runs:\n  - scenario: echo"), @"ci.yaml:2:5: runs[0].url: is missing, here and in defaults");
 }

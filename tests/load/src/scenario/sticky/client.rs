@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 
 use serde_json::Value;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use super::Arguments;
 use crate::{
@@ -13,6 +15,7 @@ use crate::{
         http::{Request, Response},
         requester::Requester,
     },
+    progress::Progress,
     target::Protocol,
 };
 
@@ -40,24 +43,18 @@ pub(super) async fn visit(
     connector: &Connector,
     number: usize,
     arguments: &Arguments,
-    policy: Policy,
-    protocol: Protocol,
+    (policy, protocol): (Policy, Protocol),
+    (progress, stop): (&Progress, &CancellationToken),
 ) -> Seen {
     let mut visitor = Visitor { requester: Requester::new(connector, number, policy), seen: Seen::default() };
     for _ in 0..arguments.requests {
-        match visitor.ask(&Request::get(&arguments.path)).await {
-            Ok(response) => visitor.note(&response, arguments.target_header.as_deref()),
-            Err(failure) => visitor.seen.failures.push(failure),
+        if stop.is_cancelled() {
+            break;
         }
-        let session = match protocol {
-            Protocol::Plain | Protocol::Stomp => continue,
-            Protocol::SockJs => visitor.sock_js(connector).await,
-            Protocol::SocketIo => visitor.socket_io(connector).await,
-        };
-        match session {
-            Ok(()) => visitor.seen.sessions += 1,
-            Err(failure) => visitor.seen.session_failures.push(failure),
-        }
+        let began = Instant::now();
+        let before = visitor.failures();
+        visitor.once(connector, arguments, protocol).await;
+        if visitor.failures() > before { progress.failed() } else { progress.answered(began.elapsed()) }
     }
     visitor.seen
 }
@@ -69,6 +66,27 @@ struct Visitor {
 }
 
 impl Visitor {
+    fn failures(&self) -> usize {
+        self.seen.failures.len() + self.seen.session_failures.len()
+    }
+
+    /// A request, and a session where the protocol has one.
+    async fn once(&mut self, connector: &Connector, arguments: &Arguments, protocol: Protocol) {
+        match self.ask(&Request::get(&arguments.path)).await {
+            Ok(response) => self.note(&response, arguments.target_header.as_deref()),
+            Err(failure) => self.seen.failures.push(failure),
+        }
+        let session = match protocol {
+            Protocol::Plain | Protocol::Stomp => return,
+            Protocol::SockJs => self.sock_js(connector).await,
+            Protocol::SocketIo => self.socket_io(connector).await,
+        };
+        match session {
+            Ok(()) => self.seen.sessions += 1,
+            Err(failure) => self.seen.session_failures.push(failure),
+        }
+    }
+
     /// Asks; what failed is told as `status 502`, `400 Session ID unknown` or `reset`.
     async fn ask(&mut self, request: &Request<'_>) -> Result<Response, String> {
         let sent = self.requester.jar.header().map_or(0, |cookie| cookie.len());

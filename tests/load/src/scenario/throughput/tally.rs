@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use crate::client::failure::Failure;
 use crate::outcome::{Better, Outcome, Unit};
 use crate::pace::{Pace, Start};
-use crate::record::{OverTime, Times, number};
+use crate::record::{OverTime, Times, failures, number, unmade};
 
 /// What became of one request.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -40,13 +40,26 @@ pub(super) struct Answer {
     pub(super) target: Option<String>,
 }
 
+impl Answer {
+    /// Whether this is what was asked for.
+    pub(super) fn is_good(&self, accept: &[u16]) -> bool {
+        match self.answered {
+            Answered::Echo => true,
+            Answered::Status(status) => accept.contains(&status),
+            Answered::Failed(_) => false,
+        }
+    }
+}
+
 /// What one thread counts.
 #[derive(Debug)]
 pub(super) struct Tally {
-    pub(super) latency: Times,
+    latency: Times,
     first_byte: Times,
     answers: OverTime<Answered>,
     targets: BTreeMap<String, u64>,
+    /// In full words.
+    first_failure: Option<String>,
     late: u64,
     missed: u64,
     last: Instant,
@@ -63,6 +76,7 @@ impl Tally {
             first_byte: Times::try_new()?,
             answers: OverTime::new(start),
             targets: BTreeMap::new(),
+            first_failure: None,
             late: 0,
             missed: 0,
             last: start,
@@ -75,6 +89,7 @@ impl Tally {
         let Answer { answered, first_byte, target } = match answer {
             Ok(answer) => answer,
             Err(failure) => {
+                self.first_failure.get_or_insert_with(|| failure.to_string());
                 return self.answers.count(&Answered::Failed(failure.name().into_owned()), now);
             }
         };
@@ -104,6 +119,7 @@ impl Tally {
         for (target, count) in other.targets {
             *self.targets.entry(target).or_default() += count;
         }
+        self.first_failure = self.first_failure.take().or(other.first_failure);
         self.late += other.late;
         self.missed += other.missed;
         self.last = self.last.max(other.last);
@@ -141,14 +157,13 @@ pub(super) fn note(outcome: &mut Outcome, parts: Vec<Tally>, accept: &[u16], is_
     outcome.figure("failures", number(bad), Unit::Count, Better::Lower);
     if is_paced {
         outcome.figure("late_starts", number(all.late), Unit::Count, Better::Lower);
-        let measured = format!("{} were not sent", all.missed);
-        outcome.expect("requests that were due", "all sent", measured, all.missed == 0);
+        outcome.expect("requests that were due", "all sent", unmade(all.missed, "sent"), all.missed == 0);
     }
     all.latency.note(outcome, "latency", "");
     all.first_byte.note(outcome, "first byte", "first_byte_");
     outcome.series.extend(all.answers.series("answers"));
     outcome.targets = all.targets;
     outcome.expect("answers", "some", good.to_string(), good > 0);
-    outcome.expect("failures", "none", format!("{bad} of {}", good + bad), bad == 0);
+    outcome.expect("failures", "none", failures(bad, good + bad, all.first_failure), bad == 0);
     Ok(())
 }
