@@ -19,28 +19,27 @@
 //! died. Errors: how connecting failed.
 
 mod client;
+mod life;
 
 use std::{collections::BTreeMap, time::Duration};
 
 use anyhow::Result;
-use tokio::{
-    task::JoinSet,
-    time::{Instant, MissedTickBehavior, interval_at, sleep_until},
-};
-use tokio_util::sync::CancellationToken;
+use tokio::task::JoinSet;
 
-use self::client::{Client, Seen};
+use self::{
+    client::Client,
+    life::{Life, live},
+};
 use super::{
     Run,
     clock::{Clock, seconds_in_words, words},
     figures::counted,
-    watch::{close, ends_in_words},
+    watch::ends_in_words,
 };
 use crate::{
     client::{connection::Connector, failure::Failure},
     ending::misused,
-    outcome::{Better, Close, Outcome, Unit},
-    progress::Progress,
+    outcome::{Better, Outcome, Unit},
     record::Times,
     target::{Target, duration},
 };
@@ -61,19 +60,6 @@ pub(crate) struct Arguments {
     /// The idle timeout on the way: the server must send a heart-beat each half of it
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     pub(crate) idle_timeout: Option<Duration>,
-}
-
-/// What was seen of one connection, in the service's time.
-#[derive(Debug, Default)]
-struct Life {
-    /// Between two heart-beats of the server, or from the opening to the first.
-    intervals: Vec<Duration>,
-    /// From the server's last heart-beat, or the opening, to the end.
-    silence: Duration,
-    /// From pings to their pongs, really.
-    trips: Vec<Duration>,
-    /// Its end, if that came too early.
-    close: Option<Close>,
 }
 
 /// Opens, beats and judges.
@@ -133,57 +119,6 @@ pub(crate) async fn run(arguments: &Arguments, run: &Run) -> Result<Outcome> {
     outcome.errors = failures;
     judge(&mut outcome, arguments, lives)?;
     Ok(outcome)
-}
-
-async fn live(
-    mut client: Client,
-    every: Duration,
-    clock: Clock,
-    (progress, stop): (&Progress, &CancellationToken),
-    lasting: Duration,
-) -> Life {
-    let opened = Instant::now();
-    let (mut life, mut used, mut server_beat) = (Life::default(), opened, opened);
-    let mut pinged: Option<Instant> = None;
-    let mut beat = interval_at(opened + every, every.max(Duration::from_millis(1)));
-    beat.set_missed_tick_behavior(MissedTickBehavior::Skip);
-    let closed = loop {
-        tokio::select! {
-            () = sleep_until(opened + lasting) => break None,
-            () = stop.cancelled() => break None,
-            _ = beat.tick() => match client.beat().await {
-                Ok(sent) => {
-                    used = Instant::now();
-                    if sent {
-                        pinged.get_or_insert(used);
-                    }
-                }
-                Err(closed) => break Some(closed),
-            },
-            seen = client.next() => {
-                let now = Instant::now();
-                match seen {
-                    Seen::Closed(closed) => break Some(closed),
-                    Seen::ServerBeat => {
-                        life.intervals.push(clock.told(now - server_beat));
-                        server_beat = now;
-                    }
-                    Seen::Pong => {
-                        if let Some(trip) = pinged.take().map(|at| now - at) {
-                            progress.answered(trip);
-                            life.trips.push(trip);
-                        }
-                    }
-                    Seen::Other => {}
-                }
-                used = now;
-            }
-        }
-    };
-    let end = closed.as_ref().map_or_else(Instant::now, |closed| closed.at);
-    life.silence = clock.told(end.saturating_duration_since(server_beat));
-    life.close = closed.map(|closed| close(clock, opened, used, &closed));
-    life
 }
 
 fn judge(outcome: &mut Outcome, arguments: &Arguments, lives: Vec<Life>) -> Result<()> {
@@ -265,7 +200,7 @@ mod tests {
     use clap::Parser;
 
     use super::*;
-    use crate::{sample, scenario::testing};
+    use crate::{outcome::Close, sample, scenario::testing};
 
     #[derive(Debug, Parser)]
     struct Line {
