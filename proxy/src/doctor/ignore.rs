@@ -81,9 +81,10 @@ pub fn read(file: &Arc<str>, text: &str) -> Result<Vec<Ignored>, SyntaxError> {
             if key != "ignore" {
                 return Err(at(list, file, format!("'{key}' is unknown here (known: ignore)")));
             }
-            for node in list.items() {
-                entries.push(entry(node).map_err(|message| at(node, file, message))?);
-            }
+        }
+        // The list may stand alone.
+        for node in tree.get("ignore").unwrap_or(&tree).items() {
+            entries.push(entry(node).map_err(|message| at(node, file, message))?);
         }
     }
     Ok(entries)
@@ -163,5 +164,14 @@ mod tests {
         );
         assert!(Ignored::parse("keep-alive-race=").is_err());
         assert!(Ignored::parse("keep-alive-race=we know").is_ok());
+    }
+
+    #[test]
+    fn the_list_may_stand_alone() {
+        let list = "- { code: tls-policy-old, reason: old devices }\n";
+        let below = format!("ignore:\n  {list}");
+        for text in [list, &below] {
+            assert_eq!(read(&"ignore.yaml".into(), text).unwrap().len(), 1, "{text}");
+        }
     }
 }
