@@ -72,7 +72,9 @@ pub(super) fn interpret(application: &mut Application) {
         }),
     };
     let (names, default) = server.keep_alive;
-    fill(&mut application.keep_alive_timeout, seconds((names, Some(default))));
+    if server.program != "gunicorn" || keeps_connections(&arguments) {
+        fill(&mut application.keep_alive_timeout, seconds((names, Some(default))));
+    }
     fill(&mut application.shutdown.grace, seconds(server.graceful));
     fill(&mut application.longest_request, seconds(server.timeout));
     if server.program == "uvicorn" {
@@ -84,4 +86,13 @@ pub(super) fn interpret(application: &mut Application) {
     let bind = command::flag(&arguments, &["--bind", "-b", "--port"]);
     let port = bind.and_then(|it| it.filter_map(|text| text.rsplit(':').next()?.parse().ok()));
     fill(&mut application.port, port);
+}
+
+/// Whether Gunicorn's workers keep connections: those of the class `sync`, its default, close each after its answer and
+/// ignore `--keep-alive`; with threads the class is `gthread`.
+fn keeps_connections(arguments: &[Setting<String>]) -> bool {
+    let class = command::flag(arguments, &["--worker-class", "-k"]);
+    let threads = command::flag(arguments, &["--threads"]);
+    class.is_some_and(|class| class.value != "sync")
+        || threads.and_then(|it| it.value.parse::<u32>().ok()).is_some_and(|threads| threads > 1)
 }

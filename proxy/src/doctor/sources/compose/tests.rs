@@ -104,7 +104,9 @@ fn check(command: &str, expected: &[&str]) {
 
 #[test]
 fn servers_of_python_are_known_by_their_command() {
-    check("gunicorn app:app", &["--keep-alive 2 s", "--graceful-timeout 30 s", "--timeout 30 s"]);
+    // Workers of the class sync keep no connection.
+    check("gunicorn app:app", &["-", "--graceful-timeout 30 s", "--timeout 30 s"]);
+    check("gunicorn --threads 4 a:b", &["--keep-alive 2 s", "--graceful-timeout 30 s", "--timeout 30 s"]);
     check(
         "exec gunicorn --keep-alive=75 -t 120 -k uvicorn.workers.UvicornWorker app:app",
         &["--keep-alive 75 s", "--graceful-timeout 30 s", "-t 120 s"],
