@@ -76,7 +76,7 @@ impl Build {
         command.args(["--time-scale", "20"]).args(arguments);
         command.args(["--", "albeit-backend", "--port", &service, "--time-scale", "20"]);
         command.envs([("PATH", path.as_str()), ("ALB_PORT", &alb), ("SERVICE_PORT", &service)]);
-        command.envs([("ADMIN_PORT", admin.as_str()), ("TIME_SCALE", "20"), ("NO_COLOR", "1")]);
+        command.envs([("ADMIN_PORT", admin.as_str()), ("NO_COLOR", "1")]);
         command.current_dir(self.dir.path()).stdin(Stdio::null()).kill_on_drop(true);
         let output = timeout(LONG, command.output()).await.context("the lab takes too long")??;
         let text =
