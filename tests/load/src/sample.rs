@@ -11,7 +11,7 @@ pub(crate) fn empty() -> Outcome {
         scenario: "idle-cut".to_owned(),
         title: "idle-cut".to_owned(),
         url: "ws://127.0.0.1:8080/ws".to_owned(),
-        protocol: "Plain".to_owned(),
+        protocol: "plain".to_owned(),
         started: "2026-01-02T03:04:05Z".to_owned(),
         seconds: 61.5,
         method: "connections idle until they are cut".to_owned(),

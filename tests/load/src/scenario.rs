@@ -75,7 +75,7 @@ impl Run {
             scenario: scenario.to_owned(),
             title: scenario.to_owned(),
             url: target.url.clone(),
-            protocol: format!("{:?}", target.protocol),
+            protocol: target.protocol.name(),
             started: self.wall_clock.format(&Rfc3339)?,
             seconds: self.started.elapsed().as_secs_f64(),
             method: method.to_owned(),

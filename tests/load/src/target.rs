@@ -2,6 +2,8 @@
 
 use std::{path::PathBuf, time::Duration};
 
+use clap::ValueEnum;
+
 use crate::{client::sources::Sources, quantity::Quantity};
 
 /// The service or balancer under measurement.
@@ -50,6 +52,13 @@ pub(crate) enum Protocol {
     SocketIo,
 }
 
+impl Protocol {
+    /// As the command line has it: `plain`, `stomp`, `sock-js`, `socket-io`.
+    pub(crate) fn name(self) -> String {
+        self.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned())
+    }
+}
+
 /// A duration with its unit: `500ms`, `30s`, `5m`, `1h`.
 pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     let quantity = text.parse::<Quantity>().ok();
@@ -60,6 +69,12 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn protocols_are_called_as_on_the_command_line() {
+        let names = Protocol::value_variants().iter().map(|protocol| protocol.name());
+        assert_eq!(names.collect::<Vec<_>>(), ["plain", "stomp", "sock-js", "socket-io"]);
+    }
 
     #[test]
     fn durations_have_a_unit() {

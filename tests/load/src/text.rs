@@ -91,7 +91,7 @@ impl Display for Total<'_> {
 fn write_outcome(to: &mut impl fmt::Write, outcome: &Outcome) -> fmt::Result {
     let Outcome { title, url, protocol, seconds, method, .. } = outcome;
     let seconds = quantity::display(*seconds, Unit::Seconds);
-    let protocol = protocol.to_lowercase();
+    let protocol = printable(protocol);
     writeln!(to, "{}\n  {} ({protocol}, {seconds})", Styled(TITLE, printable(title)), printable(url))?;
     writeln!(to, "  {}", Styled(FAINT, printable(method)))?;
     if !outcome.expectations.is_empty() {

@@ -81,12 +81,12 @@ fn other_settings_are_told_and_not_judged() {
     let mut other = slower();
     other.expectations.clear();
     other.settings.insert("connections".to_owned(), "200".to_owned());
-    other.protocol = "Stomp".to_owned();
+    other.protocol = "stomp".to_owned();
     let (before, after) = (results(vec![sample::full()]), results(vec![other]));
     assert!(!Comparison::new(&before, &after, 0.1).is_worse());
     let text = text(&before, &after);
     assert!(text.contains("other settings, not judged: connections 20 → 200\n"), "{text}");
-    assert!(text.contains("other settings, not judged: protocol Plain → Stomp\n"), "{text}");
+    assert!(text.contains("other settings, not judged: protocol plain → stomp\n"), "{text}");
 }
 
 #[test]

@@ -49,7 +49,7 @@ fn facts(to: &mut dyn Write, outcome: &Outcome) -> fmt::Result {
     let facts = [
         ("Scenario", scenario.clone()),
         ("Measured", url.clone()),
-        ("Protocol", protocol.to_lowercase()),
+        ("Protocol", protocol.clone()),
         ("Started", without_fraction(&started)),
         ("Took", quantity::display(*seconds, Unit::Seconds)),
     ];
