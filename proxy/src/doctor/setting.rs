@@ -118,7 +118,7 @@ impl Setting<Duration> {
         let is_bare = self.written.parse::<u128>().is_ok();
         match (is_bare, duration.subsec_millis()) {
             (true, 0) => duration.as_secs().to_string(),
-            (true, _) => (duration.as_secs() + 1).to_string(),
+            (true, _) => duration.as_secs().saturating_add(1).to_string(),
             (false, 0) => format!("{}s", duration.as_secs()),
             (false, _) => format!("{}ms", duration.as_millis()),
         }

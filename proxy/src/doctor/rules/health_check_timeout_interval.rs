@@ -39,7 +39,7 @@ fn check(system: &System, findings: &mut Vec<Finding>) {
                 "set {} to less than {}, such as {}",
                 timeout.key,
                 human(interval.value),
-                timeout.in_its_unit(USUAL.min(Duration::from_secs(interval.value.as_secs() / 2)))
+                timeout.in_seconds(USUAL.min(Duration::from_secs(interval.value.as_secs() / 2)))
             ),
             evidence: vec![timeout.evidence(), interval.evidence()],
         });
