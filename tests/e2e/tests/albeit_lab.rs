@@ -122,11 +122,11 @@ async fn a_regression_fails_the_build() -> Result<()> {
     let scenarios = build.write("quick.yaml", QUICK)?;
     check(&build.lab(&scenarios, &[]).await?, 0, "ok     failures ");
     let mut baseline: Value = serde_json::from_str(&build.result("load.json")?)?;
-    let figure = baseline.pointer_mut("/outcomes/0/figures/answers/value").context("no answers")?;
-    *figure = json!(1000.0);
+    let figure = baseline.pointer_mut("/outcomes/0/figures/answers_per_second/value").context("no rate")?;
+    *figure = json!(10_000.0);
     let baseline = build.write("baseline.json", &baseline.to_string())?;
     let ended = build.lab(&scenarios, &["--baseline", &baseline]).await?;
-    check(&ended, 1, "answers");
+    check(&ended, 1, "answers_per_second");
     assert!(build.result("compare.html")?.contains("<svg"));
     Ok(())
 }
