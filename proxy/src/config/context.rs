@@ -161,16 +161,31 @@ impl Context<'_> {
     /// A file that must exist, if files are [`NamedFiles::Here`]; its path is relative to the configuration file.
     pub(super) fn file(&mut self, raw: Option<Text>, at: &Path) -> Option<PathBuf> {
         let path = self.base.join(self.required(raw, at)?);
-        if self.named_files == NamedFiles::Elsewhere {
-            return Some(path);
+        let Some(problem) = self.problem(&path) else { return Some(path) };
+        self.report.mistake(at, problem);
+        None
+    }
+
+    /// A file that nothing needs to run; a warning says so where it is missing.
+    pub(super) fn description(&mut self, raw: Option<Text>, at: &Path) -> Option<PathBuf> {
+        let path = self.base.join(self.required(raw, at)?);
+        if let Some(problem) = self.problem(&path) {
+            self.report.warn(at, problem);
         }
-        let problem = match std::fs::metadata(&path) {
-            Ok(file) if file.is_file() => return Some(path),
+        Some(path)
+    }
+
+    /// Why a file cannot be used, if files are [`NamedFiles::Here`].
+    fn problem(&self, path: &std::path::Path) -> Option<String> {
+        if self.named_files == NamedFiles::Elsewhere {
+            return None;
+        }
+        let problem = match std::fs::metadata(path) {
+            Ok(file) if file.is_file() => return None,
             Ok(_) => "is not a file".to_owned(),
             Err(error) => error.to_string(),
         };
-        self.report.mistake(at, format!("cannot use {}: {problem}", path.display()));
-        None
+        Some(format!("cannot use {}: {problem}", path.display()))
     }
 
     /// The certificate with this name.

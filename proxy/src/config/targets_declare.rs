@@ -96,10 +96,10 @@ pub(super) fn convert(raw: RawTargetsDeclare, at: &Path, cx: &mut Context<'_>) -
     let files_at = at.key("application");
     let application = match raw.application {
         None => Vec::new(),
-        Some(RawFiles::One(file)) => cx.file(Some(file), &files_at).into_iter().collect(),
+        Some(RawFiles::One(file)) => cx.description(Some(file), &files_at).into_iter().collect(),
         Some(RawFiles::Many(files)) => {
             let numbered = files.into_iter().enumerate();
-            numbered.filter_map(|(index, file)| cx.file(file, &files_at.index(index))).collect()
+            numbered.filter_map(|(index, file)| cx.description(file, &files_at.index(index))).collect()
         }
     };
     let mut proxies = Vec::new();
