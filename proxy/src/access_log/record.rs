@@ -312,3 +312,13 @@ impl fmt::Display for ConnTraceId {
         write!(f, "TID_{:032x}", self.0)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_identifier_keeps_its_leading_zeros() {
+        assert_eq!(ConnTraceId(0xdc24).to_string(), format!("TID_{}dc24", "0".repeat(28)));
+    }
+}

@@ -107,7 +107,7 @@ fn describe(model: &Model, connection: &Connection, now: Instant) -> Value {
     let target = connection.usage.websocket();
     let accepted_at = meter.wall_clock(meter.accepted());
     present(json!({
-        "ConnectionId": format!("TID_{:016x}", connection.trace_id.0),
+        "ConnectionId": connection.trace_id.to_string(),
         "Client": connection.client.to_string(),
         "Local": connection.local.to_string(),
         "ListenerArn": listener.map(|listener| &listener.arn),

@@ -31,6 +31,7 @@ pub(crate) fn draw(to: &mut dyn Write, targets: &BTreeMap<String, u64>) -> fmt::
     }
     let left_out = targets.len() - busiest.len();
     let about = match left_out {
+        0 if targets.len() == 1 => "one target".to_owned(),
         0 => format!("{} targets", targets.len()),
         _ => format!("the busiest {BARS} of {}", targets.len()),
     };
