@@ -6,7 +6,7 @@
 //! its target until one side closes, the idle timeout passes, or the target's
 //! deregistration delay ends.
 
-use std::{sync::Arc, time::Duration};
+use std::{io, sync::Arc, task::Poll, time::Duration};
 
 use http::{HeaderValue, header};
 use pingora::{http::RequestHeader, protocols::http::server::Session};
@@ -43,6 +43,8 @@ pub struct Upgrade {
     /// Bytes for the target that it has not taken yet.
     to_target: Vec<u8>,
     from_target: Vec<u8>,
+    /// The side whose connection broke before the tunnel began.
+    broken: Option<Side>,
     guard: OutstandingGuard,
     context: Context,
     request: Box<RequestHeader>,
@@ -71,12 +73,13 @@ pub async fn upgrade(
     exchange.context.websocket = true;
     // Kilobytes that nobody needs any more, for as long as the WebSocket is open.
     exchange.context.authenticated = None;
-    let from_target = buffered(target.read_body_bytes()).await;
+    let ahead = read_ahead(target.read_body_bytes()).await;
     let (target, to_target) = TargetStream::into_parts(target.into_inner()).ok_or(Cause::TargetClosed)?;
     Ok(Outcome::Upgraded(Box::new(Upgrade {
         target,
         to_target,
-        from_target,
+        broken: ahead.is_none().then_some(Side::Target),
+        from_target: ahead.unwrap_or_default(),
         guard,
         context: exchange.context.clone(),
         request: logged(exchange.request())?,
@@ -99,13 +102,15 @@ fn logged(request: &RequestHeader) -> Result<Box<RequestHeader>, Cause> {
     Ok(copy)
 }
 
-/// Bytes that the HTTP engine has read past the head, if there are any.
-async fn buffered<E>(read: impl Future<Output = Result<Option<bytes::Bytes>, E>>) -> Vec<u8> {
+/// Bytes that the HTTP engine has read past the head, if there are any; `None` if the connection is broken.
+///
+/// The system tells of a reset once, and here that may be: the tunnel would take what follows for an end in order.
+async fn read_ahead<E>(read: impl Future<Output = Result<Option<bytes::Bytes>, E>>) -> Option<Vec<u8>> {
     let read = std::pin::pin!(read);
-    let polled = futures_util::poll!(read);
-    match polled {
-        std::task::Poll::Ready(Ok(Some(bytes))) => bytes.to_vec(),
-        _ => Vec::new(),
+    match futures_util::poll!(read) {
+        Poll::Ready(Ok(Some(bytes))) => Some(bytes.to_vec()),
+        Poll::Ready(Ok(None)) | Poll::Pending => Some(Vec::new()),
+        Poll::Ready(Err(_)) => None,
     }
 }
 
@@ -113,11 +118,15 @@ impl tunnel::Connection for ClientStream {}
 
 impl Upgrade {
     /// Takes the client's side over from the HTTP engine and runs the tunnel to its end, in a task of its own.
-    pub async fn spawn(self: Box<Self>, shared: &Arc<Shared>, session: Session) {
+    pub async fn spawn(mut self: Box<Self>, shared: &Arc<Shared>, session: Session) {
         let Session::H1(mut session) = session else {
             return;
         };
-        let from_client = buffered(session.read_body_bytes()).await;
+        let ahead = read_ahead(session.read_body_bytes()).await;
+        if ahead.is_none() {
+            self.broken = Some(Side::Client);
+        }
+        let from_client = ahead.unwrap_or_default();
         let Ok(client) = session.into_inner().into_any().downcast::<ClientStream>() else {
             return;
         };
@@ -141,14 +150,17 @@ impl Upgrade {
             traffic: None,
         };
         let pace = fault::pace(self.context.group.as_deref());
-        let reason = match (&mut self.target.io, pace) {
-            (TargetIo::Plain(tcp), None) => tunnel::relay(&mut client, tcp, early, settings, ended).await,
-            (TargetIo::Tls(tls), None) => tunnel::relay(&mut client, tls, early, settings, ended).await,
+        let reason = match (self.broken, &mut self.target.io, pace) {
+            (Some(side), _, _) => CloseReason::Failed { side, error: io::ErrorKind::ConnectionReset.into() },
+            (None, TargetIo::Plain(tcp), None) => {
+                tunnel::relay(&mut client, tcp, early, settings, ended).await
+            }
+            (None, TargetIo::Tls(tls), None) => tunnel::relay(&mut client, tls, early, settings, ended).await,
             // Boxed: WebSockets that are not slowed, the most, need not keep room for it.
-            (TargetIo::Plain(tcp), Some(pace)) => {
+            (None, TargetIo::Plain(tcp), Some(pace)) => {
                 Box::pin(relay_slowly(&mut client, tcp, pace, early, settings, ended)).await
             }
-            (TargetIo::Tls(tls), Some(pace)) => {
+            (None, TargetIo::Tls(tls), Some(pace)) => {
                 Box::pin(relay_slowly(&mut client, tls, pace, early, settings, ended)).await
             }
         };
