@@ -52,7 +52,7 @@ impl Ignored {
     }
 
     fn checked(self) -> Result<Self, String> {
-        if rules::ALL.iter().all(|rule| rule.code != self.code) {
+        if rules::of(&self.code).is_none() {
             return Err(format!("no finding has the code '{}'", self.code));
         }
         if self.reason.is_empty() {

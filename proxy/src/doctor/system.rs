@@ -29,7 +29,7 @@ pub struct System {
     pub applications: Vec<Application>,
     /// What sources could not make use of, for the reader to know.
     pub notes: Vec<Note>,
-    /// Resources of AWS until all files are read and [`finish`](super::sources::finish) ties them to each other.
+    /// Resources of AWS until all files are read and [`resolve`](super::sources::resolve) ties them to each other.
     pub resources: Resources,
     /// What was measured, after it was taken in.
     pub measured: Vec<Measured>,

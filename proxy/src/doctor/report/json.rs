@@ -32,7 +32,7 @@ pub fn json(examination: &Examination) -> Value {
 }
 
 fn one(finding: &Finding) -> Value {
-    let title = rules::ALL.iter().find(|rule| rule.code == finding.code).map(|rule| rule.title);
+    let title = rules::of(finding.code).map(|rule| rule.title);
     object!({
         "code": finding.code,
         "severity": finding.severity.name(),

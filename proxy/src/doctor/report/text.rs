@@ -52,7 +52,7 @@ fn summary(examination: &Examination) -> String {
 fn one(finding: &Finding) -> String {
     let mut text = String::new();
     let style = colour(finding.severity);
-    let title = rules::ALL.iter().find(|rule| rule.code == finding.code).map_or("", |rule| rule.title);
+    let title = rules::of(finding.code).map_or("", |rule| rule.title);
     line(
         &mut text,
         format_args!(

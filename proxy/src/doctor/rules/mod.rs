@@ -76,6 +76,12 @@ pub struct Rule {
     pub(super) check: fn(&System, &mut Vec<Finding>),
 }
 
+/// The rule of a code.
+#[must_use]
+pub fn of(code: &str) -> Option<&'static Rule> {
+    ALL.iter().find(|rule| rule.code == code)
+}
+
 /// All rules, by code.
 pub const ALL: &[Rule] = &[
     app_cookie_reserved_name::RULE,

@@ -94,15 +94,10 @@ pub fn read_all<'a>(
 /// What can be done only when every file is read: ties together what they say of the same thing, and understands
 /// configuration and environment of applications. Due once.
 pub fn resolve(system: &mut System, env: &dyn Fn(&str) -> Option<String>) {
-    finish(system);
-    resolve::resolve(system, env);
-}
-
-/// Ties together what files of AWS say of the same thing.
-pub fn finish(system: &mut System) {
     aws::tie::tie(system);
     merge::merge(system);
     system.notes.sort();
+    resolve::resolve(system, env);
 }
 
 /// Reads a file, or a directory of Terraform's, and adds what it says to `system`; [`resolve`] is due when all are read.

@@ -21,7 +21,7 @@ pub(in crate::doctor::sources) fn system_of(files: &[(&str, &str)]) -> Result<Sy
     for (file, text) in files {
         sources::add(&(*file).into(), text, Path::new(file), &|_| None, &mut system)?;
     }
-    sources::finish(&mut system);
+    sources::resolve(&mut system, &|_| None);
     Ok(system)
 }
 
