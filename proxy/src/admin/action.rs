@@ -3,8 +3,8 @@
 use std::{error::Error, fmt, time::Duration};
 
 use bytes::Bytes;
-use http::{HeaderValue, Method, Request, Response, StatusCode, header};
-use http_body_util::{BodyExt as _, Full, Limited};
+use http::{HeaderValue, Method, Request, StatusCode, header};
+use http_body_util::{BodyExt as _, Limited};
 use hyper::body::Body;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -13,10 +13,11 @@ use tokio::time::timeout;
 use super::{
     AdminState,
     access::{self, Caller},
+    answer::{Answer, with_error, with_json},
     api_error::ApiError,
     attributes,
     membership::{self, ForceHealth, Targets},
-    overrides, with_json,
+    overrides,
 };
 
 /// Bytes of a body at most: more than a thousand targets take.
@@ -132,12 +133,7 @@ impl Action {
     }
 
     /// Checks who asks, acts, and keeps the record.
-    pub(super) async fn answer<B>(
-        self,
-        state: &AdminState,
-        request: Request<B>,
-        caller: Caller,
-    ) -> Response<Full<Bytes>>
+    pub(super) async fn answer<B>(self, state: &AdminState, request: Request<B>, caller: Caller) -> Answer
     where
         B: Body + Send,
         B::Data: Send,
@@ -159,7 +155,7 @@ impl Action {
         state.metrics.admin_action(self.name(), status.as_str()).actions.inc();
         let mut response = match result {
             Ok(value) => with_json(status, &value),
-            Err(error) => with_json(status, &error.body()),
+            Err(error) => with_error(&error),
         };
         if status == StatusCode::UNAUTHORIZED {
             response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));

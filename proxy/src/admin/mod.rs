@@ -13,11 +13,13 @@
 
 mod access;
 mod action;
+mod answer;
 mod api_error;
 mod attributes;
 mod certificates;
 mod connections;
 mod control;
+mod dashboard;
 mod flows;
 mod listeners;
 mod load_balancers;
@@ -32,15 +34,19 @@ mod targets;
 
 use std::{error::Error, sync::Arc};
 
-use bytes::Bytes;
-use http::{HeaderValue, Method, Request, Response, StatusCode, header};
-use http_body_util::Full;
+use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, header};
 use hyper::body::Body;
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 use tokio::time::Instant;
 
-use self::{access::Caller, action::Action, api_error::ApiError, query::Query};
+use self::{
+    access::Caller,
+    action::Action,
+    answer::{Answer, internal_error, text, with_error, with_json, with_type},
+    api_error::ApiError,
+    query::Query,
+};
 pub use self::{
     access::Token,
     control::{Control, InForce, Refused, TargetChange},
@@ -84,10 +90,13 @@ pub struct AdminState {
 const PUBLIC_KEYS: &str = "/public-keys/";
 /// How that is written in [`RESOURCES`].
 const PUBLIC_KEY: &str = "/public-keys/KID";
+/// How the dashboard's assets are written in [`RESOURCES`].
+const ASSET: &str = "/dashboard/NAME";
 
 /// What can be read: path, the parameters it knows, and what it is.
 const RESOURCES: &[(&str, &[&str], &str)] = &[
-    ("/", &[], "this list"),
+    ("/", &[], "this list, or the dashboard for who accepts text/html"),
+    (ASSET, &[], "what the dashboard is made of"),
     ("/healthz", &[], "200 while the process lives"),
     ("/readyz", &[], "200 `ready`, or 503 `starting` or `draining`"),
     ("/metrics", &[], "all metrics in the Prometheus text format"),
@@ -106,7 +115,7 @@ const RESOURCES: &[(&str, &[&str], &str)] = &[
 
 impl AdminState {
     /// Answers one request.
-    async fn answer<B>(&self, request: Request<B>, caller: Caller) -> Response<Full<Bytes>>
+    async fn answer<B>(&self, request: Request<B>, caller: Caller) -> Answer
     where
         B: Body + Send,
         B::Data: Send,
@@ -116,12 +125,17 @@ impl AdminState {
         if let Some(action) = Action::find(request.method(), path) {
             return action.answer(self, request, caller).await;
         }
-        let looked_up = if path.starts_with(PUBLIC_KEYS) { PUBLIC_KEY } else { path };
+        let looked_up = match path {
+            path if path.starts_with(PUBLIC_KEYS) => PUBLIC_KEY,
+            path if path.starts_with(dashboard::PREFIX) => ASSET,
+            path => path,
+        };
         let resource = RESOURCES.iter().find(|(known, ..)| *known == looked_up);
         let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
         match resource {
             Some((_, parameters, _)) if is_read => {
-                self.read(path, request.uri().query().unwrap_or_default(), parameters)
+                let query = request.uri().query().unwrap_or_default();
+                self.read(path, query, parameters, request.headers())
             }
             None if !Action::exists(path) => text(StatusCode::NOT_FOUND, "not found\n"),
             _ => {
@@ -134,17 +148,21 @@ impl AdminState {
         }
     }
 
-    fn read(&self, path: &str, query: &str, parameters: &[&str]) -> Response<Full<Bytes>> {
+    fn read(&self, path: &str, query: &str, parameters: &[&str], headers: &HeaderMap) -> Answer {
         if let Some(kid) = path.strip_prefix(PUBLIC_KEYS) {
             return self.public_key(kid);
         }
+        if let Some(name) = path.strip_prefix(dashboard::PREFIX) {
+            return dashboard::asset(name, headers);
+        }
         match path {
+            "/" if dashboard::wants_page(headers) => dashboard::page(headers),
             "/healthz" => text(StatusCode::OK, "ok\n"),
             "/readyz" => self.readyz(),
             "/metrics" => self.metrics(),
             _ => match Query::parse(query, parameters).and_then(|query| self.resource(path, &query)) {
                 Ok(value) => with_json(StatusCode::OK, &value),
-                Err(error) => with_json(error.status, &error.body()),
+                Err(error) => with_error(&error),
             },
         }
     }
@@ -167,14 +185,14 @@ impl AdminState {
     }
 
     /// A regional address of AWS serves these; the path after it is the same.
-    fn public_key(&self, kid: &str) -> Response<Full<Bytes>> {
+    fn public_key(&self, kid: &str) -> Answer {
         match self.authenticator.signers().public_key(kid) {
             Some(pem) => with_type(pem.to_owned(), "text/plain; charset=utf-8"),
             None => text(StatusCode::NOT_FOUND, "not found\n"),
         }
     }
 
-    fn readyz(&self) -> Response<Full<Bytes>> {
+    fn readyz(&self) -> Answer {
         match self.readiness.phase() {
             Phase::Starting => text(StatusCode::SERVICE_UNAVAILABLE, "starting\n"),
             Phase::Ready => text(StatusCode::OK, "ready\n"),
@@ -182,7 +200,7 @@ impl AdminState {
         }
     }
 
-    fn metrics(&self) -> Response<Full<Bytes>> {
+    fn metrics(&self) -> Answer {
         self.registry.settle_request_counts();
         match self.metrics.render() {
             Ok(metrics) => with_type(metrics, "text/plain; version=0.0.4; charset=utf-8"),
@@ -200,31 +218,6 @@ fn index() -> Value {
         json!({ "Method": action.method().as_str(), "Path": action.path(), "Description": action.description() })
     });
     json!({ "Resources": resources.collect::<Vec<_>>(), "Actions": actions.collect::<Vec<_>>() })
-}
-
-fn text(status: StatusCode, body: &'static str) -> Response<Full<Bytes>> {
-    let mut response = with_type(body, "text/plain; charset=utf-8");
-    *response.status_mut() = status;
-    response
-}
-
-fn with_json(status: StatusCode, value: &Value) -> Response<Full<Bytes>> {
-    let mut response = with_type(format!("{value:#}\n"), "application/json");
-    *response.status_mut() = status;
-    response
-}
-
-fn with_type(body: impl Into<Bytes>, content_type: &'static str) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::new(body.into()));
-    let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    response
-}
-
-fn internal_error(error: &dyn Error) -> Response<Full<Bytes>> {
-    tracing::error!(%error, "admin answer could not be made");
-    text(StatusCode::INTERNAL_SERVER_ERROR, "internal error\n")
 }
 
 #[cfg(test)]

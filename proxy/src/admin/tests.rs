@@ -264,3 +264,32 @@ async fn shutdown_closes_idle_connections_and_ends_the_server() {
     server.tracker.close();
     timeout(LIMIT, server.tracker.wait()).await.expect("nothing is left");
 }
+
+#[tokio::test]
+async fn browsers_get_the_dashboard_and_programs_the_index() {
+    let server = serving().await;
+    let get = |path: &str, accept: &str| {
+        format!("GET {path} HTTP/1.1\r\nHost: admin\r\nAccept: {accept}\r\nConnection: close\r\n\r\n")
+    };
+    let page = server.send(&get("/", "text/html,*/*;q=0.8")).await;
+    let (head, body) = page.split_once("\r\n\r\n").unwrap();
+    assert!(head.starts_with("HTTP/1.1 200 "), "{head}");
+    for header in [
+        "content-type: text/html; charset=utf-8",
+        "content-security-policy: default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
+         connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+        "x-content-type-options: nosniff",
+        "referrer-policy: no-referrer",
+        "cache-control: no-cache",
+        "vary: accept",
+    ] {
+        assert!(head.contains(&format!("\r\n{header}")), "{header}: {head}");
+    }
+    assert!(head.contains("\r\netag: \""), "{head}");
+    assert!(body.starts_with("<!doctype html>"), "{body}");
+    let style = server.send(&get("/dashboard/style.css", "*/*")).await;
+    assert!(style.contains("\r\ncontent-type: text/css; charset=utf-8\r\n"), "{style}");
+    assert!(server.send(&get("/", "*/*")).await.contains("\"Resources\": ["));
+    assert_eq!(server.ask("GET", "/dashboard/../mod.rs").await.0, 404);
+    assert_eq!(server.ask("POST", "/dashboard/style.css").await.0, 405);
+}

@@ -1,0 +1,3 @@
+new EventSource("/events").addEventListener("tick", (event) => {
+  document.querySelector("pre").textContent = JSON.stringify(JSON.parse(event.data), null, 2);
+});
