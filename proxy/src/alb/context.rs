@@ -80,6 +80,8 @@ pub struct Context {
     pub responding: Option<Instant>,
     /// The status sent to the client, or what stands for it.
     pub elb_status: Option<u16>,
+    /// Why the load balancer ended the request by itself.
+    pub cause: Option<Cause>,
     /// Whether this became a WebSocket.
     pub websocket: bool,
 }
@@ -134,6 +136,7 @@ impl Context {
             answered: None,
             responding: None,
             elb_status: None,
+            cause: None,
             websocket: false,
         }
     }
@@ -177,7 +180,9 @@ impl Context {
         if self.dispatched.is_some() && self.answered.is_none() && has_spoken {
             self.answered = Some(now);
         }
+        self.cause = Some(cause);
         self.state.load_balancer.metrics.count_elb_status(status);
+        self.state.load_balancer.errors.count(cause);
     }
 
     fn received(&self) -> u64 {

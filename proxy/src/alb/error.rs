@@ -89,6 +89,37 @@ impl Cause {
         }
     }
 
+    /// Its name in metrics, and on the dashboard.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::BadRequest => "bad_request",
+            Self::MethodNotAllowed => "method_not_allowed",
+            Self::RequestTimeout => "request_timeout",
+            Self::UriTooLong => "uri_too_long",
+            Self::ClientClosedRequest => "client_closed_request",
+            Self::ClientClosedBody => "client_closed_body",
+            Self::TooManyForwardedFor => "too_many_forwarded_for",
+            Self::ProtocolMismatch => "protocol_mismatch",
+            Self::NotImplemented => "not_implemented",
+            Self::VersionNotSupported => "version_not_supported",
+            Self::ConnectFailed => "connect_failed",
+            Self::ConnectTimeout => "connect_timeout",
+            Self::TlsFailed => "tls_failed",
+            Self::TlsTimeout => "tls_timeout",
+            Self::TargetClosed => "target_closed",
+            Self::BadResponse => "bad_response",
+            Self::TargetTimeout => "target_timeout",
+            Self::Deregistered => "deregistered",
+            Self::NoTargets => "no_targets",
+            Self::RedirectTooLong => "redirect_too_long",
+            Self::TransformFailed => "transform_failed",
+            Self::Authentication(_) => "authentication",
+            Self::Fault(_) => "fault",
+            Self::Internal => "internal",
+        }
+    }
+
     /// Whether there is still a client to answer.
     #[must_use]
     pub const fn is_answered(self) -> bool {

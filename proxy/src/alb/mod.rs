@@ -12,6 +12,7 @@ pub mod authenticate;
 pub mod connect;
 pub mod connection;
 pub mod context;
+pub mod elb_errors;
 pub mod elb_response;
 pub mod error;
 pub mod exchange;

@@ -7,7 +7,8 @@ use arc_swap::ArcSwap;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
-    authenticate::Logins, request::HeaderSettings, response_headers::ResponseHeaders, rule_hits::RuleHits,
+    authenticate::Logins, elb_errors::ElbErrors, request::HeaderSettings, response_headers::ResponseHeaders,
+    rule_hits::RuleHits,
 };
 use crate::{
     access_log::Sink,
@@ -105,6 +106,8 @@ pub struct LoadBalancerState {
     pub arn: String,
     /// Its counters.
     pub metrics: Arc<LoadBalancerMetrics>,
+    /// Counters of the errors it answers with, by cause.
+    pub errors: ElbErrors,
     /// Where its access log goes, if it has one.
     pub access_log: Option<Arc<Sink>>,
     /// Where its connection log goes, if it has one.

@@ -12,7 +12,7 @@ use super::{
 use crate::{
     model::target_group::Stickiness,
     stickiness::{app_cookie, lb_cookie, target_group_cookie},
-    target_groups::Selected,
+    target_groups::{Outcome, Selected},
 };
 
 /// What stickiness says about a request's target.
@@ -58,10 +58,13 @@ impl Sticky {
         }
     }
 
-    /// Counts `NonStickyRequestCount` and `AppCookieNonStickinessCount`.
+    /// Counts requests that came back to their target, `NonStickyRequestCount` and `AppCookieNonStickinessCount`.
     pub fn count(self, group: &GroupState, selected: &Selected) {
         if matches!(self, Self::Off) {
             return;
+        }
+        if selected.outcome == Outcome::Sticky {
+            selected.target.count_sticky();
         }
         if selected.outcome.is_non_sticky() {
             group.metrics.non_sticky_request_count.inc();

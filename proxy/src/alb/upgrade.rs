@@ -137,7 +137,10 @@ impl Upgrade {
     async fn run(mut self: Box<Self>, mut client: ClientStream, read_ahead: Vec<u8>, shared: Arc<Shared>) {
         let load_balancer = Arc::clone(&self.context.state.load_balancer);
         self.context.connection.usage.begin_websocket(self.guard.target().addr(), load_balancer.timers.idle);
-        let open = OpenConnection::new(load_balancer.metrics.open_websockets.clone());
+        let open = (
+            OpenConnection::new(load_balancer.metrics.open_websockets.clone()),
+            self.guard.target().open_websocket(),
+        );
         let mut from_client = std::mem::take(&mut self.to_target);
         from_client.extend_from_slice(&read_ahead);
         let early = EarlyBytes { from_client, from_target: std::mem::take(&mut self.from_target) };

@@ -1,5 +1,7 @@
 //! The tables of metrics, one per set of labels, and the macro that turns a row into a field.
 
+use std::time::SystemTime;
+
 use prometheus::{CounterVec, HistogramOpts, HistogramVec, IntCounterVec, IntGaugeVec, Opts, Registry};
 
 use super::{Counter, FloatCounter, Gauge, Histogram};
@@ -325,12 +327,21 @@ metrics! {
         Some("HealthyHostCount"), "Targets that are healthy now.";
     unhealthy_host_count: Gauge = "albeit_unhealthy_host_count", "targets",
         Some("UnHealthyHostCount"), "Targets that are unhealthy now.";
+    draining_host_count: Gauge = "albeit_draining_host_count", "targets",
+        None, "Targets that are draining now: deregistered, their deregistration delay still running.";
+    draining_overdue_host_count: Gauge = "albeit_draining_overdue_host_count", "targets",
+        None, "Deregistered targets that have work in flight although their deregistration delay is over.";
 }
 
 impl HostCountFamilies {
     /// Removes the series with these label values; a series that is not there is no error.
     pub(super) fn forget(&self, labels: [&str; 2]) {
-        for family in [&self.healthy_host_count, &self.unhealthy_host_count] {
+        for family in [
+            &self.healthy_host_count,
+            &self.unhealthy_host_count,
+            &self.draining_host_count,
+            &self.draining_overdue_host_count,
+        ] {
             family.remove_label_values(&labels).unwrap_or_default();
         }
     }
@@ -379,12 +390,25 @@ metrics! {
         None, "Lookups of target host names that gave no address.";
     early_resets: Counter = "albeit_network_early_resets_total", "connections",
         None, "Connections of idle flows that were reset before their next packet, to make room for others.";
+    draining: Gauge = "albeit_draining", "processes",
+        None, "1 while the process drains: it takes nothing new, and ends when what it has has ended.";
+    drain_deadline: Gauge = "albeit_drain_deadline_timestamp_seconds", "seconds",
+        None, "When what is left of a process that drains is cut, in seconds since 1970; 0 before.";
+    event_streams_dropped: Counter = "albeit_admin_event_streams_dropped_total", "streams",
+        None, "Streams of the dashboard that were cut because their reader was too slow.";
 }
 
 impl ProcessMetrics {
     /// Registers the table and resolves its only series.
     pub(super) fn register(registry: &Registry) -> Result<Self, prometheus::Error> {
         Ok(ProcessFamilies::register(registry)?.resolve([]))
+    }
+
+    /// The process drains from now on, until `deadline` at the latest.
+    pub fn begin_draining(&self, deadline: SystemTime) {
+        let seconds = deadline.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
+        self.drain_deadline.set(i64::try_from(seconds).unwrap_or(i64::MAX));
+        self.draining.set(1);
     }
 
     /// Follows the count of connections of idle flows that had to make room for others, which is `displaced` now.

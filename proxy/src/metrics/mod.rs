@@ -6,14 +6,19 @@
 //! at load ([`LoadBalancerMetrics`], [`NetworkLoadBalancerMetrics`],
 //! [`TargetGroupMetrics`], [`ProcessMetrics`]): counting is an atomic add.
 
+mod certificates;
+mod elb_errors;
 mod families;
 mod network;
+mod quantile;
 
 use std::sync::Arc;
 
 use prometheus::{Encoder as _, Registry, TextEncoder};
 
 use self::{
+    certificates::CertificateFamilies,
+    elb_errors::ElbErrorFamilies,
     families::{
         AccessLogFamilies, AdminFamilies, FaultFamilies, HostCountFamilies, LoadBalancerFamilies,
         RuleFamilies, TargetGroupFamilies,
@@ -21,6 +26,8 @@ use self::{
     network::{NetworkFamilies, NetworkTargetGroupFamilies, ProxyProtocolFamilies},
 };
 pub use self::{
+    certificates::CertificateMetrics,
+    elb_errors::{ElbErrorCount, ElbErrorMetrics},
     families::{
         AccessLogMetrics, AdminMetrics, FaultMetrics, HostCountMetrics, LoadBalancerMetrics, ProcessMetrics,
         RuleMetrics, TargetGroupMetrics,
@@ -29,6 +36,7 @@ pub use self::{
         ActiveFlow, FlowCloseMetrics, NetworkCounts, NetworkLoadBalancerMetrics, NetworkTargetGroupMetrics,
         ProxyProtocolMetrics,
     },
+    quantile::Buckets,
 };
 
 /// A value that only grows.
@@ -46,6 +54,8 @@ pub struct Metrics {
     registry: Registry,
     process: ProcessMetrics,
     load_balancers: LoadBalancerFamilies,
+    elb_errors: ElbErrorFamilies,
+    certificates: CertificateFamilies,
     target_groups: TargetGroupFamilies,
     host_counts: HostCountFamilies,
     network_load_balancers: NetworkFamilies,
@@ -67,6 +77,8 @@ impl Metrics {
         Ok(Arc::new(Self {
             process: ProcessMetrics::register(&registry)?,
             load_balancers: LoadBalancerFamilies::register(&registry)?,
+            elb_errors: ElbErrorFamilies::register(&registry)?,
+            certificates: CertificateFamilies::register(&registry)?,
             target_groups: TargetGroupFamilies::register(&registry)?,
             host_counts: HostCountFamilies::register(&registry)?,
             network_load_balancers: NetworkFamilies::register(&registry)?,
@@ -91,6 +103,23 @@ impl Metrics {
     pub fn load_balancer(&self, log_name: &str) -> Arc<LoadBalancerMetrics> {
         self.show_access_log(log_name);
         Arc::new(self.load_balancers.resolve([log_name]))
+    }
+
+    /// Handles of the errors that this cause made an Application Load Balancer answer. Resolve once, at load.
+    #[must_use]
+    pub fn elb_errors(&self, log_name: &str, cause: &str, status: u16) -> ElbErrorMetrics {
+        self.elb_errors.resolve([log_name, cause, &status.to_string()])
+    }
+
+    /// What made an Application Load Balancer answer with an error at least once, by cause and status.
+    #[must_use]
+    pub fn elb_error_counts(&self, log_name: &str) -> Vec<ElbErrorCount> {
+        self.elb_errors.counts(log_name)
+    }
+
+    /// Shows when certificates end, by their names: of these, and of no others.
+    pub fn show_certificates(&self, certificates: &[(&str, i64)]) {
+        self.certificates.show(certificates);
     }
 
     /// Handles of the Network Load Balancer with this log name (`net/NAME/ID`). Resolve once, at load.

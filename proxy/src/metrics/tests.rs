@@ -14,9 +14,11 @@ fn every_metric_has_a_series_a_unit_and_a_twin() {
     let _rule = metrics.rule("app/edge/1", "HTTP:80", 0);
     let _action = metrics.admin_action("Reload", "200");
     let _fault = metrics.fault("targetgroup/web/1", "delay");
+    let _error = metrics.elb_errors("app/edge/1", "target_closed", 502);
+    metrics.show_certificates(&[("edge", 1)]);
     let text = metrics.render().unwrap();
     let helps: Vec<&str> = text.lines().filter(|line| line.starts_with("# HELP albeit_")).collect();
-    assert_eq!(helps.len(), 99, "a metric came or went: adapt the number");
+    assert_eq!(helps.len(), 106, "a metric came or went: adapt the number");
     for help in &helps {
         assert!(help.contains(" Unit: ") && help.contains(". CloudWatch: "), "{help}");
     }
@@ -99,4 +101,38 @@ fn forgotten_host_counts_leave_the_exposition() {
     assert!(!text.contains("albeit_healthy_host_count{"), "{text}");
     assert!(!text.contains("albeit_healthy_state_dns{"), "{text}");
     assert!(text.contains("albeit_request_count_total{"), "{text}");
+}
+
+#[test]
+fn errors_are_told_apart_by_their_cause() {
+    let metrics = Metrics::try_new().unwrap();
+    for (cause, status, times) in
+        [("target_closed", 502, 2), ("connect_failed", 502, 1), ("no_targets", 503, 0)]
+    {
+        metrics.elb_errors("app/edge/1", cause, status).errors.inc_by(times);
+    }
+    metrics.elb_errors("app/other/1", "target_closed", 502).errors.inc();
+    let counts = metrics.elb_error_counts("app/edge/1");
+    let count = |cause: &str, count| ElbErrorCount { cause: cause.to_owned(), status: 502, count };
+    assert_eq!(counts, [count("connect_failed", 1), count("target_closed", 2)]);
+    let series =
+        "albeit_elb_errors_total{cause=\"no_targets\",load_balancer=\"app/edge/1\",status=\"503\"} 0\n";
+    assert!(metrics.render().unwrap().contains(series));
+}
+
+#[test]
+fn only_certificates_that_are_in_use_have_an_end() {
+    let metrics = Metrics::try_new().unwrap();
+    metrics.show_certificates(&[("old", 1_700_000_000), ("kept", 1_800_000_000)]);
+    metrics.show_certificates(&[("kept", 1_900_000_000), ("new", 2_000_000_000)]);
+    let text = metrics.render().unwrap();
+    let lines: Vec<_> =
+        text.lines().filter(|line| line.starts_with("albeit_certificate_not_after")).collect();
+    assert_eq!(
+        lines,
+        [
+            "albeit_certificate_not_after_timestamp_seconds{certificate=\"kept\"} 1900000000",
+            "albeit_certificate_not_after_timestamp_seconds{certificate=\"new\"} 2000000000",
+        ]
+    );
 }

@@ -3,6 +3,7 @@
 //! A reload prepares everything first (files read, sockets bound) and then
 //! swaps, or changes nothing.
 
+mod certificate_ends;
 mod faults;
 mod logs;
 pub mod prepare;

@@ -10,6 +10,7 @@ use rustls::server::ProducesTickets;
 
 use super::{
     Options,
+    certificate_ends::certificate_ends,
     faults::FaultsOn,
     logs::{self, Logs},
     prepare::{PrepareError, Prepared, Purpose, prepare_source, prepare_tls},
@@ -118,6 +119,7 @@ impl Running {
             snapshot::Makings { prepared, groups: &groups, sinks: &sinks, metrics: &self.metrics, scale };
         let listeners = snapshot::listeners(makings);
         self.faults.apply(model, &self.metrics);
+        self.metrics.show_certificates(&certificate_ends(prepared));
         self.shared.authenticator.apply(model);
         if let Some(keys) = &prepared.keys {
             self.shared.authenticator.set_keys(keys);

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use super::{Running, Server};
+use super::{Running, Server, wall_clock};
 use crate::admin::Phase;
 
 /// How long tasks and logs may take to end after the drain time. Not scaled.
@@ -20,6 +20,7 @@ impl Server {
         let drain = options.scale.apply(options.drain);
         tracing::info!(?drain, "draining");
         self.readiness.enter(Phase::Draining);
+        self.running.metrics.process().begin_draining(wall_clock() + drain);
         shared.draining.cancel();
         shared.tracker.close();
         let hurried = tokio::select! {

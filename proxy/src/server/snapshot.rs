@@ -6,6 +6,7 @@ use super::{logs::Sinks, prepare::Prepared};
 use crate::{
     access_log::LogKind,
     alb::{
+        elb_errors::ElbErrors,
         rule_hits::RuleHits,
         state::{GroupState, ListenerState, LoadBalancerState, Timers},
     },
@@ -56,10 +57,14 @@ impl Makings<'_> {
         tls: &[Option<Arc<TlsListener>>],
     ) -> Vec<PlaneSettings> {
         let Self { sinks, metrics, scale, .. } = self;
+        let faults = self.prepared.model.target_groups.iter().map(|group| &group.attributes.faults);
+        let aborts =
+            faults.filter(|faults| faults.abort_percent > 0).filter_map(|faults| faults.abort_status);
         let shared = Arc::new(LoadBalancerState {
             log_name: load_balancer.log_name.clone(),
             arn: load_balancer.arn.clone(),
             metrics: metrics.load_balancer(&load_balancer.log_name),
+            errors: ElbErrors::new(metrics, &load_balancer.log_name, aborts),
             access_log: sinks.get(LogKind::Access, &load_balancer.log_name),
             connection_log: sinks.get(LogKind::Connection, &load_balancer.log_name),
             timers: Timers::new(load_balancer, scale),

@@ -49,6 +49,14 @@ pub struct TargetDescription {
     pub forced: Option<Forced>,
     /// Requests and tunnels in progress.
     pub outstanding: u32,
+    /// Requests, tunnels and flows since it was registered.
+    pub request_count: u64,
+    /// Requests that went to it because of a stickiness cookie.
+    pub sticky_request_count: u64,
+    /// WebSockets that are open now.
+    pub open_websockets: u32,
+    /// When its deregistration delay is over, if it drains.
+    pub drained_at: Option<Instant>,
     /// `AnomalyDetection`; `None` for a target that drains.
     pub anomaly_detection: Option<AnomalyDetection>,
 }
@@ -158,6 +166,7 @@ impl Group {
     /// unhealthy draining intervals.
     pub(super) fn tick(&self, now: Instant) {
         let mut members = self.members.lock();
+        members.count_overdue();
         if members.removed {
             return;
         }
@@ -349,6 +358,7 @@ impl Group {
         self.log(&target);
         members.draining.push(Arc::clone(&target));
         let delay = self.environment.scale.apply(members.settings.attributes.deregistration_delay);
+        target.drain_until(Instant::now() + delay);
         let group = Arc::clone(self);
         self.environment.tracker.spawn(async move {
             tokio::select! {
@@ -362,6 +372,7 @@ impl Group {
         let mut members = self.members.lock();
         members.draining.retain(|draining| !Arc::ptr_eq(draining, target));
         members.forget_lagging(target);
+        members.overdue.push(Arc::downgrade(target));
         target.track(Tracker::handle_delay_over);
         self.log(target);
         if members.terminates_deregistered() {

@@ -1,6 +1,11 @@
 //! Who belongs to a target group: what changes under the group's lock. No tasks, no I/O.
 
-use std::{collections::BTreeMap, mem, net::SocketAddr, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    mem,
+    net::SocketAddr,
+    sync::{Arc, Weak},
+};
 
 use tokio::time::Instant;
 use tokio_util::sync::DropGuard;
@@ -35,6 +40,8 @@ pub(super) struct Members {
     pub(super) registered: Vec<Registered>,
     /// In the order they began to drain.
     pub(super) draining: Vec<Arc<Target>>,
+    /// Those that had work in flight when their deregistration delay ended.
+    pub(super) overdue: Vec<Weak<Target>>,
     /// Deregistered, but chosen yet: a fault on purpose.
     pub(super) lagging: Vec<Arc<Target>>,
     /// When anomaly detection judges the targets again; `None` before the first time.
@@ -74,6 +81,7 @@ impl Members {
             hosts: Vec::new(),
             registered: Vec::new(),
             draining: Vec::new(),
+            overdue: Vec::new(),
             lagging: Vec::new(),
             next_judgement: None,
             removed: false,
@@ -157,6 +165,7 @@ impl Members {
         for counts in &self.host_counts {
             counts.healthy_host_count.set(gauge(healthy));
             counts.unhealthy_host_count.set(gauge(unhealthy));
+            counts.draining_host_count.set(gauge(self.draining.len()));
         }
         for metrics in &self.metrics {
             metrics.anomalous_host_count.set(gauge(anomalous));
@@ -165,6 +174,15 @@ impl Members {
             metrics.unhealthy_state_routing.set((!routing).into());
             metrics.healthy_state_dns.set(dns.into());
             metrics.unhealthy_state_dns.set((!dns).into());
+        }
+    }
+
+    /// Counts the deregistered targets that have work in flight although their delay is over.
+    pub(super) fn count_overdue(&mut self) {
+        self.overdue.retain(|target| target.upgrade().is_some_and(|target| target.outstanding() > 0));
+        let overdue = i64::try_from(self.overdue.len()).unwrap_or(i64::MAX);
+        for counts in &self.host_counts {
+            counts.draining_overdue_host_count.set(overdue);
         }
     }
 
@@ -180,6 +198,10 @@ impl Members {
                 health: target.health(),
                 forced: target.forced(),
                 outstanding: target.outstanding(),
+                request_count: target.request_count(),
+                sticky_request_count: target.sticky_request_count(),
+                open_websockets: target.open_websockets(),
+                drained_at: target.drained_at(),
                 anomaly_detection,
             })
             .collect()

@@ -3,8 +3,8 @@
 use std::{
     net::SocketAddr,
     sync::{
-        Arc,
-        atomic::{AtomicU32, Ordering},
+        Arc, OnceLock,
+        atomic::{AtomicU32, AtomicU64, Ordering},
     },
 };
 
@@ -28,10 +28,15 @@ pub struct Target {
     load_balancer: Option<String>,
     tracker: Mutex<Tracker>,
     outstanding: AtomicU32,
-    /// Requests and tunnels ever begun, wrapping round.
-    requests: AtomicU32,
+    /// Requests and tunnels ever begun.
+    requests: AtomicU64,
+    /// Those of them that came back because of a cookie.
+    sticky_requests: AtomicU64,
+    open_websockets: AtomicU32,
     /// Those of them that failed, wrapping round.
     errors: AtomicU32,
+    /// When the deregistration delay is over, once it runs.
+    drained_at: OnceLock<Instant>,
     terminated: CancellationToken,
     flows: Flows,
     pool: ConnectionPool,
@@ -46,8 +51,11 @@ impl Target {
             load_balancer,
             tracker: Mutex::new(Tracker::new()),
             outstanding: AtomicU32::new(0),
-            requests: AtomicU32::new(0),
+            requests: AtomicU64::new(0),
+            sticky_requests: AtomicU64::new(0),
+            open_websockets: AtomicU32::new(0),
             errors: AtomicU32::new(0),
+            drained_at: OnceLock::new(),
             terminated: CancellationToken::new(),
             flows: Flows::default(),
             pool: ConnectionPool::default(),
@@ -98,6 +106,47 @@ impl Target {
         OutstandingGuard { target: Arc::clone(self) }
     }
 
+    /// Requests, tunnels and flows since it was registered.
+    #[must_use]
+    pub fn request_count(&self) -> u64 {
+        self.requests.load(Ordering::Relaxed)
+    }
+
+    /// Counts a request that goes to it because of a stickiness cookie that names it.
+    pub fn count_sticky(&self) {
+        self.sticky_requests.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Requests that went to it because of a stickiness cookie, since it was registered.
+    #[must_use]
+    pub fn sticky_request_count(&self) -> u64 {
+        self.sticky_requests.load(Ordering::Relaxed)
+    }
+
+    /// Counts an open WebSocket until the guard is dropped.
+    #[must_use]
+    pub fn open_websocket(self: &Arc<Self>) -> OpenWebSocket {
+        self.open_websockets.fetch_add(1, Ordering::Relaxed);
+        OpenWebSocket(Arc::clone(self))
+    }
+
+    /// WebSockets that are open now.
+    #[must_use]
+    pub fn open_websockets(&self) -> u32 {
+        self.open_websockets.load(Ordering::Relaxed)
+    }
+
+    /// Notes when its deregistration delay will be over.
+    pub(super) fn drain_until(&self, end: Instant) {
+        self.drained_at.get_or_init(|| end);
+    }
+
+    /// When its deregistration delay is over; `None` if it is registered.
+    #[must_use]
+    pub fn drained_at(&self) -> Option<Instant> {
+        self.drained_at.get().copied()
+    }
+
     /// Counts a 5xx response or a connection that failed, for anomaly detection.
     pub fn count_error(&self) {
         self.errors.fetch_add(1, Ordering::Relaxed);
@@ -106,7 +155,7 @@ impl Target {
     /// Requests and errors since it was registered, wrapping round.
     pub(super) fn totals(&self) -> Sample {
         Sample {
-            requests: self.requests.load(Ordering::Relaxed),
+            requests: (self.request_count() & u64::from(u32::MAX)).try_into().unwrap_or_default(),
             errors: self.errors.load(Ordering::Relaxed),
         }
     }
@@ -166,6 +215,16 @@ impl Target {
         let before = tracker.health();
         step(&mut tracker);
         tracker.health() != before
+    }
+}
+
+/// A WebSocket that is open to a target; dropping it ends the count.
+#[derive(Debug)]
+pub struct OpenWebSocket(Arc<Target>);
+
+impl Drop for OpenWebSocket {
+    fn drop(&mut self) {
+        self.0.open_websockets.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

@@ -98,7 +98,12 @@ async fn a_network_load_balancer_has_host_counts_and_no_other_series_of_the_grou
         let (name, rest) = line.split_once('{').unwrap();
         (name.to_owned(), rest.rsplit(' ').next().unwrap().to_owned())
     };
-    let expected = [("albeit_healthy_host_count", "1"), ("albeit_unhealthy_host_count", "0")];
+    let expected = [
+        ("albeit_draining_host_count", "0"),
+        ("albeit_draining_overdue_host_count", "0"),
+        ("albeit_healthy_host_count", "1"),
+        ("albeit_unhealthy_host_count", "0"),
+    ];
     let expected = expected.map(|(name, value)| (name.to_owned(), value.to_owned()));
     assert_eq!(of_flows.iter().map(name_and_value).collect::<Vec<_>>(), expected);
 }

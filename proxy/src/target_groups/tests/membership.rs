@@ -34,13 +34,26 @@ async fn a_removed_target_drains_for_the_delay_and_then_its_work_is_cut() {
     assert_eq!((registered.addr, draining.addr), (addr(B), addr(A)));
     assert_eq!(draining.health.reason.unwrap().code(), "Target.DeregistrationInProgress");
     assert_eq!(draining.outstanding, 1);
+    assert_eq!(
+        (registered.drained_at, draining.drained_at),
+        (None, Some(removed + Duration::from_secs(300)))
+    );
+    let edge = load_balancer_path(LoadBalancerType::Application, "edge");
+    let hosts = world.metrics.host_counts(&edge, &target_group_path("web"));
+    let counts = || {
+        world.registry.tick(Instant::now());
+        (hosts.draining_host_count.get(), hosts.draining_overdue_host_count.get())
+    };
+    assert_eq!(counts(), (1, 0));
     for _ in 0..4 {
         assert_eq!(group.select(None, no_draw).unwrap().target.addr(), addr(B));
     }
     assert!(!target.terminated().is_cancelled());
     target.terminated().cancelled().await;
     assert_eq!(removed.elapsed().as_secs(), 300);
+    assert_eq!(counts(), (0, 1));
     drop(work);
+    assert_eq!(counts(), (0, 0));
     assert_eq!(target.outstanding(), 0);
     assert_eq!(target.health().reason.unwrap().code(), "Target.NotRegistered");
     assert_eq!(states(&group), [(addr(B), State::Healthy)]);
@@ -143,4 +156,23 @@ async fn the_arn_follows_the_settings() {
     let after = world.apply_one(TargetGroup { arn: "arn:aws:other".to_owned(), ..settings });
     assert!(Arc::ptr_eq(&before, &after));
     assert_eq!(after.arn(), "arn:aws:other");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_target_tells_what_it_has_done() {
+    let world = World::new();
+    let group = world.apply_one(group("web", &[A]));
+    let target = group.select(None, no_draw).unwrap().target;
+    for _ in 0..3 {
+        drop(target.begin());
+    }
+    target.count_sticky();
+    let open = target.open_websocket();
+    let told = |group: &Group| {
+        let described = group.describe().remove(0);
+        (described.request_count, described.sticky_request_count, described.open_websockets)
+    };
+    assert_eq!(told(&group), (3, 1, 1));
+    drop(open);
+    assert_eq!(told(&group), (3, 1, 0));
 }
