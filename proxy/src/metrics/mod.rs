@@ -2,14 +2,16 @@
 //!
 //! ELB pages: "`CloudWatch` metrics for your Application Load Balancer" and "… for
 //! your Network Load Balancer". The tables in `families` and `network` are the
-//! only places where a metric is named. The data plane works on handles resolved
-//! at load ([`LoadBalancerMetrics`], [`NetworkLoadBalancerMetrics`],
+//! only places where a metric is named, besides `process`, which has those of any
+//! process. The data plane works on handles resolved at load
+//! ([`LoadBalancerMetrics`], [`NetworkLoadBalancerMetrics`],
 //! [`TargetGroupMetrics`], [`ProcessMetrics`]): counting is an atomic add.
 
 mod certificates;
 mod elb_errors;
 mod families;
 mod network;
+mod process;
 mod quantile;
 
 use std::sync::Arc;
@@ -24,6 +26,7 @@ use self::{
         RuleFamilies, TargetGroupFamilies,
     },
     network::{NetworkFamilies, NetworkTargetGroupFamilies, ProxyProtocolFamilies},
+    process::ProcessUsage,
 };
 pub use self::{
     certificates::CertificateMetrics,
@@ -52,6 +55,7 @@ pub type Histogram = prometheus::Histogram;
 #[derive(Debug)]
 pub struct Metrics {
     registry: Registry,
+    usage: ProcessUsage,
     process: ProcessMetrics,
     load_balancers: LoadBalancerFamilies,
     elb_errors: ElbErrorFamilies,
@@ -75,6 +79,7 @@ impl Metrics {
     pub fn try_new() -> Result<Arc<Self>, prometheus::Error> {
         let registry = Registry::new();
         Ok(Arc::new(Self {
+            usage: ProcessUsage::register(&registry)?,
             process: ProcessMetrics::register(&registry)?,
             load_balancers: LoadBalancerFamilies::register(&registry)?,
             elb_errors: ElbErrorFamilies::register(&registry)?,
@@ -200,11 +205,12 @@ impl Metrics {
         self.target_groups.forget_host_counts([load_balancer, target_group]);
     }
 
-    /// All metrics in the Prometheus text format, version 0.0.4.
+    /// All metrics in the Prometheus text format, version 0.0.4; what the process uses is measured now.
     ///
     /// # Errors
     /// When the encoder refuses a family, which would be a mistake in the tables.
     pub fn render(&self) -> Result<String, prometheus::Error> {
+        self.usage.measure();
         let mut text = Vec::new();
         TextEncoder::new().encode(&self.registry.gather(), &mut text)?;
         String::from_utf8(text).map_err(|error| prometheus::Error::Msg(error.to_string()))

@@ -39,11 +39,12 @@ impl Metrics {
         matching.map(|(_, _, value)| value).sum()
     }
 
-    /// Every counter that is not 0, by name, summed over its series; histograms left out.
+    /// Every counter of traffic that is not 0, by name, summed over its series; histograms left out, and what
+    /// any process has.
     #[must_use]
     pub fn counters(&self) -> BTreeMap<&str, f64> {
-        let counters =
-            self.samples.iter().filter(|(name, _, value)| name.ends_with("_total") && *value > 0.0);
+        let is_traffic = |name: &str| name.starts_with("albeit_") && name.ends_with("_total");
+        let counters = self.samples.iter().filter(|(name, _, value)| is_traffic(name) && *value > 0.0);
         counters.fold(BTreeMap::new(), |mut sums, (name, _, value)| {
             *sums.entry(name.as_str()).or_default() += value;
             sums
