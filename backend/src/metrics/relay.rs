@@ -7,6 +7,9 @@ use super::{MetricsError, add, counter};
 /// The relay to other instances.
 #[derive(Debug, Clone)]
 pub struct RelayMetrics {
+    /// 1 if there is a relay: `mode` is not `memory`. Tells an instance that is cut off from one that is
+    /// meant to be alone.
+    pub configured: IntGauge,
     /// 1 while messages come from other instances, 0 while Redis is away.
     pub connected: IntGauge,
     /// Connections that were made, the first one included.
@@ -36,11 +39,10 @@ pub struct RelayMetrics {
 impl RelayMetrics {
     pub(super) fn try_new(registry: &Registry) -> Result<Self, MetricsError> {
         let count = |name: &str, help: &str| add(registry, IntCounter::new(name, help)?);
+        let state = |name: &str, help: &str| add(registry, IntGauge::new(name, help)?);
         Ok(Self {
-            connected: add(
-                registry,
-                IntGauge::new("relay_connected", "Whether messages come from other instances")?,
-            )?,
+            configured: state("relay_configured", "Whether there is a relay to other instances")?,
+            connected: state("relay_connected", "Whether messages come from other instances")?,
             connections: count("relay_connections_total", "Connections to Redis that were made")?,
             published: count("relay_published_total", "Messages that Redis took")?,
             received: count("relay_received_total", "Messages of other instances that were delivered")?,
@@ -55,10 +57,7 @@ impl RelayMetrics {
             missed: count("relay_missed_total", "Messages of other instances that did not come")?,
             duplicates: count("relay_duplicates_total", "Messages that came twice")?,
             unheard: count("relay_unheard_total", "Messages that probably reached no instance")?,
-            subscriptions: add(
-                registry,
-                IntGauge::new("relay_subscriptions", "Channels and patterns subscribed to")?,
-            )?,
+            subscriptions: state("relay_subscriptions", "Channels and patterns subscribed to")?,
         })
     }
 }

@@ -90,6 +90,7 @@ impl Relay {
         if config.mode == RelayMode::Memory {
             return Ok(Self::default());
         }
+        metrics.configured.set(1);
         Ok(Self { shared: Some(Arc::new(Shared::try_new(config, instance, metrics)?)) })
     }
 
@@ -223,5 +224,17 @@ mod tests {
         relay.publish(&address, None, &Bytes::from_static(b"12345"));
         assert_eq!(relay.status().unwrap().dropped, 1);
         assert_eq!(relay.shared.unwrap().outbox.take(9).len(), 1);
+    }
+
+    #[test]
+    fn the_metrics_tell_an_instance_without_a_relay_from_one_that_is_cut_off() {
+        let configured = |mode: RelayMode| {
+            let metrics = Metrics::try_new().unwrap();
+            let config = RelayConfig { mode, ..RelayConfig::default() };
+            drop(Relay::try_new(&config, "b1", &metrics.relay).unwrap());
+            (metrics.relay.configured.get(), metrics.relay.connected.get())
+        };
+        assert_eq!(configured(RelayMode::Memory), (0, 0));
+        assert_eq!(configured(RelayMode::Redis), (1, 0));
     }
 }
