@@ -26,9 +26,9 @@ pub struct TomcatConfig {
     pub connection_timeout: Duration,
     /// How long a connection may idle between two requests. Default `70s`:
     /// longer than the 60 s idle timeout of an Application Load Balancer, which
-    /// otherwise meets a closed connection and answers 502. (Tomcat takes
-    /// `connection-timeout`, 20 s, when this is unset; set `20s` here to have
-    /// that behaviour.)
+    /// otherwise meets a closed connection and answers 502. (In an
+    /// `application.yml` it is `connection-timeout`, where that alone is set, as
+    /// Tomcat has it.)
     #[serde(deserialize_with = "units::duration")]
     pub keep_alive_timeout: Duration,
     /// Largest head of a request in bytes, 431 above. Default `8192`.

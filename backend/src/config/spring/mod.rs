@@ -98,8 +98,20 @@ impl Reader<'_> {
         if self.leaves.iter().any(of_redis) && lookup(&self.tree, &["relay", "mode"]).is_none() {
             insert(&mut self.tree, "relay.mode", Value::from("redis"));
         }
+        self.idle_as_tomcat();
         let config = Config::deserialize(Value::Mapping(self.tree)).map_err(|error| error.to_string())?;
         Ok(Loaded { config, ignored: self.ignored.into_iter().collect() })
+    }
+
+    /// Tomcat's `keepAliveTimeout` is the `connectionTimeout` where it is not set; our default would hide the
+    /// 502 that such a file leads to.
+    fn idle_as_tomcat(&mut self) {
+        let tomcat = |key| ["server", "tomcat", key];
+        if lookup(&self.tree, &tomcat("keep-alive-timeout")).is_none()
+            && let Some(timeout) = lookup(&self.tree, &tomcat("connection-timeout")).cloned()
+        {
+            insert(&mut self.tree, "server.tomcat.keep-alive-timeout", timeout);
+        }
     }
 }
 

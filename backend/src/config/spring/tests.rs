@@ -99,6 +99,19 @@ fn what_is_shared_is_taken_over_and_the_rest_is_listed() {
 }
 
 #[test]
+fn idle_connections_end_with_tomcats_connection_timeout_unless_told_otherwise() {
+    #[track_caller]
+    fn check(text: &str, seconds: u64) {
+        let timeout = read(text).unwrap().config.server.tomcat.keep_alive_timeout;
+        assert_eq!(timeout, Duration::from_secs(seconds), "{text}");
+    }
+    check("server.tomcat.connection-timeout: 20000\n", 20);
+    check("server.connection-timeout: 30s\n", 30);
+    check("server.tomcat: { connection-timeout: 20000, keep-alive-timeout: 70000 }\n", 70);
+    check("server.port: 1\n", 70);
+}
+
+#[test]
 fn documents_hold_for_their_profiles() {
     let text = "server.port: 1\nspring.profiles.active: prod\n---\n\
                 spring.config.activate.on-profile: prod\nserver: { port: 2 }\n---\n\
