@@ -115,6 +115,8 @@ mod proxy_protocol_in;
 #[cfg(test)]
 mod proxy_protocol_out;
 #[cfg(test)]
+mod reference_systems;
+#[cfg(test)]
 mod reload;
 #[cfg(test)]
 mod response_headers;
