@@ -1,8 +1,8 @@
-# One image with all programs: `albeit` (the default command), `albeit-backend`,
-# and the timeout lab, `albeit-load` and `albeit-lab`. Built with BuildKit, which keeps the crates and the compiled
-# dependencies between builds. How to run it: docs/docker.md.
+# One image with all programs: `albeit` (the default command), `albeit-backend`, and the
+# timeout lab, `albeit-load` and `albeit-lab`. Built with BuildKit, which keeps the crates and
+# the compiled dependencies between builds. How to run it: docs/docker.md.
 
-FROM rust:1.95-bookworm AS builder
+FROM rust:1.95.0-bookworm AS builder
 
 # cmake is for the cryptography library; the compiler is in the base image.
 RUN apt-get update \
@@ -23,19 +23,21 @@ RUN --mount=type=cache,target=/usr/local/cargo/registry \
         target/release/albeit target/release/albeit-backend target/release/albeit-load
 
 
-FROM debian:bookworm-slim
+FROM debian:12.13-slim
 
 LABEL org.opencontainers.image.title="albeit" \
       org.opencontainers.image.description="A load balancer that behaves like an AWS ALB, and a STOMP WebSocket backend" \
       org.opencontainers.image.licenses="Apache-2.0"
 
-# The account is given by number so that `runAsNonRoot` can be checked. A named
-# volume that is first mounted on certs/ takes over its owner.
+# The account is given by number so that `runAsNonRoot` can be checked. A named volume that is
+# first mounted on one of these directories takes over its owner.
 RUN groupadd --system --gid 10001 albeit \
     && useradd --system --uid 10001 --gid albeit --no-create-home --shell /usr/sbin/nologin albeit \
-    && install --directory --owner=albeit --group=albeit --mode=0750 /etc/albeit/certs
+    && install --directory --owner=albeit --group=albeit --mode=0750 /etc/albeit/certs \
+    && install --directory --owner=albeit --group=albeit --mode=0755 /results \
+        /run/secrets/admin /run/secrets/redis /run/secrets/db /run/secrets/db-root /run/secrets/grafana
 
-COPY docker/healthcheck scripts/albeit-lab /usr/local/bin/
+COPY docker/healthcheck docker/setup docker/backend-entrypoint scripts/albeit-lab /usr/local/bin/
 COPY --from=builder /out/ /usr/local/bin/
 COPY conf /etc/albeit/conf
 

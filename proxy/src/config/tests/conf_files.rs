@@ -48,6 +48,8 @@ fn copy_with_certificates(to: &Path) -> Vec<PathBuf> {
     fs::write(certs.join("ca.pem"), leaf.cert.pem()).unwrap();
     fs::write(certs.join("localhost-key.pem"), leaf.signing_key.serialize_pem()).unwrap();
     fs::write(certs.join("stickiness.key"), "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\n").unwrap();
+    let token = certs.join("token");
+    fs::write(&token, "token-of-a-test\n").unwrap();
     let from = conf();
     // What is declared of targets need only be there.
     for file in files(&from, "yml") {
@@ -59,8 +61,10 @@ fn copy_with_certificates(to: &Path) -> Vec<PathBuf> {
     for file in yaml_files(&from) {
         let copy = to.join("conf").join(file.strip_prefix(&from).unwrap());
         fs::create_dir_all(copy.parent().unwrap()).unwrap();
-        // Certificates of the container image stand at a fixed place.
-        let text = fs::read_to_string(&file).unwrap().replace("/etc/albeit/certs", certs.to_str().unwrap());
+        // Certificates and secrets of the container image stand at fixed places.
+        let text = fs::read_to_string(&file).unwrap();
+        let text = text.replace("/etc/albeit/certs", certs.to_str().unwrap());
+        let text = text.replace("/run/secrets/admin/secret", token.to_str().unwrap());
         fs::write(&copy, text).unwrap();
         copies.push(copy);
     }
