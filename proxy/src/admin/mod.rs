@@ -20,6 +20,7 @@ mod certificates;
 mod connections;
 mod control;
 mod dashboard;
+mod findings;
 mod flows;
 mod listeners;
 mod load_balancers;
@@ -39,6 +40,7 @@ use hyper::body::Body;
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use self::{
     access::Caller,
@@ -50,6 +52,7 @@ use self::{
 pub use self::{
     access::Token,
     control::{Control, InForce, Refused, TargetChange},
+    dashboard::Dashboard,
     readiness::{Phase, Readiness},
     server::serve,
 };
@@ -84,6 +87,8 @@ pub struct AdminState {
     pub flows: Arc<Flows>,
     /// The configuration, and its change.
     pub control: Arc<dyn Control>,
+    /// What the dashboard works with.
+    pub dashboard: Arc<Dashboard>,
 }
 
 /// Where public keys are, each under its identifier.
@@ -92,6 +97,9 @@ const PUBLIC_KEYS: &str = "/public-keys/";
 const PUBLIC_KEY: &str = "/public-keys/KID";
 /// How the dashboard's assets are written in [`RESOURCES`].
 const ASSET: &str = "/dashboard/NAME";
+
+/// Where the events of the dashboard are.
+const EVENTS: &str = "/events";
 
 /// What can be read: path, the parameters it knows, and what it is.
 const RESOURCES: &[(&str, &[&str], &str)] = &[
@@ -111,11 +119,13 @@ const RESOURCES: &[(&str, &[&str], &str)] = &[
     ("/flows", flows::PARAMETERS, "open flows of network load balancers"),
     (PUBLIC_KEY, &[], "the public key that verifies `x-amzn-oidc-data`, PEM"),
     ("/overrides", &[], "what was changed through this API"),
+    ("/findings", &[], "what the doctor says of the configuration in force"),
+    (EVENTS, &[], "what is configured and what happens, as server-sent events"),
 ];
 
 impl AdminState {
-    /// Answers one request.
-    async fn answer<B>(&self, request: Request<B>, caller: Caller) -> Answer
+    /// Answers one request. `cut` is cancelled if the answer is a stream and its reader too slow.
+    async fn answer<B>(&self, request: Request<B>, caller: Caller, cut: &CancellationToken) -> Answer
     where
         B: Body + Send,
         B::Data: Send,
@@ -135,7 +145,11 @@ impl AdminState {
         match resource {
             Some((_, parameters, _)) if is_read => {
                 let query = request.uri().query().unwrap_or_default();
-                self.read(path, query, parameters, request.headers())
+                match path {
+                    EVENTS => dashboard::events(self, cut.clone()).await,
+                    "/findings" => self.findings(query).await,
+                    _ => self.read(path, query, parameters, request.headers()),
+                }
             }
             None if !Action::exists(path) => text(StatusCode::NOT_FOUND, "not found\n"),
             _ => {
@@ -167,6 +181,16 @@ impl AdminState {
         }
     }
 
+    async fn findings(&self, query: &str) -> Answer {
+        let findings = self.dashboard.findings.of(&self.control.in_force()).await;
+        let page =
+            Query::parse(query, &[]).and_then(|query| query.page("Findings", findings.iter().cloned()));
+        match page {
+            Ok(value) => with_json(StatusCode::OK, &value),
+            Err(error) => with_error(&error),
+        }
+    }
+
     fn resource(&self, path: &str, query: &Query) -> Result<Value, ApiError> {
         let in_force = self.control.in_force();
         match path {
@@ -180,8 +204,24 @@ impl AdminState {
             "/connections" => connections::list(self, &in_force, query, Instant::now()),
             "/flows" => flows::list(self, &in_force, query, Instant::now()),
             "/overrides" => Ok(overrides::list(self)),
-            _ => Ok(index()),
+            _ => Ok(self.index()),
         }
+    }
+
+    /// `GET /`.
+    fn index(&self) -> Value {
+        let resources = RESOURCES.iter().map(
+            |(path, parameters, what)| json!({ "Path": path, "Parameters": parameters, "Description": what }),
+        );
+        let actions = Action::ALL.iter().map(|action| {
+            json!({ "Method": action.method().as_str(), "Path": action.path(), "Description": action.description() })
+        });
+        json!({
+            "Version": env!("CARGO_PKG_VERSION"),
+            "StartTime": connections::timestamp(self.dashboard.started),
+            "Resources": resources.collect::<Vec<_>>(),
+            "Actions": actions.collect::<Vec<_>>(),
+        })
     }
 
     /// A regional address of AWS serves these; the path after it is the same.
@@ -207,17 +247,6 @@ impl AdminState {
             Err(error) => internal_error(&error),
         }
     }
-}
-
-/// `GET /`.
-fn index() -> Value {
-    let resources = RESOURCES.iter().map(
-        |(path, parameters, what)| json!({ "Path": path, "Parameters": parameters, "Description": what }),
-    );
-    let actions = Action::ALL.iter().map(|action| {
-        json!({ "Method": action.method().as_str(), "Path": action.path(), "Description": action.description() })
-    });
-    json!({ "Resources": resources.collect::<Vec<_>>(), "Actions": actions.collect::<Vec<_>>() })
 }
 
 #[cfg(test)]

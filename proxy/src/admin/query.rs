@@ -36,6 +36,11 @@ impl Query {
         Ok(Self(pairs))
     }
 
+    /// Everything from a marker on.
+    pub(super) fn from_marker(marker: &str) -> Self {
+        Self(vec![("Marker".to_owned(), marker.to_owned())])
+    }
+
     /// All values of a list; empty if the parameter is not there.
     pub(super) fn all(&self, name: &str) -> Vec<&str> {
         self.0.iter().filter(|(known, _)| known == name).map(|(_, value)| value.as_str()).collect()

@@ -12,7 +12,7 @@ use tokio::{
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::{AdminState, access::Caller};
+use super::{AdminState, access::Caller, dashboard};
 
 /// Connections served at once; others wait in the listen queue.
 const MAX_CONNECTIONS: usize = 64;
@@ -44,6 +44,7 @@ pub async fn serve(
         Err(error) => return tracing::error!(%error, "the admin API has lost its socket"),
     };
     let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    tracker.spawn(dashboard::publish(state.clone(), shutdown.clone()));
     loop {
         let accepted = tokio::select! {
             () = shutdown.cancelled() => return,
@@ -81,8 +82,10 @@ async fn serve_connection(
     caller: Caller,
     shutdown: &CancellationToken,
 ) {
-    let service = service_fn(|request: Request<Incoming>| async move {
-        Ok::<_, Infallible>(state.answer(request, caller).await)
+    let cut = CancellationToken::new();
+    let service = service_fn(|request: Request<Incoming>| {
+        let cut = &cut;
+        async move { Ok::<_, Infallible>(state.answer(request, caller, cut).await) }
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -92,6 +95,7 @@ async fn serve_connection(
     tokio::pin!(connection);
     let served = tokio::select! {
         served = connection.as_mut() => served,
+        () = cut.cancelled() => return,
         () = shutdown.cancelled() => {
             connection.as_mut().graceful_shutdown();
             timeout(SHUTDOWN_LIMIT, connection).await.unwrap_or(Ok(()))

@@ -11,7 +11,7 @@ use serde_json::Value;
 use super::{AdminState, api_error::ApiError, control::InForce, query::Query, target_groups};
 use crate::{
     health::{Forced, Reason},
-    model::{LoadBalancerType, Model},
+    model::{self, LoadBalancerType, Model},
     target_groups::{Group, TargetDescription},
 };
 
@@ -89,19 +89,24 @@ pub(super) fn list(state: &AdminState, in_force: &InForce, query: &Query) -> Res
 
 fn target_group(group: &Group, in_force: &InForce) -> TargetGroup {
     let settings = in_force.model.target_groups.iter().find(|settings| settings.name == group.name());
-    let check_port = settings.and_then(|settings| settings.health_check.port);
     TargetGroup {
         target_group_name: group.name().to_owned(),
         target_group_arn: group.arn(),
         target_health_descriptions: group
             .describe()
             .iter()
-            .map(|target| {
-                let id = id(target.addr, target.load_balancer.as_deref(), &in_force.model);
-                description(target, id, check_port)
-            })
+            .map(|target| description(target, settings, &in_force.model))
             .collect(),
     }
+}
+
+/// A target of a group with these settings, as the list has it.
+pub(super) fn describe(
+    target: &TargetDescription,
+    settings: Option<&model::TargetGroup>,
+    model: &Model,
+) -> Value {
+    serde_json::to_value(description(target, settings, model)).unwrap_or_default()
 }
 
 /// `Target.Id`: the address, or the ARN of the load balancer of that name that is the target.
@@ -112,8 +117,14 @@ pub(super) fn id(addr: SocketAddr, load_balancer: Option<&str>, model: &Model) -
     }
 }
 
-fn description(target: &TargetDescription, id: String, check_port: Option<u16>) -> TargetHealthDescription {
+fn description(
+    target: &TargetDescription,
+    settings: Option<&model::TargetGroup>,
+    model: &Model,
+) -> TargetHealthDescription {
     let reason = target.health.reason;
+    let id = id(target.addr, target.load_balancer.as_deref(), model);
+    let check_port = settings.and_then(|settings| settings.health_check.port);
     TargetHealthDescription {
         target: TargetId { id, port: target.addr.port() },
         health_check_port: check_port.unwrap_or_else(|| target.addr.port()).to_string(),

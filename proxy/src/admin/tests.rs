@@ -1,4 +1,5 @@
 mod acting;
+mod events;
 mod features;
 mod network;
 mod network_target_groups;
@@ -7,7 +8,7 @@ mod reading;
 use std::{
     net::{Ipv4Addr, SocketAddr},
     path::Path,
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
 use parking_lot::Mutex;
@@ -155,6 +156,7 @@ async fn serving_in_force(in_force: InForce) -> Server {
         connections: Arc::default(),
         flows: Arc::default(),
         control: Arc::new(control),
+        dashboard: Arc::new(Dashboard::new(SystemTime::UNIX_EPOCH, TimeScale::default())),
     };
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
     let addr = listener.local_addr().unwrap();

@@ -152,6 +152,18 @@ impl Source {
         }
     }
 
+    /// The file's text.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// The file, as it stands in messages.
+    #[must_use]
+    pub fn file_name(&self) -> &str {
+        &self.file_name
+    }
+
     /// The same of another machine: certificates and other files that it names are not looked for.
     #[must_use]
     pub fn of_another_machine(self) -> Self {

@@ -1,6 +1,6 @@
 //! When certificates end.
 
-use prometheus::{Opts, Registry, core::Collector as _};
+use prometheus::{Opts, Registry, core::Collector as _, proto::MetricFamily};
 
 use super::{
     Gauge,
@@ -20,7 +20,7 @@ impl CertificateFamilies {
         for (name, not_after) in certificates {
             self.resolve([name]).not_after.set(*not_after);
         }
-        for metric in self.not_after.collect().iter().flat_map(|family| family.get_metric()) {
+        for metric in self.not_after.collect().iter().flat_map(MetricFamily::get_metric) {
             let shown = metric.get_label().first().map_or("", |label| label.value());
             if !certificates.iter().any(|(name, _)| *name == shown) {
                 self.not_after.remove_label_values(&[shown]).unwrap_or_default();

@@ -3,7 +3,7 @@
 //! `CloudWatch` counts status codes only, and a 502 has seven causes. The causes are named by whoever decides
 //! on them, which is above this module; each has its series from the load on.
 
-use prometheus::{Opts, Registry, core::Collector as _};
+use prometheus::{Opts, Registry, core::Collector as _, proto::MetricFamily};
 
 use super::{
     Counter,
@@ -32,7 +32,7 @@ impl ElbErrorFamilies {
     /// What happened at least once to the load balancer with this log name, by cause and status.
     pub(super) fn counts(&self, log_name: &str) -> Vec<ElbErrorCount> {
         let mut counts = Vec::new();
-        for metric in self.errors.collect().iter().flat_map(|family| family.get_metric()) {
+        for metric in self.errors.collect().iter().flat_map(MetricFamily::get_metric) {
             let label = |name| {
                 let found = metric.get_label().iter().find(|label| label.name() == name);
                 found.map_or("", |label| label.value())

@@ -33,7 +33,7 @@ use self::{
     watch::{Fingerprints, Watched},
 };
 use crate::{
-    admin::{self, AdminState, Control as _, Phase, Readiness},
+    admin::{self, AdminState, Control as _, Dashboard, Phase, Readiness},
     alb::state::Shared,
     authenticate::{Authenticator, tasks::Tasks},
     config::Overrides,
@@ -224,6 +224,7 @@ impl Server {
                 connections: Arc::clone(&self.running.shared.connections),
                 flows: Arc::clone(&self.running.network.flows),
                 control: Arc::clone(&self.running) as _,
+                dashboard: Arc::new(Dashboard::new(wall_clock(), self.running.options.scale)),
             };
             let serving = admin::serve(listener, state, self.background.clone(), self.stopped.clone());
             self.background.spawn(serving);

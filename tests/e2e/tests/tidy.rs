@@ -127,6 +127,8 @@ const PROXY: Layers = Layers {
                 "nlb",
                 "config",
                 "authenticate",
+                "doctor",
+                "time_scale",
             ],
         ),
     ],

@@ -28,11 +28,20 @@ use crate::{
 
 /// Adds what a configuration of ours says.
 pub(super) fn read(document: &Document<'_>, system: &mut System) -> Result<bool, SourceError> {
+    read_with(document, &Overrides::default(), system)
+}
+
+/// Adds what a configuration of ours says with `overrides` on top.
+pub(super) fn read_with(
+    document: &Document<'_>,
+    overrides: &Overrides,
+    system: &mut System,
+) -> Result<bool, SourceError> {
     let is_ours = |tree: &&Node| tree.get("load_balancers").is_some();
     let Some(tree) = document.trees.iter().find(is_ours) else { return Ok(false) };
     let base = document.path.parent().unwrap_or_else(|| Path::new(""));
     let source = Source::from_text(document.text, base, document.file).of_another_machine();
-    let loaded = source.parse(document.env, &Overrides::default())?;
+    let loaded = source.parse(document.env, overrides)?;
     let settings = Settings { loaded: &loaded, file: document.file, tree };
     for (index, it) in loaded.model.load_balancers.iter().enumerate() {
         system.load_balancers.push(load_balancer(&settings, index, it));

@@ -36,6 +36,7 @@ use super::{
     document::{self, Node, SyntaxError},
     system::System,
 };
+use crate::config;
 
 /// The largest file that is read, in bytes: descriptions of whole accounts are long.
 pub const LARGEST_FILE: u64 = 64 * 1024 * 1024;
@@ -62,7 +63,7 @@ pub enum SourceError {
     Syntax(#[from] SyntaxError),
     /// A configuration of ours with mistakes.
     #[error(transparent)]
-    Config(#[from] crate::config::ConfigErrors),
+    Config(#[from] config::ConfigErrors),
     /// It holds nothing that any source understands.
     #[error(
         "{file}: is neither a configuration of Albeit or albeit-backend, nor an application.yml or .properties \
@@ -115,6 +116,25 @@ pub fn read(
     let file: Arc<str> = path.display().to_string().into();
     let text = read_text(path, &file)?;
     add(&file, &text, path, env, system)
+}
+
+/// Takes what a running balancer goes by: its configuration with `overrides` on top. `env` looks up environment
+/// variables.
+///
+/// # Errors
+/// The configuration has mistakes, or a file that it names about its targets cannot be read.
+pub fn read_in_force(
+    source: &config::Source,
+    overrides: &config::Overrides,
+    env: &dyn Fn(&str) -> Option<String>,
+) -> Result<System, SourceError> {
+    let (file, text): (Arc<str>, _) = (source.file_name().into(), source.text());
+    let path = Path::new(source.file_name());
+    let document = Document { file: &file, path, text, trees: trees(&file, text, path)?, env, tied_to: &[] };
+    let mut system = System::default();
+    albeit::read_with(&document, overrides, &mut system)?;
+    resolve(&mut system, env);
+    Ok(system)
 }
 
 /// Takes what a text says.
