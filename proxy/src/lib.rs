@@ -31,6 +31,7 @@ pub mod rules;
 pub mod server;
 pub mod stickiness;
 pub mod target_groups;
+pub mod tasks;
 pub mod time_scale;
 pub mod tls;
 pub mod tunnel;

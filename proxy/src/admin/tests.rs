@@ -22,12 +22,12 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::*;
 use crate::{
-    authenticate::tasks::Tasks,
     config::{Overrides, Source},
     health::{Checker, Outcome},
     model::{HealthCheck, Model},
     stickiness::seal::Keys,
     target_groups::Environment,
+    tasks::Tasks,
     time_scale::TimeScale,
 };
 

@@ -22,8 +22,7 @@ use hyper_util::{
 };
 use parking_lot::Mutex;
 
-use super::tasks::Tasks;
-use crate::error_chain::chain;
+use crate::{error_chain::chain, tasks::Tasks};
 
 /// How long an endpoint may take, before time scaling.
 pub const CALL_LIMIT: Duration = Duration::from_secs(5);

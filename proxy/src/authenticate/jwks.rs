@@ -24,9 +24,8 @@ use super::{
     fetch::{Answer, Fetch, FetchError},
     jwt::Token,
     refusal::Refusal,
-    tasks::Tasks,
 };
-use crate::time_scale::TimeScale;
+use crate::{tasks::Tasks, time_scale::TimeScale};
 
 /// Largest answer, in bytes.
 pub const MOST_BYTES: usize = 150 * 1024;

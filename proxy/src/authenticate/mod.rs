@@ -19,7 +19,6 @@ pub mod query;
 pub mod refreshes;
 pub mod refusal;
 pub mod session;
-pub mod tasks;
 pub mod tokens;
 pub mod user_claims;
 
@@ -34,7 +33,6 @@ use self::{
     refreshes::Refreshes,
     refusal::Refusal,
     session::Session,
-    tasks::Tasks,
     user_claims::Signers,
 };
 use crate::{
@@ -43,6 +41,7 @@ use crate::{
         rule::{Authenticate, AuthenticateOidc, JwtValidation},
     },
     stickiness::seal::Keys,
+    tasks::Tasks,
     time_scale::TimeScale,
 };
 

@@ -13,7 +13,8 @@ use aws_lc_rs::digest;
 use parking_lot::Mutex;
 use tokio::{sync::watch, time::Instant};
 
-use super::{refusal::Refusal, session::Session, tasks::Tasks};
+use super::{refusal::Refusal, session::Session};
+use crate::tasks::Tasks;
 
 /// How long an outcome is shared after the refresh, before time scaling.
 pub const KEPT: Duration = Duration::from_secs(5);

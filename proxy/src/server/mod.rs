@@ -35,7 +35,7 @@ use self::{
 use crate::{
     admin::{self, AdminState, Control as _, Dashboard, Phase, Readiness},
     alb::state::Shared,
-    authenticate::{Authenticator, tasks::Tasks},
+    authenticate::Authenticator,
     config::Overrides,
     listener::{Listeners, PortSharing},
     metrics::Metrics,
@@ -43,6 +43,7 @@ use crate::{
     nlb,
     stickiness::seal::Keys,
     target_groups::Registry,
+    tasks::Tasks,
     time_scale::TimeScale,
 };
 

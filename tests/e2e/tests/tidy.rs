@@ -34,6 +34,7 @@ const PROXY: Layers = Layers {
         ("client_socket", &[]),
         ("cut", &[]),
         ("error_chain", &[]),
+        ("tasks", &[]),
         ("time_scale", &[]),
         ("flow", &[]),
         ("metrics", &["flow"]),
@@ -55,7 +56,7 @@ const PROXY: Layers = Layers {
         ("tls", &["model", "stickiness"]),
         ("access_log", &["model", "flow", "metrics"]),
         ("client", &["client_socket", "tls", "access_log", "metrics"]),
-        ("authenticate", &["error_chain", "model", "headers", "stickiness", "time_scale"]),
+        ("authenticate", &["error_chain", "model", "headers", "stickiness", "tasks", "time_scale"]),
         (
             "alb",
             &[

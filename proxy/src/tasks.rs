@@ -1,4 +1,4 @@
-//! Work that outlives the request that asked for it: connections to identity providers, shared calls.
+//! Work that outlives the request that asked for it: connections to identity providers and collectors, shared calls.
 
 use hyper::rt::Executor;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
