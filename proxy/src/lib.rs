@@ -34,4 +34,5 @@ pub mod target_groups;
 pub mod tasks;
 pub mod time_scale;
 pub mod tls;
+pub mod traces;
 pub mod tunnel;

@@ -19,6 +19,7 @@ use super::{
     grpc,
     request::Target,
     state::{GroupState, ListenerState},
+    traced::{self, Traced},
 };
 use crate::{
     access_log::record::{
@@ -84,6 +85,8 @@ pub struct Context {
     pub cause: Option<Cause>,
     /// Whether this became a WebSocket.
     pub websocket: bool,
+    /// Its part in its trace.
+    pub traced: Traced,
 }
 
 /// What the transforms of a rule made of a request.
@@ -138,6 +141,7 @@ impl Context {
             elb_status: None,
             cause: None,
             websocket: false,
+            traced: Traced::default(),
         }
     }
 
@@ -203,14 +207,20 @@ impl Context {
         if self.connection.is_ipv6() {
             load_balancer.metrics.ipv6_processed_bytes.inc_by(bytes);
         }
+        traced::finish(self, request, now);
         let Some(access_log) = &load_balancer.access_log else {
             return;
         };
-        let attempt = self.target.map(|addr| TargetAttempt { addr, status_code: self.target_status });
-        access_log.record(&self.record(request, now, attempt.as_slice()));
+        access_log.record(&self.record(request, now, self.target_attempt().as_slice()));
     }
 
-    fn record<'a>(
+    /// The target that the request was given to.
+    pub(super) fn target_attempt(&self) -> Option<TargetAttempt> {
+        self.target.map(|addr| TargetAttempt { addr, status_code: self.target_status })
+    }
+
+    /// What the log says of the request at `now`.
+    pub(super) fn record<'a>(
         &'a self,
         request: Option<&'a RequestHeader>,
         now: Instant,
@@ -292,7 +302,8 @@ impl Context {
         }
     }
 
-    fn time_of(&self, instant: Instant) -> SystemTime {
+    /// What the wall clock showed at `instant`.
+    pub(super) fn time_of(&self, instant: Instant) -> SystemTime {
         self.connection.meter.wall_clock(instant)
     }
 }

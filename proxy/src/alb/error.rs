@@ -89,7 +89,7 @@ impl Cause {
         }
     }
 
-    /// Its name in metrics, and on the dashboard.
+    /// Its name in metrics and traces, and on the dashboard.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {

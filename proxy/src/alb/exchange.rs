@@ -206,6 +206,7 @@ impl Exchange<'_> {
 
     async fn fail(&mut self, cause: Cause) -> Outcome {
         if self.session.response_written().is_some_and(|head| !head.status.is_informational()) {
+            self.context.cause = Some(cause);
             // Too late for another answer: the client must see that the body is cut, but also what came
             // before. The stream sends what it has joined when it is read.
             drop(self.session.read_body_or_idle(true).now_or_never());

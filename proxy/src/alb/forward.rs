@@ -25,7 +25,7 @@ use super::{
     state::GroupState,
     stickiness::Sticky,
     target_stream::TargetStream,
-    tls_headers,
+    tls_headers, traced,
     transfer::{self, TargetSide, UploadProgress},
     transforms, upgrade,
     weighted_target_groups::Chosen,
@@ -98,8 +98,9 @@ async fn carry(
     }
     let again = retry::copy(exchange, group, &guard, &head);
     let asked = match (ask(exchange, group, guard, head, Source::of(kind)).await, again) {
-        (Err(Cause::TargetClosed), Some((target, head))) if exchange.context.reuses_connection => {
+        (Err(Cause::TargetClosed), Some((target, mut head))) if exchange.context.reuses_connection => {
             group.metrics.retried_requests.inc();
+            traced::again(&mut exchange.context, &mut head, Cause::TargetClosed)?;
             // Boxed: requests that are sent once, the most, need not keep room for it.
             Box::pin(ask(exchange, group, target.begin(), head, Source::New)).await
         }
@@ -174,6 +175,7 @@ fn request_head(
         .map_err(|_| Cause::Internal)?;
     authenticate::add_user_claims(&exchange.context, &mut head)?;
     exchange.context.trace_id = Some(trace_id);
+    traced::begin(exchange, &mut head)?;
     Ok(head)
 }
 

@@ -33,6 +33,7 @@ pub mod state;
 pub mod stickiness;
 pub mod target_stream;
 pub mod tls_headers;
+pub mod traced;
 pub mod transfer;
 pub mod transforms;
 pub mod upgrade;

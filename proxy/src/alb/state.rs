@@ -30,6 +30,7 @@ use crate::{
         accept::TlsListener,
         target::{self, TargetTls},
     },
+    traces::Tracer,
 };
 
 /// How long connecting to a target may take, before time scaling.
@@ -112,6 +113,8 @@ pub struct LoadBalancerState {
     pub access_log: Option<Arc<Sink>>,
     /// Where its connection log goes, if it has one.
     pub connection_log: Option<Arc<Sink>>,
+    /// What records its requests, if they are traced.
+    pub tracer: Option<Arc<Tracer>>,
     /// Timers.
     pub timers: Timers,
 }

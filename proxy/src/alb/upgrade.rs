@@ -19,6 +19,7 @@ use super::{
     fault, response,
     state::Shared,
     target_stream::TargetStream,
+    traced,
     transfer::TargetSide,
 };
 use crate::{
@@ -175,6 +176,7 @@ impl Upgrade {
         );
         drop(open);
         count_close(&load_balancer.metrics, &reason, deregistered.is_cancelled());
+        traced::closed(&mut self.context, reason.as_str());
         self.context.finish(Some(&self.request), Instant::now());
         // Neither side gets a WebSocket close frame, as from an ALB; TLS still ends in order.
         drop(tokio::time::timeout(FAREWELL, client.shutdown()).await);

@@ -38,6 +38,7 @@ mod scalar;
 mod summary;
 mod target_group;
 mod targets_declare;
+mod traces;
 mod transform;
 mod whole;
 

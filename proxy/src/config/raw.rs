@@ -18,6 +18,7 @@ use serde::{
 use super::{
     scalar::{Number, Span, Text},
     targets_declare::RawTargetsDeclare,
+    traces::RawTraces,
 };
 
 /// A list; an element that was empty or wrong is `None`.
@@ -36,6 +37,7 @@ pub(super) struct RawConfig {
     pub(super) target_groups: List<RawTargetGroup>,
     pub(super) admin: Option<RawAdmin>,
     pub(super) stickiness_keys: List<RawKeyFile>,
+    pub(super) traces: Option<RawTraces>,
 }
 
 #[derive(Debug, Deserialize)]

@@ -30,7 +30,8 @@ fn write(model: &Model, out: &mut String) -> fmt::Result {
     match model.admin.bind {
         Some(bind) => writeln!(out, "admin API on {bind}"),
         None => writeln!(out, "no admin API"),
-    }
+    }?;
+    model.traces.as_ref().map_or(Ok(()), |traces| writeln!(out, "traces to {}", traces.endpoint))
 }
 
 fn write_listener(model: &Model, listener: &Listener, out: &mut String) -> fmt::Result {

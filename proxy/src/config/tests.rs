@@ -11,6 +11,7 @@ mod routing;
 mod target_groups;
 mod targets_declare;
 mod tls;
+mod traces;
 mod weighted_groups;
 
 use std::{path::Path, sync::LazyLock};

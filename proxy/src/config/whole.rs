@@ -18,6 +18,7 @@ use super::{
     scalar::Text,
     target_group,
     targets_declare::TargetsDeclare,
+    traces,
 };
 use crate::model::{
     Certificate, LoadBalancer, Model, SecurityPolicy, TargetGroup, TargetGroupIndex, TrustStore, arn::Scope,
@@ -73,6 +74,7 @@ pub(super) fn convert(
     choose_target_policies(&load_balancers, &mut target_groups);
     let admin = admin::convert(raw.admin, &mut cx);
     let stickiness_keys = stickiness_keys(raw.stickiness_keys, &mut cx);
+    let traces = traces::convert(raw.traces, &mut cx);
     if let Some(bind) = admin.bind {
         cx.claim(bind, &root.key("admin").key("bind"));
     }
@@ -85,6 +87,7 @@ pub(super) fn convert(
         target_groups,
         admin,
         stickiness_keys,
+        traces,
     })
 }
 

@@ -32,7 +32,7 @@ pub fn outgoing(incoming: Option<&[u8]>, epoch_seconds: u64, random: [u8; 12]) -
 const FIELD_LENGTH: usize = 5 + 35;
 
 /// The parts between semicolons, trimmed; empty ones are skipped.
-fn fields(value: &[u8]) -> impl Iterator<Item = &[u8]> {
+pub fn fields(value: &[u8]) -> impl Iterator<Item = &[u8]> {
     value.split(|&byte| byte == b';').map(<[u8]>::trim_ascii).filter(|field| !field.is_empty())
 }
 

@@ -416,3 +416,21 @@ impl ProcessMetrics {
         self.early_resets.inc_by(displaced.saturating_sub(self.early_resets.get()));
     }
 }
+
+metrics! {
+    /// What is counted once per process about its traces.
+    TraceFamilies => TraceMetrics, labels [""; 0];
+    spans_exported: Counter = "albeit_trace_spans_exported_total", "spans",
+        None, "Spans that the collector has taken.";
+    spans_dropped: Counter = "albeit_trace_spans_dropped_total", "spans",
+        None, "Spans lost because the queue was full or the collector did not take them.";
+    export_errors: Counter = "albeit_trace_export_errors_total", "errors",
+        None, "Failed attempts to send a batch of spans that may pass.";
+}
+
+impl TraceMetrics {
+    /// Registers the table and resolves its only series.
+    pub(super) fn register(registry: &Registry) -> Result<Self, prometheus::Error> {
+        Ok(TraceFamilies::register(registry)?.resolve([]))
+    }
+}

@@ -33,7 +33,7 @@ pub use self::{
     elb_errors::{ElbErrorCount, ElbErrorMetrics},
     families::{
         AccessLogMetrics, AdminMetrics, FaultMetrics, HostCountMetrics, LoadBalancerMetrics, ProcessMetrics,
-        RuleMetrics, TargetGroupMetrics,
+        RuleMetrics, TargetGroupMetrics, TraceMetrics,
     },
     network::{
         ActiveFlow, FlowCloseMetrics, NetworkCounts, NetworkLoadBalancerMetrics, NetworkTargetGroupMetrics,
@@ -57,6 +57,7 @@ pub struct Metrics {
     registry: Registry,
     usage: ProcessUsage,
     process: ProcessMetrics,
+    traces: TraceMetrics,
     load_balancers: LoadBalancerFamilies,
     elb_errors: ElbErrorFamilies,
     certificates: CertificateFamilies,
@@ -81,6 +82,7 @@ impl Metrics {
         Ok(Arc::new(Self {
             usage: ProcessUsage::register(&registry)?,
             process: ProcessMetrics::register(&registry)?,
+            traces: TraceMetrics::register(&registry)?,
             load_balancers: LoadBalancerFamilies::register(&registry)?,
             elb_errors: ElbErrorFamilies::register(&registry)?,
             certificates: CertificateFamilies::register(&registry)?,
@@ -101,6 +103,12 @@ impl Metrics {
     #[must_use]
     pub const fn process(&self) -> &ProcessMetrics {
         &self.process
+    }
+
+    /// Metrics of the export of traces.
+    #[must_use]
+    pub const fn traces(&self) -> &TraceMetrics {
+        &self.traces
     }
 
     /// Handles of the Application Load Balancer with this log name (`app/NAME/ID`). Resolve once, at load.

@@ -14,6 +14,7 @@ pub mod load_balancer;
 pub mod rule;
 pub mod security_policy;
 pub mod target_group;
+pub mod traces;
 
 use std::{
     net::SocketAddr,
@@ -60,6 +61,8 @@ pub struct Model {
     /// Files with the keys that seal stickiness cookies: the first seals, all open.
     /// Empty: a key is drawn at start, so cookies do not outlive the process.
     pub stickiness_keys: Vec<PathBuf>,
+    /// Where traces go; `None` if requests are not traced.
+    pub traces: Option<traces::Traces>,
 }
 
 impl Model {

@@ -45,6 +45,7 @@ use crate::{
     target_groups::Registry,
     tasks::Tasks,
     time_scale::TimeScale,
+    traces::Exports,
 };
 
 pub use self::watch::Change;
@@ -140,6 +141,7 @@ impl Server {
             listeners: Listeners::new(Arc::clone(&shared), Arc::clone(&network), options.port_sharing),
             network,
             logs: Logs::default(),
+            traces: Exports::new(metrics.traces().clone(), options.scale, rand::random()),
             admin: prepared.model.admin.bind,
             options,
             tickets,

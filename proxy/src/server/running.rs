@@ -27,6 +27,7 @@ use crate::{
     model::Model,
     nlb,
     target_groups::Registry,
+    traces::Exports,
 };
 
 /// A reload that changed nothing.
@@ -71,6 +72,7 @@ pub(super) struct Running {
     pub(super) listeners: Listeners,
     pub(super) network: Arc<nlb::Shared>,
     pub(super) logs: Logs,
+    pub(super) traces: Exports,
     /// Where the admin API listens since the start.
     pub(super) admin: Option<SocketAddr>,
     /// Held while a change is prepared and swapped in.
@@ -115,8 +117,15 @@ impl Running {
         let sinks = self.logs.apply(model, &self.metrics, scale).map_err(ReloadError::AccessLog)?;
         self.registry.log_health_checks(logs::health_checks(model, &sinks));
         let groups = self.registry.apply(model);
-        let makings =
-            snapshot::Makings { prepared, groups: &groups, sinks: &sinks, metrics: &self.metrics, scale };
+        let tracer = self.traces.apply(model.traces.as_ref());
+        let makings = snapshot::Makings {
+            prepared,
+            groups: &groups,
+            sinks: &sinks,
+            metrics: &self.metrics,
+            tracer: tracer.as_ref(),
+            scale,
+        };
         let listeners = snapshot::listeners(makings);
         self.faults.apply(model, &self.metrics);
         self.metrics.show_certificates(&certificate_ends(prepared));

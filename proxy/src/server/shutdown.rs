@@ -16,7 +16,7 @@ impl Server {
     /// Drains and ends: returns once everything has ended, or was cut at the end of the drain time or
     /// when `hurry` completed. Every record is written either way. Says whether there was time enough.
     pub async fn shutdown(self, hurry: impl Future<Output = ()>) -> bool {
-        let Running { options, shared, network, logs, .. } = &*self.running;
+        let Running { options, shared, network, logs, traces, .. } = &*self.running;
         let drain = options.scale.apply(options.drain);
         tracing::info!(?drain, "draining");
         self.readiness.enter(Phase::Draining);
@@ -39,6 +39,7 @@ impl Server {
         shared.terminated.cancel();
         network.shutdown.fire(());
         drop(tokio::time::timeout(farewell, shared.tracker.wait()).await);
+        traces.close(farewell).await;
         self.stopped.cancel();
         self.background.close();
         drop(tokio::time::timeout(farewell, self.background.wait()).await);

@@ -18,6 +18,7 @@ use crate::{
     target_groups::Group,
     time_scale::TimeScale,
     tls::{accept::TlsListener, target::TargetTls},
+    traces::Tracer,
 };
 
 /// What states are made with.
@@ -28,6 +29,8 @@ pub(super) struct Makings<'a> {
     pub(super) groups: &'a [Arc<Group>],
     pub(super) sinks: &'a Sinks,
     pub(super) metrics: &'a Metrics,
+    /// What records requests, if they are traced.
+    pub(super) tracer: Option<&'a Arc<Tracer>>,
     pub(super) scale: TimeScale,
 }
 
@@ -67,6 +70,7 @@ impl Makings<'_> {
             errors: ElbErrors::new(metrics, &load_balancer.log_name, aborts),
             access_log: sinks.get(LogKind::Access, &load_balancer.log_name),
             connection_log: sinks.get(LogKind::Connection, &load_balancer.log_name),
+            tracer: self.tracer.cloned(),
             timers: Timers::new(load_balancer, scale),
         });
         let groups = self.application_groups(load_balancer);

@@ -181,5 +181,6 @@ fn model(target_groups: Vec<TargetGroup>) -> Model {
         target_groups,
         admin: Admin::default(),
         stickiness_keys: Vec::new(),
+        traces: None,
     }
 }

@@ -49,6 +49,8 @@ pub struct Config {
     pub trust_stores: Vec<Value>,
     /// Files with stickiness keys.
     pub stickiness_keys: Vec<PathBuf>,
+    /// `traces`; off if `None`.
+    pub traces: Option<Value>,
     /// `--time-scale`: all timers of the balancer are divided by it. Default 1.
     pub time_scale: u32,
     /// PEM file with the authorities that the balancer trusts, in the place of the system's.
@@ -81,6 +83,7 @@ impl Config {
             certificates: Vec::new(),
             trust_stores: Vec::new(),
             stickiness_keys: Vec::new(),
+            traces: None,
             time_scale: 1,
             trusted: None,
             drain: "5s".to_owned(),
@@ -149,6 +152,13 @@ impl Config {
     #[must_use]
     pub fn with_admin(mut self, key: &str, value: impl Into<Value>) -> Self {
         self.admin_settings.insert(key.to_owned(), value.into());
+        self
+    }
+
+    /// Sets `traces`.
+    #[must_use]
+    pub fn with_traces(mut self, traces: Value) -> Self {
+        self.traces = Some(traces);
         self
     }
 
@@ -238,14 +248,18 @@ impl Config {
             "listeners": self.listeners.iter().map(Listener::to_value).collect::<Vec<_>>(),
         })];
         load_balancers.extend(self.others.iter().map(LoadBalancer::to_value));
-        json!({
+        let mut file = json!({
             "certificates": certificates,
             "trust_stores": self.trust_stores,
             "load_balancers": load_balancers,
             "target_groups": self.groups.iter().map(Group::to_value).collect::<Vec<_>>(),
             "admin": admin,
             "stickiness_keys": keys,
-        })
+        });
+        if let (Some(traces), Value::Object(file)) = (&self.traces, &mut file) {
+            file.insert("traces".into(), traces.clone());
+        }
+        file
     }
 }
 

@@ -26,6 +26,7 @@ pub mod load;
 pub mod log_tools;
 pub mod metrics;
 pub mod namespace;
+pub mod otlp;
 pub mod peers;
 pub mod ports;
 pub mod process;
@@ -52,6 +53,7 @@ pub use self::{
     h2_target::H2Target,
     idp::Idp,
     load::Load,
+    otlp::Collector,
     target::{Step, Target},
     tls_front::TlsFront,
     wait::{eventually, within},

@@ -6,8 +6,10 @@ use std::{net::SocketAddr, sync::Arc};
 use anyhow::{Context as _, Result};
 use rcgen::{CertificateParams, DnType, KeyPair, date_time_ymd};
 use rustls::{
-    HandshakeKind, ProtocolVersion, ServerConfig, SupportedProtocolVersion, crypto::aws_lc_rs,
-    pki_types::PrivateKeyDer, server::Acceptor,
+    HandshakeKind, ProtocolVersion, ServerConfig, SupportedProtocolVersion,
+    crypto::aws_lc_rs,
+    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _},
+    server::Acceptor,
 };
 use tokio::{
     io::copy_bidirectional,
@@ -18,6 +20,7 @@ use tokio::{
 use tokio_rustls::LazyConfigAcceptor;
 
 use crate::{
+    ca::Certificate,
     ports::HeldPort,
     wait::{SOON, within},
 };
@@ -141,4 +144,16 @@ pub fn untrustworthy(
         .with_single_cert(vec![certificate], private_key)?;
     config.alpn_protocols = alpn.iter().map(|name| name.as_bytes().to_vec()).collect();
     Ok(Arc::new(config))
+}
+
+/// Settings of a server with this certificate, which its authority vouches for.
+///
+/// # Errors
+/// When its files cannot be read.
+pub fn trusted(certificate: &Certificate) -> Result<Arc<ServerConfig>> {
+    let chain = CertificateDer::pem_file_iter(&certificate.certificate)?.collect::<Result<_, _>>()?;
+    let key = PrivateKeyDer::from_pem_file(&certificate.private_key)?;
+    let builder = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()));
+    let builder = builder.with_safe_default_protocol_versions()?.with_no_client_auth();
+    Ok(Arc::new(builder.with_single_cert(chain, key)?))
 }

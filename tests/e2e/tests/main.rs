@@ -141,6 +141,8 @@ mod tls_sni;
 #[cfg(test)]
 mod topologies;
 #[cfg(test)]
+mod traces;
+#[cfg(test)]
 mod transforms;
 #[cfg(test)]
 mod upgrade;

@@ -57,6 +57,7 @@ const PROXY: Layers = Layers {
         ("access_log", &["model", "flow", "metrics"]),
         ("client", &["client_socket", "tls", "access_log", "metrics"]),
         ("authenticate", &["error_chain", "model", "headers", "stickiness", "tasks", "time_scale"]),
+        ("traces", &["access_log", "error_chain", "headers", "metrics", "model", "tasks", "time_scale"]),
         (
             "alb",
             &[
@@ -75,6 +76,7 @@ const PROXY: Layers = Layers {
                 "client",
                 "authenticate",
                 "fault",
+                "traces",
             ],
         ),
         (
