@@ -24,9 +24,32 @@ macro_rules! assets {
 }
 
 assets! {
-    "index.html"
+    "actions.js"
     "app.js"
+    "certificates.js"
+    "connections.js"
+    "dialogs.css"
+    "dialogs.js"
+    "dom.js"
+    "findings.js"
+    "format.js"
+    "icon.svg"
+    "index.html"
+    "load_balancers.js"
+    "overrides.js"
+    "overview.js"
+    "panels.css"
+    "request_detail.js"
+    "requests.js"
+    "rules.js"
+    "settings.js"
+    "sparkline.js"
+    "stream.js"
     "style.css"
+    "target_actions.js"
+    "target_groups.js"
+    "targets.js"
+    "theme.js"
 }
 
 /// What a browser may do with the page: show it, run its scripts, and speak with this server.
