@@ -99,8 +99,9 @@ export class Child {
 /** The balancer with HTTPS in front of the backends `b1` and `b2`. */
 export class Site {
   /**
-   * `options.stickiness` false leaves it out; `options.backend` are settings of both backends, or
-   * the path of their file; `options.environment` are variables for them.
+   * `options.stickiness` false leaves it out; `options.adjust` changes the configuration before it is
+   * written; `options.backend` are settings of both backends, or the path of their file;
+   * `options.environment` are variables for them.
    */
   static async start(options = {}) {
     let failure;
@@ -132,9 +133,7 @@ export class Site {
     const file = path.join(this.directory, "albeit.yaml");
     // JSON is a subset of YAML.
     writeFileSync(file, JSON.stringify(this.configuration(certs, port, adminPort, [b1, b2]), null, 2));
-    // Timers of the balancer run at ten times their speed: a check each half second.
-    const args = ["run", "-c", file, "--time-scale", "10", "--drain", "1s"];
-    this.albeit = new Child("albeit", binary("ALBEIT_BIN", "albeit"), args, this.directory);
+    this.startBalancer();
     this.host = `localhost:${port}`;
     this.admin = `http://127.0.0.1:${adminPort}`;
     await eventually("a ready balancer with two healthy targets", async () => {
@@ -144,9 +143,17 @@ export class Site {
     });
   }
 
+  /** Starts the balancer, or starts it again on the same ports. */
+  startBalancer() {
+    // Timers of the balancer run at ten times their speed: a check each half second.
+    const args = ["run", "-c", path.join(this.directory, "albeit.yaml"), "--time-scale", "10", "--drain", "1s"];
+    this.albeit = new Child("albeit", binary("ALBEIT_BIN", "albeit"), args, this.directory);
+  }
+
   configuration(certs, port, adminPort, backendPorts) {
     const file = configuration(certs, port, adminPort, backendPorts);
     file.target_groups[0].attributes["stickiness.enabled"] = this.options.stickiness;
+    this.options.adjust?.(file);
     return file;
   }
 

@@ -11,6 +11,7 @@ import * as loadBalancers from "./load_balancers.js";
 import * as overrides from "./overrides.js";
 import * as overview from "./overview.js";
 import * as requests from "./requests.js";
+import * as settings from "./settings.js";
 import { Stream } from "./stream.js";
 import * as targetGroups from "./target_groups.js";
 
@@ -38,7 +39,7 @@ function configure(next) {
   shown(scale, configuration.TimeScale !== 1);
   text(scale.querySelector("dd"), `${configuration.TimeScale}×`);
   shown(byId("read-only"), !configuration.ActionsAllowed);
-  for (const panel of [targetGroups, loadBalancers, connections, findings, certificates, overrides]) panel.configure(configuration);
+  for (const panel of [settings, targetGroups, loadBalancers, connections, findings, certificates, overrides]) panel.configure(configuration);
   updateSheet();
   paintSoon();
 }
@@ -82,8 +83,8 @@ function streamState({ live, since }) {
   document.body.classList.toggle("stale", !live && since !== null);
   shown(byId("stale"), !live && since !== null);
   if (live || since === null) return;
-  text(byId("stale"), `No data from the load balancer since ${clock(since).slice(0, 8)}. What you see is of then; reconnecting.`);
-  text(byId("uptime"), `${duration((Date.now() - since) / 1000)} old`);
+  text(byId("stale-since"), clock(since).slice(0, 8));
+  text(byId("stale-age"), duration((Date.now() - since) / 1000));
 }
 
 byId("reload").addEventListener("click", async () => {

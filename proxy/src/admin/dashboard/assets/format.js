@@ -73,5 +73,8 @@ export function logTime(seconds) {
 /** `1 target`, `2 targets`. */
 export const plural = (number, noun) => `${count(number)} ${noun}${number === 1 ? "" : "s"}`;
 
-/** Address and port of an ELB target. */
-export const target = ({ Id, Port }) => (Id.includes(":") && !Id.startsWith("arn:") ? `[${Id}]:${Port}` : `${Id}:${Port}`);
+/** Address and port of an ELB target; of one that is a load balancer its type, name and port. */
+export function target({ Id, Port }) {
+  if (Id.startsWith("arn:")) return `${Id.split("/").slice(1, 3).join("/")}:${Port}`;
+  return Id.includes(":") ? `[${Id}]:${Port}` : `${Id}:${Port}`;
+}

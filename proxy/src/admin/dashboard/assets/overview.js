@@ -17,7 +17,7 @@ const FIGURES = [
   { id: "requests", title: "Requests per second", value: it => it.requests, show: rate, least: 1, more: it => `${bytes(it.bytes)}/s` },
   {
     id: "errors", title: "Errors per second", value: it => it.elbErrors + it.targetErrors, show: rate, least: 1, tone: "bad",
-    more: it => `load balancer ${rate(it.elbErrors)} · target ${rate(it.targetErrors)}`,
+    more: it => `ELB ${rate(it.elbErrors)} · target ${rate(it.targetErrors)}`,
   },
   { id: "p50", title: "Response time p50", value: it => it.time.P50, show: latency, least: 0.01, more: () => "of targets, last 10 s" },
   { id: "p95", title: "Response time p95", value: it => it.time.P95, show: latency, least: 0.01, more: () => "" },

@@ -74,7 +74,8 @@ export function show() {
   shown(byId("requests-rows").closest(".scroll"), source.length > 0);
   shown(byId("requests-empty"), source.length === 0);
   text(byId("requests-empty"), entries.length > 0 ? "No errors among the recent requests." : "No request yet. Entries of the access log appear here as they happen.");
-  const waiting = paused ? entries.filter(it => !paused.includes(it)).filter(wanted).length : 0;
+  const seen = new Set(paused);
+  const waiting = paused ? entries.filter(it => !seen.has(it)).filter(wanted).length : 0;
   const told = [paused && `paused, ${count(waiting)} new`, skipped > 0 && `${count(skipped)} not shown: too many at once`];
   text(byId("requests-note"), told.filter(Boolean).join(" · "));
 }

@@ -12,15 +12,19 @@ const PROPOSED = { percent: "100", bytes_per_second: "1000", seconds: "30" };
 
 let configuration = null;
 
+export function configure(next) {
+  configuration = next;
+}
+
 const group = arn => configuration.TargetGroups.find(it => it.TargetGroupArn === arn);
 const balancer = arn => configuration.LoadBalancers.find(it => it.LoadBalancerArn === arn);
 
 /** The faults there are: the first attribute of a name switches it, further ones say how. */
 function faults() {
   const named = new Map();
-  for (const attribute of configuration.FaultAttributes ?? []) {
-    const name = attribute.Key.slice(FAULT.length).split(".")[0];
-    named.set(name, [...(named.get(name) ?? []), attribute]);
+  for (const it of configuration.FaultAttributes ?? []) {
+    const name = it.Key.slice(FAULT.length).split(".")[0];
+    named.set(name, [...(named.get(name) ?? []), it]);
   }
   return [...named].map(([name, attributes]) => {
     const [main, ...others] = attributes.toSorted((one, other) => Number(one.Default !== "0") - Number(other.Default !== "0"));
@@ -31,10 +35,7 @@ function faults() {
 const isOn = (attributes, { main }) => (attributes?.[main.Key] ?? main.Default) !== main.Default;
 
 /** The faults of a target group that are on. */
-export function faultsOn(inForce, targetGroup) {
-  configuration = inForce;
-  return faults().filter(fault => isOn(targetGroup.Attributes, fault));
-}
+export const faultsOn = targetGroup => faults().filter(fault => isOn(targetGroup.Attributes, fault));
 
 /** Sets attributes from within the sheet; what the API refuses stands at its head. */
 async function set(owner, attributes, done) {

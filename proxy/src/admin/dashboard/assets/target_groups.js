@@ -15,9 +15,9 @@ export function configure(next) {
   shown(byId("groups-empty"), all.length === 0);
   list(byId("groups"), all, it => it.TargetGroupArn, create);
   for (const arn of groups.keys()) if (!all.some(it => it.TargetGroupArn === arn)) groups.delete(arn);
-  const faulty = all.filter(it => faultsOn(configuration, it).length > 0);
+  const faulty = all.filter(it => faultsOn(it).length > 0);
   shown(byId("faults-on"), faulty.length > 0);
-  const told = faulty.map(it => `${it.TargetGroupName} (${faultsOn(configuration, it).map(fault => fault.name).join(", ")})`);
+  const told = faulty.map(it => `${it.TargetGroupName} (${faultsOn(it).map(fault => fault.name).join(", ")})`);
   text(byId("faults-on"), `FAULT ON: ${told.join(", ")}. Clients get failures on purpose.`);
 }
 
@@ -90,9 +90,9 @@ function create({ TargetGroupArn: arn }) {
     update(it) {
       text(name, it.TargetGroupName);
       text(facts, describe(it));
-      table.name(it.TargetGroupName);
+      table.describe(it);
       buttons.forEach(button => button.setAttribute("aria-label", `${button.textContent}: ${it.TargetGroupName}`));
-      const on = faultsOn(configuration, it);
+      const on = faultsOn(it);
       shown(fault, on.length > 0);
       text(fault, `FAULT ON: ${on.map(one => one.name).join(", ")}`);
     },

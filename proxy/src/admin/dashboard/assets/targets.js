@@ -36,13 +36,16 @@ export function table(arn, configuration) {
   cells[4].append(", ", span, ...legend);
   const body = element("tbody");
   const node = element("table", { class: "cards targets" }, caption, element("thead", {}, element("tr", {}, ...cells)), body);
-  let name = "";
-  const group = { arn, configuration, name: () => name };
+  let known = {};
+  const group = { arn, configuration, name: () => known.TargetGroupName };
   return {
     node,
-    name(next) {
-      name = next;
-      text(caption, `Targets of ${name}`);
+    describe(targetGroup) {
+      known = targetGroup;
+      const flows = !known.Protocol.startsWith("HTTP");
+      text(caption, `Targets of ${known.TargetGroupName}`);
+      text(cells[3], flows ? "New flows/s" : "Requests/s");
+      text(cells[5], flows ? "Flows" : "WebSockets");
     },
     show(targets, history) {
       const shares = distribution(history);
@@ -61,10 +64,10 @@ function row(first, group) {
   const drain = element("progress", { class: "drain", hidden: true, "aria-label": `Draining of ${key}` });
   const forced = element("span", { class: "chip", hidden: true });
   const outstanding = element("td", { class: "number figure", "data-label": "In flight" });
-  const requests = element("td", { class: "number figure", "data-label": "Requests/s" });
+  const requests = element("td", { class: "number figure", "data-label": "Per second" });
   const bar = element("span", { class: "split", "aria-hidden": "true" }, element("i", { class: "sticky" }), element("i", { class: "fresh" }));
   const share = element("span", { class: "figure" });
-  const sockets = element("td", { class: "number figure", "data-label": "WebSockets" });
+  const sockets = element("td", { class: "number figure", "data-label": "Open" });
   const main = element("button", { type: "button", class: "quiet" });
   const more = element("button", { type: "button", class: "quiet", "aria-label": `More actions for ${key}` }, "More");
   main.addEventListener("click", () => (now.TargetHealth.State === "draining" ? register(group, now.Target) : askToDrain(group, now)));
@@ -95,7 +98,7 @@ function row(first, group) {
       showShare(bar, share, it);
       text(outstanding, count(it.OutstandingRequests));
       text(requests, rate(it.RequestsPerSecond));
-      text(sockets, count(it.OpenFlows ? it.OpenFlows : it.OpenWebSockets));
+      text(sockets, count(it.OpenFlows || it.OpenWebSockets));
       text(main, draining ? "Register" : "Drain");
       attribute(main, "aria-label", draining ? `Register ${key} again` : `Drain ${key}`);
     },
