@@ -19,8 +19,17 @@ export async function openDashboard(browser, url, { token, ...options } = {}) {
     if (message.type() === "error" && !NETWORK.test(message.text())) page.failures.push(message.text());
   });
   await page.goto(url);
-  await shows(page, "#stream", "live");
+  await isLive(page);
   return page;
+}
+
+/** Waits until the stream has told the page what there is. */
+export async function isLive(page) {
+  try {
+    await shows(page, "#stream", "live");
+  } catch (error) {
+    throw new Error(`${error.message}; it says ${await page.locator("#stream").innerText()}, failures: ${page.failures}`);
+  }
 }
 
 /** Waits until an element says so. */

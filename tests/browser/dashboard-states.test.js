@@ -5,7 +5,7 @@ import { after, afterEach, before, test } from "node:test";
 
 import { launchChromium } from "./chromium.js";
 import { Mock } from "./dashboard-mock.js";
-import { openDashboard, overflows, shows } from "./dashboard-page.js";
+import { isLive, openDashboard, overflows, shows } from "./dashboard-page.js";
 import { eventually } from "./harness.js";
 
 let browser;
@@ -154,6 +154,6 @@ test("dark and light follow the system until one is chosen, which is kept", asyn
   assert.equal(await button.innerText(), "Dark");
   assert.equal(await scheme(), dark);
   await page.reload();
-  await shows(page, "#stream", "live");
+  await isLive(page);
   assert.equal(await scheme(), dark);
 });
