@@ -32,6 +32,7 @@ pub mod engine_io;
 pub mod health;
 pub mod limits;
 pub mod link;
+pub mod logging;
 pub mod metrics;
 pub mod presence;
 pub mod proxy_protocol;

@@ -3,7 +3,6 @@
 //! Exit codes: 0 after a drain, 1 when it cannot listen or run, 2 for a wrong
 //! command line, configuration, certificate or key, 130 when a second signal cuts the drain short.
 
-use std::io::IsTerminal;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -14,7 +13,6 @@ use anyhow::Context;
 use clap::Parser;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
-use tracing_subscriber::EnvFilter;
 
 /// Wrong arguments or configuration.
 const USAGE: u8 = 2;
@@ -24,12 +22,7 @@ const INTERRUPTED: u8 = 130;
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_ansi(std::io::stderr().is_terminal())
-        .with_writer(std::io::stderr)
-        .init();
+    arguments.logging.start();
     let is_check = arguments.check_config;
     let loaded = match arguments.load() {
         Ok(loaded) => loaded,

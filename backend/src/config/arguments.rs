@@ -7,10 +7,38 @@ use std::time::Duration;
 use ipnet::IpNet;
 
 use super::{Config, ConfigError, Loaded, ProxyProtocolMode, Secret, SocketIoArguments, parse_duration};
+use crate::logging::LoggingArguments;
+
+/// What stands below the options in `--help`.
+const EXAMPLES: &str = "\
+Examples:
+  # Serve on port 9001; the demo page is at http://localhost:9001/
+  $ albeit-backend --port 9001
+
+  # Take the settings of a Spring application
+  $ albeit-backend --config src/main/resources/application.yml --check-config
+  $ albeit-backend --config src/main/resources/application.yml
+
+  # Speak TLS, and read PROXY protocol headers of a balancer on this machine
+  $ albeit-backend --port 9443 --ssl-certificate certs/localhost.pem \\
+      --ssl-certificate-private-key certs/localhost-key.pem \\
+      --proxy-protocol optional --proxy-protocol-trusted-peers 127.0.0.0/8
+
+Signals:
+  SIGTERM, SIGINT  drain, then end; a second one ends at once
+  SIGHUP           read certificates and keys of tokens again
+
+Exit status:
+  0    drained
+  1    could not listen or run
+  2    the arguments, the configuration, a certificate or a key are wrong
+  130  a second signal cut the drain short
+
+More: docs/backend.md";
 
 /// A STOMP over WebSocket service to stand behind a load balancer.
 #[derive(Debug, Clone, Default, clap::Parser)]
-#[command(name = "albeit-backend", version)]
+#[command(name = "albeit-backend", version, after_long_help = EXAMPLES)]
 pub struct Arguments {
     /// YAML file with the settings: our own, or Spring Boot's application.yml
     #[arg(long, value_name = "FILE")]
@@ -67,6 +95,9 @@ pub struct Arguments {
     /// Socket.IO timers.
     #[command(flatten)]
     pub socket_io: SocketIoArguments,
+    /// The log.
+    #[command(flatten)]
+    pub logging: LoggingArguments,
 }
 
 impl Arguments {

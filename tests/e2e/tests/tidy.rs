@@ -138,7 +138,7 @@ const PROXY: Layers = Layers {
     composition: &["server", "cli", "dev", "main", "lib"],
     libraries: &[
         ("pingora*", &["alb", "client"]),
-        ("serde*", &["config", "admin", "authenticate", "doctor/report", "probe/told_target"]),
+        ("serde*", &["config", "admin", "authenticate", "doctor/report", "probe/told_target", "cli"]),
         ("albeit_backend", &[]),
         ("tokio_websockets", &[]),
     ],
@@ -148,6 +148,7 @@ const BACKEND: Layers = Layers {
     source: "backend/src",
     modules: &[
         ("metrics", &[]),
+        ("logging", &[]),
         ("stomp", &[]),
         ("proxy_protocol", &[]),
         ("engine_io", &[]),
@@ -161,7 +162,7 @@ const BACKEND: Layers = Layers {
         ("tls", &["metrics", "reload"]),
         ("ws", &["transport"]),
         ("auth", &["broker", "limits", "metrics", "reload"]),
-        ("config", &["auth", "broker", "limits", "stomp", "ws"]),
+        ("config", &["auth", "broker", "limits", "logging", "stomp", "ws"]),
         ("broker", &["metrics"]),
         ("relay", &["config", "metrics"]),
         ("store", &["config", "metrics"]),
