@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use super::{ConfigArg, WRONG_CONFIGURATION, complain, say};
+use super::{ConfigArg, complain, exit::Exit, say};
 use crate::{config, error_chain::chain, server::prepare};
 
 /// Checks a configuration and all files it names; prints what would listen where.
@@ -13,12 +13,12 @@ pub(super) fn check(args: &ConfigArg) -> anyhow::Result<ExitCode> {
         Ok(prepared) => prepared,
         Err(error) => {
             complain(&chain(&error));
-            return Ok(ExitCode::from(WRONG_CONFIGURATION));
+            return Ok(Exit::Wrong.into());
         }
     };
     for warning in &prepared.warnings {
         complain(&format!("warning: {}", warning.in_file(prepared.places.file())));
     }
     say(config::summary(&prepared.model).trim_end());
-    Ok(ExitCode::SUCCESS)
+    Ok(Exit::Done.into())
 }

@@ -16,8 +16,8 @@ use tokio::{
 };
 
 use super::{
-    DevArgs, complain,
-    run::{Signals, refuse, runtime, start_logging},
+    DevArgs, complain, logging,
+    run::{Signals, refuse, runtime},
     say,
 };
 use crate::{
@@ -41,7 +41,7 @@ const BACKEND_FAREWELL: Duration = Duration::from_secs(10);
 
 /// Makes certificates if there are none, starts the backends and the balancer, prints where they are.
 pub(super) fn dev(args: &DevArgs) -> anyhow::Result<ExitCode> {
-    start_logging();
+    logging::start(args.logging);
     make_certificates(&args.config)?;
     let options = Options {
         config: args.config.clone(),
@@ -184,6 +184,7 @@ impl Backend {
         command
             .args(["--address", &address.ip().to_string(), "--port", &address.port().to_string()])
             .args(["--drain", &format!("{}ms", args.drain.as_millis())])
+            .args(["--log-format", args.logging.log_format.as_str(), "--color", args.logging.color.as_str()])
             .args(["--instance", &name, "--time-scale", &args.scale.time_scale.divisor().to_string()])
             .stdin(Stdio::null())
             // Ctrl-C is for the balancer, which drains before its targets go.

@@ -1,7 +1,4 @@
 //! `albeit doctor`.
-//!
-//! Exit statuses: 0 nothing that is denied was found, 2 the arguments or files
-//! are wrong, 3 the worst denied finding is a warning or less, 4 it is an error.
 
 use std::{fs, path::PathBuf, process::ExitCode};
 
@@ -9,7 +6,7 @@ use anyhow::Context as _;
 use clap::{Args, ValueEnum};
 use time::{Date, OffsetDateTime};
 
-use super::{WRONG_CONFIGURATION, complain, probe::ProbeArgs};
+use super::{complain, exit::Exit, logging::ColorArg, probe::ProbeArgs};
 use crate::{
     doctor::{
         examination::Examination,
@@ -20,11 +17,6 @@ use crate::{
     },
     error_chain::chain,
 };
-
-/// Exit status when the worst denied finding is less than an error.
-const WARNINGS: u8 = 3;
-/// Exit status when there is an error.
-const ERRORS: u8 = 4;
 
 #[derive(Debug, Args)]
 pub(super) struct DoctorArgs {
@@ -48,6 +40,8 @@ pub(super) struct DoctorArgs {
     /// A finding to live with.
     #[arg(long, value_name = "CODE=REASON", value_parser = Ignored::parse)]
     ignore: Vec<Ignored>,
+    #[command(flatten)]
+    color: ColorArg,
     #[command(flatten)]
     probe: ProbeArgs,
 }
@@ -89,16 +83,17 @@ impl Deny {
 
 /// Reads what there is, looks at it, and tells.
 pub(super) fn doctor(args: &DoctorArgs) -> anyhow::Result<ExitCode> {
+    args.color.apply();
     let (mut system, ignore) = match read(args) {
         Ok(read) => read,
         Err(complaints) => {
             complaints.iter().flat_map(|text| text.lines()).for_each(|line| complain(&report::visible(line)));
-            return Ok(ExitCode::from(WRONG_CONFIGURATION));
+            return Ok(Exit::Wrong.into());
         }
     };
     if let Err(unknown) = args.probe.take_in(&mut system)? {
         complain(&unknown.to_string());
-        return Ok(ExitCode::from(WRONG_CONFIGURATION));
+        return Ok(Exit::Wrong.into());
     }
     let examination = Examination::of(&system, &ignore, today());
     write(args, &examination)?;
@@ -151,9 +146,9 @@ fn write(args: &DoctorArgs, examination: &Examination) -> anyhow::Result<()> {
 
 fn status(deny: Deny, examination: &Examination) -> ExitCode {
     match examination.worst().filter(|worst| deny.denies(*worst)) {
-        None => ExitCode::SUCCESS,
-        Some(Severity::Error) => ExitCode::from(ERRORS),
-        Some(Severity::Warning | Severity::Info) => ExitCode::from(WARNINGS),
+        None => Exit::Done.into(),
+        Some(Severity::Error) => Exit::Error.into(),
+        Some(Severity::Warning | Severity::Info) => Exit::Warning.into(),
     }
 }
 

@@ -1,33 +1,46 @@
 //! The command line: arguments, exit statuses, and what is printed for people.
-//!
-//! Exit statuses: 0 done, 1 could not start or broke, 2 the configuration or
-//! the arguments are wrong; `doctor` has more.
 
+mod api;
 mod certs;
 mod check;
+mod completions;
+mod connections;
 mod dev;
 mod doctor;
+mod drain;
+mod exit;
+mod help;
+mod logging;
+mod man;
 mod probe;
+mod register;
+mod reload;
 mod run;
+mod status;
+mod table;
+mod target;
+mod wait;
 
 use std::{path::PathBuf, process::ExitCode, time::Duration};
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
+use self::{api::Problem, exit::Exit, logging::LoggingArgs};
 use crate::{
     config,
+    doctor::report::visible,
     time_scale::{InvalidTimeScale, TimeScale},
 };
 
 /// Exit status of a wrong configuration.
-const WRONG_CONFIGURATION: u8 = 2;
+const WRONG_CONFIGURATION: u8 = Exit::Wrong.code();
 
 /// A self-hosted load balancer that behaves like an AWS Application or Network Load Balancer.
 #[derive(Debug, Parser)]
 #[command(name = "albeit", version, about)]
 struct Cli {
     #[command(subcommand)]
-    command: Command,
+    command: Option<Command>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -38,17 +51,53 @@ enum Command {
     /// its certificates, private keys, trust stores and revocation lists. What cannot be used is reported
     /// and changes nothing.
     Run(RunArgs),
+    /// Show targets' health, connections, certificates and findings of a running load balancer.
+    ///
+    /// Asks the admin API, which must be switched on (admin.bind) and is read without a token. The exit status
+    /// tells how it is; what is wrong comes first. A draining target is nothing wrong.
+    Status(status::StatusArgs),
+    /// List open connections and WebSockets, with the time left until the idle timeout cuts them.
+    ///
+    /// The countdown starts again with each byte in either direction. While a request waits for its target
+    /// the request's own timer runs, and the time shown is the least there is.
+    Connections(connections::ConnectionsArgs),
+    /// Deregister a target: it gets nothing new, and may finish what it has.
+    ///
+    /// Open requests and WebSockets may go on for `deregistration_delay.timeout_seconds` of the target group. The
+    /// target is out until it is registered again, over reloads, too, or until the load balancer ends.
+    Drain(drain::DrainArgs),
+    /// Register a target, new or drained before: it gets requests once its health check has passed.
+    ///
+    /// It is in until it is drained, over reloads, too, or until the load balancer ends: what is to last
+    /// belongs into the configuration file.
+    Register(register::RegisterArgs),
+    /// Read the configuration file again; with mistakes nothing changes, and they are shown.
+    ///
+    /// The same as SIGHUP, but one sees what came of it. The file is read by the load balancer, where it runs.
+    Reload(reload::ReloadArgs),
     /// Check a configuration and say what would listen where.
+    ///
+    /// Reads all files that it names, too. Every mistake is told with its line and column.
     Check(ConfigArg),
     /// Find the timeouts, limits and cookies that clash on the way from client to target.
     ///
     /// Exit status 0 if nothing denied was found, 2 if the arguments or files are wrong, 3 if the worst denied
     /// finding is a warning or less, 4 if it is an error.
     Doctor(doctor::DoctorArgs),
+    /// Run two backends and the load balancer in front of them, for development.
+    ///
+    /// Makes certificates if there are none, starts one albeit-backend for each target of the configuration, and
+    /// prints where things are. A backend that ends is started again 15 s later, time enough to see what its
+    /// clients go through.
+    Dev(DevArgs),
     /// Make a development CA, a certificate for localhost and a stickiness key. Nothing is overwritten.
     Certs(CertsArgs),
-    /// Run two backends and the load balancer in front of them, for development.
-    Dev(DevArgs),
+    /// Print the script that completes albeit's commands and options in a shell.
+    ///
+    /// It has to be made again after an upgrade.
+    Completions(completions::CompletionsArgs),
+    /// Print a manual page, or write all of them into a directory.
+    Man(man::ManArgs),
 }
 
 #[derive(Debug, Args)]
@@ -70,6 +119,8 @@ struct RunArgs {
     /// Set `SO_REUSEPORT` on listeners, so that other sockets may share their ports.
     #[arg(long)]
     reuse_port: bool,
+    #[command(flatten)]
+    logging: LoggingArgs,
 }
 
 #[derive(Debug, Args)]
@@ -96,6 +147,8 @@ struct DevArgs {
     drain: Duration,
     #[command(flatten)]
     scale: ScaleArg,
+    #[command(flatten)]
+    logging: LoggingArgs,
 }
 
 fn parse_duration(text: &str) -> Result<Duration, String> {
@@ -107,21 +160,44 @@ fn parse_time_scale(text: &str) -> Result<TimeScale, String> {
     TimeScale::try_new(divisor).map_err(|error: InvalidTimeScale| error.to_string())
 }
 
+/// The command line with its help.
+fn command() -> clap::Command {
+    help::teach(Cli::command())
+}
+
 /// Does what the command line says and returns the exit status.
 #[must_use]
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
-    let done = match cli.command {
+    let cli = Cli::from_arg_matches(&command().get_matches()).unwrap_or_else(|error| error.exit());
+    let Some(wanted) = cli.command else {
+        say(&help::welcome(&command()));
+        return Exit::Done.into();
+    };
+    let done = match wanted {
         Command::Run(args) => run::run(&args),
+        Command::Status(args) => status::status(&args),
+        Command::Connections(args) => connections::connections(&args),
+        Command::Drain(args) => drain::drain(&args),
+        Command::Register(args) => register::register(&args),
+        Command::Reload(args) => reload::reload(&args),
         Command::Check(args) => check::check(&args),
         Command::Doctor(args) => doctor::doctor(&args),
-        Command::Certs(args) => certs::certs(&args),
         Command::Dev(args) => dev::dev(&args),
+        Command::Certs(args) => certs::certs(&args),
+        Command::Completions(args) => Ok(completions::completions(args)),
+        Command::Man(args) => man::man(&args),
     };
     done.unwrap_or_else(|error| {
-        complain(&format!("albeit: {error:#}"));
-        ExitCode::FAILURE
+        // Words of a load balancer may be in it.
+        format!("albeit: {error:#}").lines().for_each(|line| complain(&visible(line)));
+        error.downcast_ref().map_or(Exit::Failed, Problem::exit).into()
     })
+}
+
+/// Prints styled text to standard output, without its styles where there is no terminal.
+fn show(text: &str) {
+    use std::io::Write;
+    drop(anstream::stdout().lock().write_all(text.as_bytes()));
 }
 
 /// Prints to standard output. A closed output is nothing to fail over.
@@ -138,13 +214,11 @@ fn complain(text: &str) {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     use super::*;
 
     #[test]
     fn the_arguments_are_consistent() {
-        Cli::command().debug_assert();
+        command().debug_assert();
     }
 
     #[test]

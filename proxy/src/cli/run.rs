@@ -1,25 +1,21 @@
-//! `albeit run`, and what it shares with `albeit dev`: logging, signals, life cycle.
+//! `albeit run`, and what it shares with `albeit dev`: signals, life cycle.
 
-use std::{io::IsTerminal, process::ExitCode};
+use std::process::ExitCode;
 
 use anyhow::Context;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tracing_subscriber::EnvFilter;
 
-use super::{RunArgs, WRONG_CONFIGURATION, complain};
+use super::{RunArgs, WRONG_CONFIGURATION, complain, logging};
 use crate::{
     error_chain::chain,
     listener::PortSharing,
-    server::{Options, Server, StartError, prepare},
+    server::{Options, Server, StartError},
 };
-
-/// What is logged unless `RUST_LOG` says otherwise. The HTTP engine's own words are for its developers.
-const DEFAULT_LOG: &str = "info,pingora_core=error";
 
 /// Runs the balancer until it is told to end.
 pub(super) fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
-    start_logging();
+    logging::start(args.logging);
     let options = Options {
         config: args.config.config.clone(),
         scale: args.scale.time_scale,
@@ -48,20 +44,6 @@ pub(super) fn refuse(error: &StartError) -> ExitCode {
         StartError::Prepare(_) => ExitCode::from(WRONG_CONFIGURATION),
         StartError::Bind { .. } | StartError::System(_) => ExitCode::FAILURE,
     }
-}
-
-/// Logs to standard error, by `RUST_LOG`; an empty one is like none, as environment files write it.
-pub(super) fn start_logging() {
-    prepare::install_crypto_provider();
-    let wanted = std::env::var("RUST_LOG").ok().filter(|wanted| !wanted.trim().is_empty());
-    let filter = wanted.and_then(|wanted| EnvFilter::try_new(wanted).ok());
-    let filter = filter.unwrap_or_else(|| EnvFilter::new(DEFAULT_LOG));
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal())
-        .with_target(false)
-        .init();
 }
 
 /// One worker per core, and as many descriptors as the system lets the process have.

@@ -1,6 +1,10 @@
 //! The admin API's socket, and who may act through it.
 
-use super::{context::Context, path::Path, raw::RawAdmin, scalar::Text};
+use std::{net::SocketAddr, path::Path as FilePath};
+
+use serde_json::Value;
+
+use super::{context::Context, document, error::Report, path::Path, raw::RawAdmin, read, scalar::Text};
 use crate::model::{Admin, AdminToken};
 
 /// A token shorter than this is warned of.
@@ -14,12 +18,7 @@ pub(super) fn convert(raw: Option<RawAdmin>, cx: &mut Context<'_>) -> Admin {
     if let Some(Text(text)) = raw.bind {
         match text.parse() {
             Ok(address) => admin.bind = Some(address),
-            Err(_) => {
-                cx.report.mistake(
-                    &at.key("bind"),
-                    format!("'{text}' is not an address with a port, such as 127.0.0.1:9901"),
-                );
-            }
+            Err(_) => cx.report.mistake(&at.key("bind"), not_an_address(&text)),
         }
     }
     if raw.enabled == Some(false) {
@@ -36,6 +35,31 @@ pub(super) fn convert(raw: Option<RawAdmin>, cx: &mut Context<'_>) -> Admin {
         );
     }
     admin
+}
+
+/// `admin.bind` of the configuration file at `path`, whatever mistakes it has elsewhere; `None` if it has no
+/// admin API. `env` looks up environment variables.
+///
+/// # Errors
+///
+/// The file cannot be read, is no YAML, or the address is none.
+pub fn admin_bind(
+    path: &FilePath,
+    env: &dyn Fn(&str) -> Option<String>,
+) -> Result<Option<SocketAddr>, String> {
+    let mut report = Report::default();
+    let Some(tree) = document::read(&read(path)?, env, &mut report) else {
+        return Err("is no valid YAML".to_owned());
+    };
+    let Some(bind) = tree.pointer("/admin/bind").and_then(Value::as_str) else { return Ok(None) };
+    if tree.pointer("/admin/enabled").and_then(Value::as_bool) == Some(false) {
+        return Ok(None);
+    }
+    bind.parse().map(Some).map_err(|_| not_an_address(bind))
+}
+
+fn not_an_address(text: &str) -> String {
+    format!("'{text}' is not an address with a port, such as 127.0.0.1:9901")
 }
 
 fn token(value: Option<Text>, file: Option<Text>, at: &Path, cx: &mut Context<'_>) -> Option<AdminToken> {

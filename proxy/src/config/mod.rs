@@ -56,7 +56,7 @@ use self::error::Report;
 use crate::model::{Model, attributes::AttributeValues};
 
 pub use self::{
-    admin::is_token,
+    admin::{admin_bind, is_token},
     error::{ConfigErrors, Mistake, Places, Position},
     overrides::{AttributeOverrides, Overrides, TargetOverrides, target_id},
     summary::summary,

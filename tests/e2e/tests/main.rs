@@ -25,6 +25,8 @@ mod bodies;
 #[cfg(test)]
 mod certificate_choice;
 #[cfg(test)]
+mod cli;
+#[cfg(test)]
 mod client_address;
 #[cfg(test)]
 mod conditions;
