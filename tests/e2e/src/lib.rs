@@ -30,6 +30,7 @@ pub mod otlp;
 pub mod peers;
 pub mod ports;
 pub mod process;
+pub mod prometheus;
 pub mod proxy_protocol;
 pub mod random_flows;
 pub mod raw_http2;

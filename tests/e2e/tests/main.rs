@@ -105,6 +105,8 @@ mod metrics_features;
 #[cfg(test)]
 mod mixed_log;
 #[cfg(test)]
+mod monitoring;
+#[cfg(test)]
 mod mtls;
 #[cfg(test)]
 mod oidc;
