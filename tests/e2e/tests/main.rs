@@ -29,6 +29,8 @@ mod cli;
 #[cfg(test)]
 mod client_address;
 #[cfg(test)]
+mod compose_file;
+#[cfg(test)]
 mod conditions;
 #[cfg(test)]
 mod config_cli;
