@@ -21,7 +21,7 @@ const SCALE: u32 = 10;
 const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
 
 fn plan(backend: &str) -> Plan {
-    Plan::of("c-keep-alive-race", backend).with("APPLICATION", backend)
+    Plan::of("c-keep-alive-race", backend).with("APPLICATION", &backend)
 }
 
 /// How long an instance keeps a connection without a request, as if time were not scaled.
@@ -63,8 +63,8 @@ async fn the_race_is_a_502_with_its_signature_in_the_access_log() -> Result<()> 
     let (first, second) = (losing_the_race()?, losing_the_race()?);
     let plan = Plan { backend: None, ..plan("application.yml") };
     let system = plan
-        .with("ALBEIT_BACKEND_1_PORT", first.addr().port())
-        .with("ALBEIT_BACKEND_2_PORT", second.addr().port())
+        .with("ALBEIT_BACKEND_1_PORT", &first.addr().port())
+        .with("ALBEIT_BACKEND_2_PORT", &second.addr().port())
         .start()
         .await?;
     let mut client = Client::connect(system.front()).await?;

@@ -14,10 +14,10 @@ use super::{
 pub(super) async fn start() -> Result<Option<(System, Redis)>> {
     let Some(redis) = Redis::start().await? else { return Ok(None) };
     let plan = Plan::of("e-spring-stomp", "application.yml")
-        .with("REDIS_HOST", redis.addr().ip())
-        .with("REDIS_PORT", redis.addr().port())
-        .with("REDIS_SSL", "false")
-        .with("DB_URL", "jdbc:sqlite::memory:");
+        .with("REDIS_HOST", &redis.addr().ip())
+        .with("REDIS_PORT", &redis.addr().port())
+        .with("REDIS_SSL", &"false")
+        .with("DB_URL", &"jdbc:sqlite::memory:");
     Ok(Some((plan.start().await?, redis)))
 }
 

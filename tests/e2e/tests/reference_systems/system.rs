@@ -56,7 +56,7 @@ impl Plan {
         }
     }
 
-    pub(super) fn with(mut self, variable: &'static str, value: impl ToString) -> Self {
+    pub(super) fn with(mut self, variable: &'static str, value: &impl ToString) -> Self {
         self.environment.push((variable, value.to_string()));
         self
     }
