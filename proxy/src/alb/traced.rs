@@ -95,7 +95,7 @@ pub(super) fn again(context: &mut Context, head: &mut RequestHeader, cause: Caus
     let tracer = context.state.load_balancer.tracer.as_ref();
     if tracer.is_some_and(|tracer| tracer.propagates()) {
         let parent = TraceParent { trace_id: recording.trace.trace_id, parent_id: span_id, sampled: true };
-        head.insert_header("traceparent", parent.to_value()).map_err(|_| Cause::Internal)?;
+        head.insert_header("traceparent", parent.to_string()).map_err(|_| Cause::Internal)?;
     }
     Ok(())
 }
@@ -152,7 +152,7 @@ fn join(tracer: &Tracer, context: &Context, headers: Option<&HeaderMap>) -> Join
 /// Writes `traceparent`. A `tracestate` belongs to the caller's trace, and does not go with another.
 fn tell(head: &mut RequestHeader, joined: Joined, span_id: SpanId) -> pingora::Result<()> {
     let Joined { trace_id, sampled, .. } = joined;
-    head.insert_header("traceparent", TraceParent { trace_id, parent_id: span_id, sampled }.to_value())?;
+    head.insert_header("traceparent", TraceParent { trace_id, parent_id: span_id, sampled }.to_string())?;
     if !joined.by_traceparent {
         head.remove_header("tracestate");
     }

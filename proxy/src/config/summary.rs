@@ -2,6 +2,8 @@
 
 use std::fmt::{self, Write as _};
 
+use http::uri::Authority;
+
 use crate::model::{
     Action, HealthCheckProtocol, Listener, Model, TargetGroup, TargetGroupProtocol,
     listener::{AlpnPolicy, ProxyProtocol, ProxyProtocolMode},
@@ -31,7 +33,14 @@ fn write(model: &Model, out: &mut String) -> fmt::Result {
         Some(bind) => writeln!(out, "admin API on {bind}"),
         None => writeln!(out, "no admin API"),
     }?;
-    model.traces.as_ref().map_or(Ok(()), |traces| writeln!(out, "traces to {}", traces.endpoint))
+    match &model.traces {
+        Some(traces) => {
+            // The host alone: a path or query may hold a key.
+            let host = traces.endpoint.authority().map_or("", Authority::as_str);
+            writeln!(out, "traces to {host}")
+        }
+        None => Ok(()),
+    }
 }
 
 fn write_listener(model: &Model, listener: &Listener, out: &mut String) -> fmt::Result {

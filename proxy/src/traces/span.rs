@@ -19,7 +19,7 @@ use super::{
     attributes::Attributes,
     id::{SpanId, TraceId},
 };
-use crate::access_log::record::{MatchedRule, Record, RequestLine, Scheme, Version};
+use crate::access_log::record::{Classification, MatchedRule, Record, RequestLine, Scheme, Version};
 
 /// `flags` of a span: sampled, and the bit next to it says whether it is known where the parent is.
 const SAMPLED_AND_KNOWN: u32 = 0x101;
@@ -234,7 +234,7 @@ fn albeit(finished: &Finished<'_>, attributes: &mut Attributes) {
     }
     attributes.int_if("albeit.elb_status_code", record.elb_status_code);
     attributes.text_if("albeit.error_reason", record.error_reason);
-    attributes.text_if("albeit.classification", record.classification.map(|it| it.as_str()));
+    attributes.text_if("albeit.classification", record.classification.map(Classification::as_str));
     attributes.text("albeit.conn_trace_id", record.conn_trace_id);
     if let Some(trace_id) = record.trace_id {
         attributes.bytes("albeit.trace_id", trace_id);

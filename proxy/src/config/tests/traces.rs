@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use super::{load, shown};
-use crate::model::traces::{Sampler, Traces};
+use crate::{
+    config::summary,
+    model::traces::{Sampler, Traces},
+};
 
 const REST: &str = "\
 load_balancers:
@@ -83,6 +86,12 @@ traces:
     alb.yaml:13:3: traces.protocol: unknown key "protocol", expected one of "enabled", "endpoint", "headers", "sampler", "sampling_ratio", "service_name", "resource_attributes", "timeout", "propagate"
     11 errors in alb.yaml
     "#);
+}
+
+#[test]
+fn the_summary_names_the_host_alone() {
+    let loaded = load(&format!("{REST}traces: {{ endpoint: http://collector:4318/key?s3cret }}\n")).unwrap();
+    assert!(summary(&loaded.model).ends_with("traces to collector:4318\n"));
 }
 
 #[track_caller]
