@@ -5,13 +5,13 @@ use tokio::{io::BufReader, net::tcp::OwnedReadHalf};
 use super::*;
 
 /// A stream of events.
-struct Events {
+pub(super) struct Events {
     reader: BufReader<OwnedReadHalf>,
     _writer: tokio::net::tcp::OwnedWriteHalf,
 }
 
 impl Events {
-    async fn open(server: &Server) -> Self {
+    pub(super) async fn open(server: &Server) -> Self {
         let stream = TcpStream::connect(server.addr).await.unwrap();
         let (reader, mut writer) = stream.into_split();
         writer.write_all(b"GET /events HTTP/1.1\r\nHost: admin\r\n\r\n").await.unwrap();
@@ -27,7 +27,7 @@ impl Events {
     }
 
     /// The next event of that name.
-    async fn next(&mut self, name: &str) -> Value {
+    pub(super) async fn next(&mut self, name: &str) -> Value {
         loop {
             let line = self.line().await.expect("the stream goes on");
             if line == format!("event: {name}") {
@@ -64,6 +64,8 @@ async fn a_stream_begins_with_what_is_configured_and_goes_on_with_what_happens()
     assert!(names("FaultAttributes", "Key").contains(&json!("albeit.fault.abort.percent")));
     assert!(configuration["Findings"].is_array() && configuration["Overrides"].is_object());
 
+    // What comes before the first tick is no rate.
+    events.next("tick").await;
     let arn = configuration["LoadBalancers"][0]["LoadBalancerArn"].clone();
     let log_name = arn.as_str().unwrap().split_once("loadbalancer/").unwrap().1;
     let metrics = server.state.metrics.load_balancer(log_name);
