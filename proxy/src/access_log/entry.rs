@@ -3,9 +3,10 @@
 //! ELB page: "Access log entries".
 
 use super::{
-    format::{Line, LogRecord, MAX_USER_AGENT, Text},
+    format::{self, Line, LogRecord, MAX_USER_AGENT, Text},
     record::{ChosenCertificate, MatchedRule, Record, RequestLine},
 };
+use crate::model::load_balancer::LogFormat as Format;
 
 impl LogRecord for Record<'_> {
     fn write(&self, line: &mut Line<'_>) {
@@ -48,6 +49,21 @@ impl LogRecord for Record<'_> {
         }
         line.timestamp("request_creation_time", self.request_creation_time);
         tail(self, line);
+    }
+}
+
+/// `request` by itself, escaped as in the line.
+pub(super) fn request_text(request: &RequestLine<'_>) -> String {
+    let mut text = Vec::new();
+    format::line(&Request(request), Format::Elb, &mut text);
+    String::from_utf8_lossy(text.trim_ascii_end()).into_owned()
+}
+
+struct Request<'a>(&'a RequestLine<'a>);
+
+impl LogRecord for Request<'_> {
+    fn write(&self, line: &mut Line<'_>) {
+        line.bare_composed("request", Some(self.0), request);
     }
 }
 

@@ -15,6 +15,8 @@ mod file;
 pub mod flow;
 pub mod format;
 pub mod health_check;
+pub mod meaning;
+pub mod recent;
 pub mod record;
 pub mod sink;
 pub mod tls_connection;
@@ -24,6 +26,7 @@ pub use self::{
     flow::FlowRecord,
     format::LogRecord,
     health_check::HealthCheckRecord,
+    recent::Recent,
     record::Record,
     sink::{LogMetrics, Sink, SinkSettings},
     tls_connection::TlsConnectionRecord,

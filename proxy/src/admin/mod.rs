@@ -28,6 +28,7 @@ mod membership;
 mod overrides;
 mod query;
 mod readiness;
+mod requests;
 mod rules;
 mod server;
 mod target_groups;
@@ -118,6 +119,7 @@ const RESOURCES: &[(&str, &[&str], &str)] = &[
     ("/connections", connections::PARAMETERS, "open connections of clients"),
     ("/flows", flows::PARAMETERS, "open flows of network load balancers"),
     (PUBLIC_KEY, &[], "the public key that verifies `x-amzn-oidc-data`, PEM"),
+    ("/requests", requests::PARAMETERS, "the last requests, with what they mean"),
     ("/overrides", &[], "what was changed through this API"),
     ("/findings", &[], "what the doctor says of the configuration in force"),
     (EVENTS, &[], "what is configured and what happens, as server-sent events"),
@@ -203,6 +205,7 @@ impl AdminState {
             "/certificates" => certificates::list(&in_force, query, OffsetDateTime::now_utc()),
             "/connections" => connections::list(self, &in_force, query, Instant::now()),
             "/flows" => flows::list(self, &in_force, query, Instant::now()),
+            "/requests" => requests::list(self, &in_force, query),
             "/overrides" => Ok(overrides::list(self)),
             _ => Ok(self.index()),
         }

@@ -4,6 +4,7 @@ mod features;
 mod network;
 mod network_target_groups;
 mod reading;
+mod requests;
 
 use std::{
     net::{Ipv4Addr, SocketAddr},
@@ -156,7 +157,7 @@ async fn serving_in_force(in_force: InForce) -> Server {
         connections: Arc::default(),
         flows: Arc::default(),
         control: Arc::new(control),
-        dashboard: Arc::new(Dashboard::new(SystemTime::UNIX_EPOCH, TimeScale::default())),
+        dashboard: Arc::new(Dashboard::new(SystemTime::UNIX_EPOCH, TimeScale::default(), Arc::default())),
     };
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
     let addr = listener.local_addr().unwrap();

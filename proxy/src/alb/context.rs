@@ -17,6 +17,8 @@ use super::{
     authenticate::Authenticated,
     error::Cause,
     grpc,
+    meaning::Ending,
+    recent,
     request::Target,
     state::{GroupState, ListenerState},
     traced::{self, Traced},
@@ -81,12 +83,16 @@ pub struct Context {
     pub responding: Option<Instant>,
     /// The status sent to the client, or what stands for it.
     pub elb_status: Option<u16>,
-    /// Why the load balancer ended the request by itself.
+    /// Why the load balancer ended the request by itself, be it in the middle of the response.
     pub cause: Option<Cause>,
+    /// Whether its target was chosen although too few were healthy.
+    pub fails_open: bool,
     /// Whether this became a WebSocket.
     pub websocket: bool,
     /// Its part in its trace.
     pub traced: Traced,
+    /// How the WebSocket ended.
+    pub ending: Option<Ending>,
 }
 
 /// What the transforms of a rule made of a request.
@@ -140,8 +146,10 @@ impl Context {
             responding: None,
             elb_status: None,
             cause: None,
+            fails_open: false,
             websocket: false,
             traced: Traced::default(),
+            ending: None,
         }
     }
 
@@ -208,6 +216,7 @@ impl Context {
             load_balancer.metrics.ipv6_processed_bytes.inc_by(bytes);
         }
         traced::finish(self, request, now);
+        recent::finish(self, request, now);
         let Some(access_log) = &load_balancer.access_log else {
             return;
         };

@@ -9,7 +9,7 @@ use crate::{
 };
 
 /// Every cause with every status it can have; of refusals of authentication one for each status.
-const CAUSES: [Cause; 26] = [
+pub(super) const CAUSES: [Cause; 26] = [
     Cause::BadRequest,
     Cause::MethodNotAllowed,
     Cause::RequestTimeout,

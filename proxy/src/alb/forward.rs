@@ -65,6 +65,7 @@ pub async fn forward(
         group.metrics.grpc_request_count.inc();
     }
     if selected.fail_open {
+        exchange.context.fails_open = true;
         group.metrics.unhealthy_routing_request_count.inc();
     }
     exchange.context.target = Some(guard.target().addr());

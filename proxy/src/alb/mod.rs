@@ -24,6 +24,8 @@ pub mod http1_head;
 pub mod http2;
 pub mod http2_target;
 pub mod inspect;
+pub mod meaning;
+mod recent;
 pub mod request;
 pub mod response;
 pub mod response_headers;

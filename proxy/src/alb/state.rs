@@ -11,7 +11,7 @@ use super::{
     rule_hits::RuleHits,
 };
 use crate::{
-    access_log::Sink,
+    access_log::{Recent, Sink},
     authenticate::Authenticator,
     client::Connections,
     fault::Faults,
@@ -104,13 +104,15 @@ pub struct LoadBalancerState {
     /// `app/NAME/ID`.
     pub log_name: String,
     /// Full ARN-like name.
-    pub arn: String,
+    pub arn: Arc<str>,
     /// Its counters.
     pub metrics: Arc<LoadBalancerMetrics>,
     /// Counters of the errors it answers with, by cause.
     pub errors: ElbErrors,
     /// Where its access log goes, if it has one.
     pub access_log: Option<Arc<Sink>>,
+    /// The last requests of the process.
+    pub recent: Arc<Recent>,
     /// Where its connection log goes, if it has one.
     pub connection_log: Option<Arc<Sink>>,
     /// What records its requests, if they are traced.

@@ -16,7 +16,9 @@ use super::{
     context::Context,
     error::Cause,
     exchange::{Exchange, Outcome},
-    fault, response,
+    fault,
+    meaning::Ending,
+    response,
     state::Shared,
     target_stream::TargetStream,
     traced,
@@ -175,22 +177,24 @@ impl Upgrade {
             "websocket closed"
         );
         drop(open);
-        count_close(&load_balancer.metrics, &reason, deregistered.is_cancelled());
         traced::closed(&mut self.context, reason.as_str());
+        let ending = Ending::of(&reason, deregistered.is_cancelled());
+        count_close(&load_balancer.metrics, ending);
+        self.context.ending = Some(ending);
         self.context.finish(Some(&self.request), Instant::now());
         // Neither side gets a WebSocket close frame, as from an ALB; TLS still ends in order.
         drop(tokio::time::timeout(FAREWELL, client.shutdown()).await);
     }
 }
 
-fn count_close(metrics: &LoadBalancerMetrics, reason: &CloseReason, deregistered: bool) {
-    let counter = match reason {
-        CloseReason::Closed { first: Side::Client } => &metrics.websockets_closed_by_client,
-        CloseReason::Closed { first: Side::Target } => &metrics.websockets_closed_by_target,
-        CloseReason::IdleTimeout => &metrics.websockets_closed_by_idle_timeout,
-        CloseReason::Failed { .. } => &metrics.websockets_closed_by_error,
-        CloseReason::Terminated if deregistered => &metrics.websockets_closed_by_deregistration,
-        CloseReason::Terminated => &metrics.websockets_closed_by_shutdown,
+fn count_close(metrics: &LoadBalancerMetrics, ending: Ending) {
+    let counter = match ending {
+        Ending::ByClient => &metrics.websockets_closed_by_client,
+        Ending::ByTarget => &metrics.websockets_closed_by_target,
+        Ending::IdleTimeout => &metrics.websockets_closed_by_idle_timeout,
+        Ending::ClientBroke | Ending::TargetBroke => &metrics.websockets_closed_by_error,
+        Ending::Deregistered => &metrics.websockets_closed_by_deregistration,
+        Ending::Shutdown => &metrics.websockets_closed_by_shutdown,
     };
     counter.inc();
 }

@@ -1,6 +1,6 @@
 //! Responses that the load balancer made because something failed, by cause.
 //!
-//! `CloudWatch` counts status codes only, and a 502 has seven causes. The causes are named by whoever decides
+//! `CloudWatch` counts status codes only, and a 502 has five causes. The causes are named by whoever decides
 //! on them, which is above this module; each has its series from the load on.
 
 use prometheus::{Opts, Registry, core::Collector as _, proto::MetricFamily};

@@ -142,6 +142,7 @@ impl Server {
             network,
             logs: Logs::default(),
             traces: Exports::new(metrics.traces().clone(), options.scale, rand::random()),
+            recent: Arc::default(),
             admin: prepared.model.admin.bind,
             options,
             tickets,
@@ -219,6 +220,7 @@ impl Server {
         let metrics = Arc::clone(&self.running.metrics);
         let running = Arc::clone(&self.running);
         if let Some(listener) = admin {
+            let (scale, recent) = (self.running.options.scale, Arc::clone(&self.running.recent));
             let state = AdminState {
                 registry: Arc::clone(&registry),
                 metrics: Arc::clone(&self.running.metrics),
@@ -227,7 +229,7 @@ impl Server {
                 connections: Arc::clone(&self.running.shared.connections),
                 flows: Arc::clone(&self.running.network.flows),
                 control: Arc::clone(&self.running) as _,
-                dashboard: Arc::new(Dashboard::new(wall_clock(), self.running.options.scale)),
+                dashboard: Arc::new(Dashboard::new(wall_clock(), scale, recent)),
             };
             let serving = admin::serve(listener, state, self.background.clone(), self.stopped.clone());
             self.background.spawn(serving);

@@ -18,6 +18,7 @@ use super::{
     watch::{Fingerprints, Watched},
 };
 use crate::{
+    access_log::Recent,
     admin::{Control, InForce, Refused, TargetChange},
     alb::state::Shared,
     config::{Overrides, Source, TargetOverrides},
@@ -73,6 +74,8 @@ pub(super) struct Running {
     pub(super) network: Arc<nlb::Shared>,
     pub(super) logs: Logs,
     pub(super) traces: Exports,
+    /// The last requests, for the dashboard.
+    pub(super) recent: Arc<Recent>,
     /// Where the admin API listens since the start.
     pub(super) admin: Option<SocketAddr>,
     /// Held while a change is prepared and swapped in.
@@ -124,6 +127,7 @@ impl Running {
             sinks: &sinks,
             metrics: &self.metrics,
             tracer: tracer.as_ref(),
+            recent: &self.recent,
             scale,
         };
         let listeners = snapshot::listeners(makings);

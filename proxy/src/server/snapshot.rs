@@ -4,7 +4,7 @@ use std::{collections::HashSet, sync::Arc};
 
 use super::{logs::Sinks, prepare::Prepared};
 use crate::{
-    access_log::LogKind,
+    access_log::{LogKind, Recent},
     alb::{
         elb_errors::ElbErrors,
         rule_hits::RuleHits,
@@ -31,6 +31,8 @@ pub(super) struct Makings<'a> {
     pub(super) metrics: &'a Metrics,
     /// What records requests, if they are traced.
     pub(super) tracer: Option<&'a Arc<Tracer>>,
+    /// The last requests, for the dashboard.
+    pub(super) recent: &'a Arc<Recent>,
     pub(super) scale: TimeScale,
 }
 
@@ -65,10 +67,11 @@ impl Makings<'_> {
             faults.filter(|faults| faults.abort_percent > 0).filter_map(|faults| faults.abort_status);
         let shared = Arc::new(LoadBalancerState {
             log_name: load_balancer.log_name.clone(),
-            arn: load_balancer.arn.clone(),
+            arn: load_balancer.arn.as_str().into(),
             metrics: metrics.load_balancer(&load_balancer.log_name),
             errors: ElbErrors::new(metrics, &load_balancer.log_name, aborts),
             access_log: sinks.get(LogKind::Access, &load_balancer.log_name),
+            recent: Arc::clone(self.recent),
             connection_log: sinks.get(LogKind::Connection, &load_balancer.log_name),
             tracer: self.tracer.cloned(),
             timers: Timers::new(load_balancer, scale),

@@ -132,6 +132,7 @@ const PROXY: Layers = Layers {
                 "authenticate",
                 "doctor",
                 "time_scale",
+                "access_log",
             ],
         ),
     ],

@@ -45,7 +45,7 @@ fn attempt(addr: &str, status_code: Option<u16>) -> TargetAttempt {
 }
 
 /// A plain request that reached a target and was answered, apart from `targets`.
-fn record(targets: &[TargetAttempt]) -> Record<'_> {
+pub(in crate::access_log) fn record(targets: &[TargetAttempt]) -> Record<'_> {
     Record {
         kind: Kind::Http,
         time: at(1_530_570_180_186_641),

@@ -12,7 +12,7 @@ mod rates;
 mod streams;
 mod tick;
 
-use std::time::SystemTime;
+use std::{sync::Arc, time::SystemTime};
 
 use http::{HeaderValue, StatusCode, header};
 use http_body_util::BodyExt as _;
@@ -22,6 +22,7 @@ use tokio_util::sync::CancellationToken;
 pub(super) use self::{
     assets::{PREFIX, asset, page, wants_page},
     publish::publish,
+    tick::milliseconds,
 };
 use self::{publish::Published, streams::Streams};
 use super::{
@@ -30,7 +31,7 @@ use super::{
     api_error::ApiError,
     findings::Findings,
 };
-use crate::time_scale::TimeScale;
+use crate::{access_log::Recent, time_scale::TimeScale};
 
 /// What the dashboard works with.
 #[derive(Debug)]
@@ -39,18 +40,21 @@ pub struct Dashboard {
     scale: TimeScale,
     pub(super) findings: Findings,
     streams: Streams,
+    pub(super) recent: Arc<Recent>,
     published: Mutex<Option<Published>>,
 }
 
 impl Dashboard {
-    /// Of a process that began at `started` and whose timers are divided by `scale`.
+    /// Of a process that began at `started`, whose timers are divided by `scale` and whose last requests are in
+    /// `recent`.
     #[must_use]
-    pub fn new(started: SystemTime, scale: TimeScale) -> Self {
+    pub fn new(started: SystemTime, scale: TimeScale, recent: Arc<Recent>) -> Self {
         Self {
             started,
             scale,
             findings: Findings::default(),
             streams: Streams::default(),
+            recent,
             published: Mutex::default(),
         }
     }

@@ -1,9 +1,12 @@
 //! Who makes the events: one task of the process, which sleeps while nobody watches.
+//!
+//! Requests are sent as they end, ten times a second, failures first where there are more of them than people
+//! can read.
 
 use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::time::{Instant, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
@@ -13,13 +16,19 @@ use super::{
     streams::{First, event},
     tick::tick,
 };
-use crate::admin::{AdminState, control::InForce, overrides};
+use crate::{
+    access_log::Recent,
+    admin::{AdminState, control::InForce, overrides, requests},
+};
 
 /// How often there is something to say: ten times a second. Not scaled.
 const BEAT: Duration = Duration::from_millis(100);
 
 /// Beats of a tick.
 const BEATS: u32 = 10;
+
+/// Requests that are told of in a second.
+const REQUESTS: usize = 50;
 
 /// What was published of the configuration.
 #[derive(Debug)]
@@ -45,20 +54,72 @@ pub(in crate::admin) async fn publish(state: AdminState, shutdown: CancellationT
 
 /// Publishes while somebody watches.
 async fn watched(state: &AdminState) {
+    let _watching = state.dashboard.recent.watch();
     let mut rates = Rates::default();
+    let mut news = News { told: state.dashboard.recent.last(), ..News::default() };
     let mut beats = interval(BEAT);
     beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut beat = 0;
     while state.dashboard.streams.is_watched() {
         beats.tick().await;
         refresh(state).await;
+        send(state, None, news.gather(&state.dashboard.recent));
         if beat == 0 {
+            send(state, None, news.end_second());
             let in_force = state.control.in_force();
             let mut text = String::new();
             event("tick", &tick(state, &in_force, &mut rates, Instant::now()), &mut text);
             send(state, Some(First::Tick), text);
         }
         beat = (beat + 1) % BEATS;
+    }
+}
+
+/// What requests have been told of.
+#[derive(Debug, Default)]
+struct News {
+    /// The number of the last.
+    told: u64,
+    /// How many in this second.
+    sent: usize,
+    /// How many were passed over in this second.
+    skipped: u64,
+}
+
+impl News {
+    /// Events of the requests since, as many as there may be in this second; failures go first.
+    fn gather(&mut self, recent: &Recent) -> String {
+        let later = recent.since(self.told);
+        let Some(last) = later.last() else { return String::new() };
+        let ended = last.number.saturating_sub(self.told);
+        self.told = last.number;
+        let room = REQUESTS.saturating_sub(self.sent);
+        let failed = later.iter().filter(|entry| entry.has_failed).count().min(room);
+        let (mut failures, mut successes) = (failed, room - failed);
+        let mut text = String::new();
+        let mut sent = 0;
+        for entry in &later {
+            let left = if entry.has_failed { &mut failures } else { &mut successes };
+            if *left > 0 {
+                *left -= 1;
+                sent += 1;
+                event("request", &requests::describe(entry), &mut text);
+            }
+        }
+        self.sent += sent;
+        self.skipped += ended.saturating_sub(u64::try_from(sent).unwrap_or(u64::MAX));
+        text
+    }
+
+    /// Begins another second; an event of how many were passed over in the last, if any were.
+    fn end_second(&mut self) -> String {
+        let skipped = std::mem::take(&mut self.skipped);
+        self.sent = 0;
+        let mut text = String::new();
+        if skipped > 0 {
+            event("request", &json!({ "Skipped": skipped }), &mut text);
+        }
+        text
     }
 }
 
@@ -80,6 +141,9 @@ pub(super) async fn refresh(state: &AdminState) {
 }
 
 fn send(state: &AdminState, first: Option<First>, text: String) {
+    if text.is_empty() {
+        return;
+    }
     let dropped = state.dashboard.streams.publish(first, &Bytes::from(text));
     if dropped > 0 {
         state.metrics.process().event_streams_dropped.inc_by(dropped);

@@ -58,7 +58,7 @@ fn drain_remaining(state: &AdminState) -> Option<f64> {
 }
 
 /// A time to the millisecond.
-pub(super) fn milliseconds(time: OffsetDateTime) -> Option<String> {
+pub(in crate::admin) fn milliseconds(time: OffsetDateTime) -> Option<String> {
     let whole = time.replace_nanosecond(u32::from(time.millisecond()) * 1_000_000).ok()?;
     whole.format(&Rfc3339).ok()
 }
