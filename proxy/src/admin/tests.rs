@@ -1,4 +1,5 @@
 mod acting;
+mod connections;
 mod events;
 mod features;
 mod network;

@@ -196,6 +196,6 @@ async fn nothing_is_overridden_at_first() {
     let server = serving().await;
     let nothing = json!({ "LoadBalancers": [], "Listeners": [], "TargetGroups": [], "Targets": [], "ForcedHealth": [] });
     assert_eq!(server.read("/overrides").await, (200, nothing));
-    assert_eq!(server.read("/connections").await, (200, json!({ "Connections": [] })));
+    assert_eq!(server.read("/connections").await, (200, json!({ "Connections": [], "TotalCount": 0 })));
     assert_eq!(server.read("/certificates").await, (200, json!({ "Certificates": [] })));
 }
