@@ -137,6 +137,7 @@ export class Mock {
       Meaning: { Title: "Answered by the target", Text: "All went well.", Severity: "ok" },
       ...members,
     };
+    entry.Failed = ["error", "warning"].includes(entry.Meaning.Severity);
     this.requests = [entry, ...this.requests].slice(0, 500);
     this.send("request", entry);
   }

@@ -38,7 +38,7 @@ export function shows(page, selector, words) {
 }
 
 /** The row of a target. */
-export const targetRow = (page, port) => page.locator("#groups tbody tr", { hasText: `:${port}` });
+export const targetRow = (page, port) => page.locator("#groups tbody tr", { hasText: new RegExp(`:${port}(?! \\(before\\))`) });
 
 /** Waits for a target's state. */
 export function targetIs(page, port, state) {

@@ -60,6 +60,7 @@ async function fetchPage() {
     tellError(byId("connections-error"), null);
   } catch (error) {
     tellError(byId("connections-error"), error.message);
+    for (const part of [byId("connections-rows").closest(".scroll"), byId("connections-empty"), byId("connections-pager")]) shown(part, false);
   } finally {
     busy = false;
     if (turn !== asked) fetchPage();

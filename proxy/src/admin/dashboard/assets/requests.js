@@ -20,7 +20,7 @@ const onlyErrors = byId("requests-errors");
 const pause = byId("requests-pause");
 
 const keyOf = it => it.Number ?? `${it.Time} ${it.ConnTraceId} ${it.Line}`;
-const isError = it => ["error", "warning"].includes(it.Meaning?.Severity);
+const isError = it => it.Failed;
 const newestFirst = (one, other) => (other.Number ?? 0) - (one.Number ?? 0);
 
 /** An entry as it happens, or how many were too many to be told. */
@@ -125,6 +125,7 @@ function path(request) {
 /** The status that the client got, and whose it is: the load balancer's own, or another one of the target. */
 function status({ ElbStatusCode: elb, TargetStatusCode: target, Meaning: meaning }) {
   const tone = { error: "error", warning: "warning", info: "info" }[meaning?.Severity] ?? "good";
-  const other = target === null ? elb && "ELB" : target !== elb && `target ${target}`;
+  const own = target === null || target === undefined;
+  const other = own ? elb && "ELB" : target !== elb && `target ${target}`;
   return element("span", { class: "line" }, element("span", { class: "status", "data-tone": tone }, String(elb ?? "–")), other ? element("span", { class: "muted" }, other) : null);
 }

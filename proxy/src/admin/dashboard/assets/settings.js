@@ -19,10 +19,10 @@ export function configure(next) {
 const group = arn => configuration.TargetGroups.find(it => it.TargetGroupArn === arn);
 const balancer = arn => configuration.LoadBalancers.find(it => it.LoadBalancerArn === arn);
 
-/** The faults there are: the first attribute of a name switches it, further ones say how. */
-function faults() {
+/** The faults that a group can have: the first attribute of a name switches it, further ones say how. */
+function faults({ Attributes: attributes = {} }) {
   const named = new Map();
-  for (const it of configuration.FaultAttributes ?? []) {
+  for (const it of configuration.FaultAttributes.filter(fault => fault.Key in attributes)) {
     const name = it.Key.slice(FAULT.length).split(".")[0];
     named.set(name, [...(named.get(name) ?? []), it]);
   }
@@ -35,7 +35,7 @@ function faults() {
 const isOn = (attributes, { main }) => (attributes?.[main.Key] ?? main.Default) !== main.Default;
 
 /** The faults of a target group that are on. */
-export const faultsOn = targetGroup => faults().filter(fault => isOn(targetGroup.Attributes, fault));
+export const faultsOn = targetGroup => faults(targetGroup).filter(fault => isOn(targetGroup.Attributes, fault));
 
 /** Sets attributes from within the sheet; what the API refuses stands at its head. */
 async function set(owner, attributes, done) {
@@ -53,7 +53,7 @@ export function openFaults(arn) {
   openSheet(`Faults of ${group(arn).TargetGroupName}`, body => {
     const rows = element("div");
     body.append(element("p", { class: "muted" }, "Each breaks what it says it breaks, for real clients, until it is switched off or the changes are undone."), rows);
-    const update = () => group(arn) && list(rows, faults(), fault => fault.key, fault => faultForm(arn, fault));
+    const update = () => group(arn) && list(rows, faults(group(arn)), fault => fault.key, fault => faultForm(arn, fault));
     update();
     return update;
   });
@@ -100,7 +100,7 @@ function faultForm(arn, { name, main, others }) {
 /** A field for an attribute, with what its table says of it. */
 function field(key, { Description: description, Range: range }) {
   const input = element("input", { name: key, required: true, autocomplete: "off", spellcheck: "false" });
-  const hint = [description?.replace(/^Fault: /, ""), range && `Range ${range}.`].filter(Boolean).join(" ");
+  const hint = [description?.replace(/^Fault: ./, begin => begin.at(-1).toUpperCase()), range && `Range ${range}.`].filter(Boolean).join(" ");
   const node = element("label", {}, element("code", {}, key), input, element("span", { class: "muted" }, hint));
   return { key, input, node };
 }

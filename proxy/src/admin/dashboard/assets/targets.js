@@ -7,9 +7,16 @@ import { askToDrain, openTarget, register } from "./target_actions.js";
 /** Seconds over which the distribution is told, if there was a request in them. */
 const WINDOW = 60;
 
+/** Targets with a key each: what drains at an address that was registered again has one of its own. */
+function keyed(targets) {
+  const drains = it => it.DeregistrationRemainingSeconds !== undefined;
+  const current = new Set(targets.filter(it => !drains(it)).map(it => address(it.Target)));
+  return targets.map(it => ({ ...it, key: address(it.Target) + (drains(it) && current.has(address(it.Target)) ? " (before)" : "") }));
+}
+
 /** Keeps the counts of requests of a tick. */
 export function keep(history, targets) {
-  history.push(new Map(targets.map(it => [address(it.Target), [it.RequestCount ?? 0, it.StickyRequestCount ?? 0]])));
+  history.push(new Map(keyed(targets).map(it => [it.key, [it.RequestCount ?? 0, it.StickyRequestCount ?? 0]])));
   if (history.length > WINDOW + 1) history.shift();
 }
 
@@ -50,14 +57,14 @@ export function table(arn, configuration) {
     show(targets, history) {
       const shares = distribution(history);
       text(span, shares.span);
-      const counted = targets.map(it => ({ ...it, counts: shares.counts.get(address(it.Target)) ?? [0, 0], total: shares.total }));
-      list(body, counted, it => address(it.Target), it => row(it, group));
+      const counted = keyed(targets).map(it => ({ ...it, counts: shares.counts.get(it.key) ?? [0, 0], total: shares.total }));
+      list(body, counted, it => it.key, it => row(it, group));
     },
   };
 }
 
 function row(first, group) {
-  const key = address(first.Target);
+  const { key } = first;
   let now = first;
   const state = element("span", { class: "state" });
   const why = element("span", { class: "why muted" });
