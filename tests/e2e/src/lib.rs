@@ -17,6 +17,7 @@ pub mod client;
 pub mod client_certificate;
 pub mod config;
 pub mod elb_error;
+pub mod events;
 pub mod flow;
 pub mod grpc;
 pub mod h2_target;
@@ -51,6 +52,7 @@ pub use self::{
     client::{Client, Response},
     config::{Config, Group, Listener, LoadBalancer, forward},
     elb_error::{Answer, ElbError, ElbErrors},
+    events::Events,
     h2_target::H2Target,
     idp::Idp,
     load::Load,

@@ -37,6 +37,8 @@ mod config_cli;
 #[cfg(test)]
 mod connection_log;
 #[cfg(test)]
+mod dashboard;
+#[cfg(test)]
 mod desync;
 #[cfg(test)]
 mod dev;
