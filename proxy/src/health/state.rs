@@ -256,6 +256,19 @@ impl Tracker {
         }
     }
 
+    /// What the checks have found, whatever an operator says.
+    #[must_use]
+    pub const fn checked(&self) -> Health {
+        self.health
+    }
+
+    /// The target, just registered, was checked before by another process. Only healthy and unhealthy count.
+    pub const fn handle_known(&mut self, checked: Health) {
+        if let (State::Initial, State::Healthy | State::Unhealthy) = (self.health.state, checked.state) {
+            self.set(checked);
+        }
+    }
+
     /// Health checks begin, or begin again. Only a target without any result changes.
     pub fn handle_checks_started(&mut self) {
         let registering = self.health.reason == Some(Reason::RegistrationInProgress);

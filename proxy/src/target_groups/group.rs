@@ -11,7 +11,7 @@ use parking_lot::Mutex;
 use tokio::time::{Instant, sleep};
 
 use super::{
-    Environment, NoTarget, Selected, Target,
+    Environment, Known, NoTarget, Selected, Target,
     check_log::Checked,
     checks,
     members::Members,
@@ -191,14 +191,20 @@ impl Group {
         members.removed && members.draining.is_empty()
     }
 
-    /// Takes over settings and targets; `load_balancers` are the log names of those that use it.
-    pub(super) fn apply(self: &Arc<Self>, settings: &TargetGroup, load_balancers: Vec<String>) {
+    /// Takes over settings and targets, of which new ones begin with what is `known` of them;
+    /// `load_balancers` are the log names of those that use it.
+    pub(super) fn apply(
+        self: &Arc<Self>,
+        settings: &TargetGroup,
+        load_balancers: Vec<String>,
+        known: &Known,
+    ) {
         let mut members = self.members.lock();
         members.removed = false;
         self.set_load_balancers(&mut members, load_balancers);
         members.set(settings);
-        self.watch_hosts(&mut members);
-        self.reconcile(&mut members);
+        self.watch_hosts(&mut members, known);
+        self.reconcile(&mut members, known);
     }
 
     /// The group left the configuration: all its targets are deregistered.
@@ -235,7 +241,7 @@ impl Group {
             && *known != addresses
         {
             *known = addresses;
-            self.reconcile(&mut members);
+            self.reconcile(&mut members, &Known::default());
         }
         if first {
             self.environment.changes.send_replace(());
@@ -296,7 +302,7 @@ impl Group {
     }
 
     /// Starts the lookups of host names that are new.
-    fn watch_hosts(self: &Arc<Self>, members: &mut Members) {
+    fn watch_hosts(self: &Arc<Self>, members: &mut Members, known: &Known) {
         let Members { hosts, settings, .. } = members;
         for target in &settings.targets {
             let TargetId::HostName(name) = &target.id else { continue };
@@ -313,16 +319,19 @@ impl Group {
             hosts.push(Host {
                 name: name.clone(),
                 port: target.port,
-                addresses: None,
+                addresses: known.addresses(name, target.port),
                 _lookups: stop.drop_guard(),
             });
         }
     }
 
     /// Registers and deregisters so that the registered targets are the wanted ones, then publishes.
-    fn reconcile(self: &Arc<Self>, members: &mut Members) {
+    fn reconcile(self: &Arc<Self>, members: &mut Members, known: &Known) {
         let (came, left) = members.reconcile();
-        came.iter().for_each(|target| self.log(target));
+        for target in &came {
+            known.tell(target);
+            self.log(target);
+        }
         for target in left {
             self.drain(members, target);
         }

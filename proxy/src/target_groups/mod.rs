@@ -17,6 +17,7 @@ mod checks;
 mod flow_cut;
 mod group;
 pub mod http2_pool;
+mod known;
 mod members;
 mod per_target;
 pub mod pool;
@@ -33,6 +34,7 @@ pub use self::{
     check_log::{HealthCheckLog, HealthCheckLogs},
     flow_cut::{CutReason, FlowCut},
     group::{Group, TargetDescription},
+    known::{Known, KnownHost, KnownTarget},
     registry::{Environment, Registry},
     resolve::{RESOLVE_INTERVAL, Resolver, SystemResolver},
     select::{NoTarget, Outcome, Selected, Unusable},

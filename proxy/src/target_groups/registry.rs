@@ -1,13 +1,13 @@
 //! All target groups of the process, by name.
 
-use std::{collections::HashMap, fmt, sync::Arc};
+use std::{collections::HashMap, fmt, mem, sync::Arc};
 
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 use tokio::{sync::watch, time::Instant};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::{Group, HealthCheckLogs, Resolver, SystemResolver};
+use super::{Group, HealthCheckLogs, Known, Resolver, SystemResolver};
 use crate::{
     health::{Checker, HttpChecker},
     metrics::Metrics,
@@ -68,6 +68,8 @@ impl fmt::Debug for Environment {
 pub struct Registry {
     environment: Arc<Environment>,
     groups: Mutex<HashMap<String, Arc<Group>>>,
+    /// Of the process before this one, for the first model.
+    known: Mutex<HashMap<String, Known>>,
 }
 
 impl Registry {
@@ -85,7 +87,16 @@ impl Registry {
     /// An empty registry.
     #[must_use]
     pub fn with_environment(environment: Environment) -> Self {
-        Self { environment: Arc::new(environment), groups: Mutex::new(HashMap::new()) }
+        Self {
+            environment: Arc::new(environment),
+            groups: Mutex::new(HashMap::new()),
+            known: Mutex::new(HashMap::new()),
+        }
+    }
+
+    /// The targets of the first model begin with what is known of them.
+    pub fn begin_with(&self, known: HashMap<String, Known>) {
+        *self.known.lock() = known;
     }
 
     /// Brings the groups in line with `model` and returns them in the order of
@@ -97,6 +108,7 @@ impl Registry {
     /// group that left it still serves requests routed before.
     pub fn apply(&self, model: &Model) -> Vec<Arc<Group>> {
         let mut groups = self.groups.lock();
+        let mut known = mem::take(&mut *self.known.lock());
         groups.retain(|_, group| !group.is_gone());
         let applied: Vec<Arc<Group>> = model
             .target_groups
@@ -106,7 +118,8 @@ impl Registry {
                 let group = groups
                     .entry(settings.name.clone())
                     .or_insert_with(|| Group::new(Arc::clone(&self.environment), settings));
-                group.apply(settings, users(model, TargetGroupIndex(index)));
+                let known = known.remove(&settings.name).unwrap_or_default();
+                group.apply(settings, users(model, TargetGroupIndex(index)), &known);
                 Arc::clone(group)
             })
             .collect();

@@ -2,6 +2,7 @@
 
 mod flows;
 mod health;
+mod known;
 mod membership;
 mod propagation;
 mod selection;
