@@ -22,7 +22,7 @@ use super::{
     state::Shared,
 };
 use crate::{
-    client::{ClientStream, Connection, connection::last_moment},
+    client::{ClientStream, Connection, closing::last_moment},
     headers::{
         host::HostRule,
         raw_head::{self, EndOfHead, Version},
@@ -107,7 +107,7 @@ impl Waiting<'_> {
         if self.is_first {
             last_moment(&self.connection.closing).await;
         } else {
-            self.connection.closing.cancelled().await;
+            self.connection.closing.idle().await;
         }
     }
 }

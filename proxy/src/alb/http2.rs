@@ -32,7 +32,7 @@ use super::{
     inspect,
     state::{ListenerState, Shared},
 };
-use crate::client::{ClientStream, Connection, connection::last_moment};
+use crate::client::{ClientStream, Connection, closing::last_moment};
 
 /// Streams a client may have open at a time.
 const MAX_CONCURRENT_STREAMS: u32 = 128;

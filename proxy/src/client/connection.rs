@@ -1,11 +1,10 @@
 //! What is known of an accepted client connection.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{net::SocketAddr, sync::Arc};
 
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
 
-use super::{connections::Listed, meter::Meter, usage::Usage};
+use super::{closing::Closing, connections::Listed, meter::Meter, usage::Usage};
 use crate::{access_log::record::ConnTraceId, metrics::OpenConnection, tls::accept::TlsInfo};
 
 /// A client connection after accept and handshake.
@@ -24,7 +23,7 @@ pub struct Connection {
     /// `conn_trace_id` of the logs.
     pub trace_id: ConnTraceId,
     /// Cancelled when its listener goes, by reload or shutdown: the request in hand is the last.
-    pub closing: CancellationToken,
+    pub closing: Closing,
     /// What has been done with it, for the admin API.
     pub usage: Usage,
     /// Lists it among the open connections until it is dropped.
@@ -39,17 +38,4 @@ impl Connection {
     pub fn is_ipv6(&self) -> bool {
         self.client.ip().to_canonical().is_ipv6()
     }
-}
-
-/// How long a client that is just connecting may take for its first request once the listener goes. Not scaled.
-const LAST_MOMENT: Duration = Duration::from_secs(1);
-
-/// Completes a moment after `closing` was cancelled: a request that is on its way is still served.
-///
-/// # Cancel safety
-///
-/// Begun anew, the moment is counted anew.
-pub async fn last_moment(closing: &CancellationToken) {
-    closing.cancelled().await;
-    tokio::time::sleep(LAST_MOMENT).await;
 }

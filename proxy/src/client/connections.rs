@@ -67,12 +67,10 @@ impl Drop for Listed {
 
 #[cfg(test)]
 mod tests {
-    use tokio_util::sync::CancellationToken;
-
     use super::*;
     use crate::{
         access_log::record::ConnTraceId,
-        client::{Meter, Usage},
+        client::{Meter, Usage, closing::Closing},
         metrics::{Gauge, OpenConnection},
     };
 
@@ -85,7 +83,7 @@ mod tests {
             meter: Arc::new(Meter::new(tokio::time::Instant::now(), std::time::SystemTime::UNIX_EPOCH)),
             expires: tokio::time::Instant::now(),
             trace_id: ConnTraceId(0),
-            closing: CancellationToken::new(),
+            closing: Closing::default(),
             usage: Usage::default(),
             listed,
             open: OpenConnection::new(Gauge::new("open", "open").unwrap()),

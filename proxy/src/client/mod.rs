@@ -2,6 +2,7 @@
 //! what is known of the client. Below `listener`, which makes it, and `alb`,
 //! which serves it.
 
+pub mod closing;
 pub mod connection;
 pub mod connections;
 pub mod meter;

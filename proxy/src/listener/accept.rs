@@ -8,7 +8,6 @@ use tokio::{
     net::{TcpListener, TcpStream},
     time::Instant,
 };
-use tokio_util::sync::CancellationToken;
 
 use super::{
     Planes,
@@ -16,17 +15,22 @@ use super::{
     front::{Front, Plane},
     proxy_protocol::{self, Received, Refused},
 };
-use crate::{client::connection::last_moment, client_socket::ClientSocket, nlb, proxy_protocol::Addresses};
+use crate::{
+    client::closing::{Closing, last_moment},
+    client_socket::ClientSocket,
+    nlb,
+    proxy_protocol::Addresses,
+};
 
 /// Pause after the system could not hand a connection over, for example for want of descriptors.
 const BACK_OFF: Duration = Duration::from_millis(50);
 
 /// Accepts connections until `stopped`; each is served in a task of its own.
 pub(super) async fn run(
-    listener: TcpListener,
+    listener: Arc<TcpListener>,
     front: Arc<ArcSwap<Front>>,
     planes: Arc<Planes>,
-    stopped: CancellationToken,
+    stopped: Closing,
 ) {
     let spawn = |tcp, peer| Connection::enter(tcp, peer, &front.load(), &planes);
     let mut failing = false;

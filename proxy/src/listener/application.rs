@@ -11,7 +11,6 @@ use arc_swap::ArcSwap;
 use rand::Rng;
 use tokio::time::Instant;
 use tokio_rustls::server::TlsStream;
-use tokio_util::sync::CancellationToken;
 
 use super::connection_log::{Attempt, Tls};
 use crate::{
@@ -20,7 +19,10 @@ use crate::{
         self,
         state::{ListenerState, Shared},
     },
-    client::{ClientStream, Connection, Meter, Transport, Usage, connection::last_moment},
+    client::{
+        ClientStream, Connection, Meter, Transport, Usage,
+        closing::{Closing, last_moment},
+    },
     client_socket::ClientSocket,
     tls::accept::{HandshakeError, TlsInfo, TlsListener},
 };
@@ -35,7 +37,7 @@ pub(super) struct Accepted {
     pub(super) local: Option<SocketAddr>,
     pub(super) at: Instant,
     /// Cancelled when the listener goes, or goes over to the other plane.
-    pub(super) closing: CancellationToken,
+    pub(super) closing: Closing,
 }
 
 /// Serves a connection to its end, or until it is a WebSocket.
@@ -91,7 +93,7 @@ async fn handshake(
     tls: &TlsListener,
     socket: ClientSocket,
     limit: Duration,
-    closing: &CancellationToken,
+    closing: &Closing,
 ) -> Result<(Box<TlsStream<ClientSocket>>, TlsInfo), HandshakeError> {
     tokio::select! {
         biased;

@@ -3,10 +3,9 @@
 use std::{net::SocketAddr, sync::Arc};
 
 use arc_swap::ArcSwap;
-use tokio_util::sync::CancellationToken;
 
 use super::proxy_protocol::ProxyProtocolIn;
-use crate::{alb, flow::Protocol, model::ListenerProtocol, nlb};
+use crate::{alb, client::closing::Closing, flow::Protocol, model::ListenerProtocol, nlb};
 
 /// A listener as a configuration wants it.
 #[derive(Debug)]
@@ -34,7 +33,7 @@ pub(super) struct Front {
     pub(super) proxy_protocol: Option<ProxyProtocolIn>,
     pub(super) plane: Plane,
     /// Cancelled when the listener goes, or goes over to the other plane: its connections end soon.
-    pub(super) closing: CancellationToken,
+    pub(super) closing: Closing,
 }
 
 /// The data plane of a listener in service.
@@ -51,7 +50,7 @@ impl Front {
     pub(super) fn new(
         settings: ListenerSettings,
         before: Option<&Self>,
-        stopped: &CancellationToken,
+        stopped: &Closing,
         flows: &nlb::Shared,
     ) -> Self {
         let (plane, closing) = match (settings.plane, before.map(|before| (&before.plane, &before.closing))) {
@@ -64,9 +63,9 @@ impl Front {
                 (Plane::Network(Arc::from(state)), closing.clone())
             }
             (PlaneSettings::Application(state), _) => {
-                (Plane::Application(Arc::new(ArcSwap::new(Arc::from(state)))), stopped.child_token())
+                (Plane::Application(Arc::new(ArcSwap::new(Arc::from(state)))), stopped.child())
             }
-            (PlaneSettings::Network(state), _) => (Plane::Network(Arc::from(state)), stopped.child_token()),
+            (PlaneSettings::Network(state), _) => (Plane::Network(Arc::from(state)), stopped.child()),
         };
         Self { proxy_protocol: settings.proxy_protocol, plane, closing }
     }

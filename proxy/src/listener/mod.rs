@@ -12,29 +12,42 @@ mod application;
 mod connection_log;
 mod front;
 mod handover;
+pub mod inherited;
 mod proxy_protocol;
 mod socket;
 
-use std::{collections::HashMap, io, net::SocketAddr, sync::Arc};
+use std::{
+    collections::HashMap,
+    io,
+    net::SocketAddr,
+    os::fd::{AsFd as _, OwnedFd},
+    sync::{Arc, Weak},
+};
 
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
 use tokio::net::TcpListener;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use self::front::Front;
+use self::{front::Front, inherited::Inherited};
 pub use self::{
     front::{ListenerSettings, PlaneSettings},
     proxy_protocol::ProxyProtocolIn,
     socket::PortSharing,
 };
-use crate::{alb, nlb};
+use crate::{
+    alb,
+    client::closing::{Closing, Pace},
+    nlb,
+};
 
 /// The listeners of the process.
 #[derive(Debug)]
 pub struct Listeners {
     planes: Arc<Planes>,
     port_sharing: PortSharing,
+    /// Sockets that were open before and that no listener has asked for yet.
+    inherited: Mutex<Inherited>,
 }
 
 /// The two data planes, and who is served by which.
@@ -44,6 +57,8 @@ struct Planes {
     tracker: TaskTracker,
     /// Cancelled when the process is to go: parent of each listener's token.
     draining: CancellationToken,
+    /// How soon idle connections close then.
+    pace: Pace,
     /// Cancelled when the drain time is over.
     terminated: CancellationToken,
     alb: Arc<alb::state::Shared>,
@@ -54,7 +69,9 @@ struct Planes {
 #[derive(Debug)]
 struct Running {
     front: Arc<ArcSwap<Front>>,
-    stopped: CancellationToken,
+    stopped: Closing,
+    /// Gone once accepting has ended: nothing else keeps a socket open.
+    socket: Weak<TcpListener>,
 }
 
 /// A socket could not be opened.
@@ -72,19 +89,25 @@ pub struct BindError {
 pub struct Bound(HashMap<SocketAddr, TcpListener>);
 
 impl Listeners {
-    /// No listeners yet.
+    /// No listeners yet. Those that come first take their sockets from `inherited`.
     #[must_use]
-    pub fn new(alb: Arc<alb::state::Shared>, nlb: Arc<nlb::Shared>, port_sharing: PortSharing) -> Self {
+    pub fn new(
+        alb: Arc<alb::state::Shared>,
+        nlb: Arc<nlb::Shared>,
+        port_sharing: PortSharing,
+        inherited: Inherited,
+    ) -> Self {
         let planes = Planes {
             // Those of the process, which both planes share.
             tracker: alb.tracker.clone(),
             draining: alb.draining.clone(),
+            pace: Pace::default(),
             terminated: alb.terminated.clone(),
             alb,
             nlb,
             running: Mutex::new(HashMap::new()),
         };
-        Self { planes: Arc::new(planes), port_sharing }
+        Self { planes: Arc::new(planes), port_sharing, inherited: Mutex::new(inherited) }
     }
 
     /// Opens the sockets of `addresses` that are not open yet. Nothing else changes.
@@ -97,11 +120,45 @@ impl Listeners {
         let mut bound = HashMap::new();
         for address in addresses {
             if !running.contains_key(&address) {
-                let socket = socket::listen(address, self.port_sharing);
+                let socket = self.open(address);
                 bound.insert(address, socket.map_err(|source| BindError { address, source })?);
             }
         }
         Ok(Bound(bound))
+    }
+
+    /// The socket of `address`: an inherited one, else one of our own. Must be called within a Tokio runtime.
+    ///
+    /// # Errors
+    ///
+    /// When the address is taken, foreign or forbidden.
+    pub fn open(&self, address: SocketAddr) -> io::Result<TcpListener> {
+        match self.inherited.lock().take(address) {
+            Some(inherited) => socket::serve(inherited),
+            None => socket::listen(address, self.port_sharing),
+        }
+    }
+
+    /// How soon idle connections close once their listener goes.
+    #[must_use]
+    pub fn pace(&self) -> &Pace {
+        &self.planes.pace
+    }
+
+    /// Closes the inherited sockets that nobody asked for.
+    pub fn close_inherited(&self) {
+        self.inherited.lock().close();
+    }
+
+    /// The sockets that are listened on, once more: they stay open when ours are closed.
+    ///
+    /// # Errors
+    ///
+    /// When the process has no descriptor left.
+    pub fn sockets(&self) -> io::Result<Vec<OwnedFd>> {
+        let running = self.planes.running.lock();
+        let sockets = running.values().filter_map(|listener| listener.socket.upgrade());
+        sockets.map(|socket| socket.as_fd().try_clone_to_owned()).collect()
     }
 
     /// Makes `listeners` the ones that are served; those not among them stop accepting.
@@ -116,14 +173,17 @@ impl Listeners {
                 running.replace(settings, &self.planes.nlb);
             } else if let Some(socket) = bound.0.remove(&address) {
                 let stopped = self.planes.draining.child_token();
+                let stopped = Closing::new(stopped, self.planes.pace.clone());
                 let front = Front::new(settings, None, &stopped, &self.planes.nlb);
                 let (protocol, load_balancer) = front.names();
                 let front = Arc::new(ArcSwap::from_pointee(front));
+                let socket = Arc::new(socket);
+                let open = Arc::downgrade(&socket);
                 let accepting =
                     accept::run(socket, Arc::clone(&front), Arc::clone(&self.planes), stopped.clone());
                 self.planes.tracker.spawn(accepting);
                 tracing::info!(%address, protocol, load_balancer, "listening");
-                running.insert(address, Running { front, stopped });
+                running.insert(address, Running { front, stopped, socket: open });
             }
         }
         running.retain(|address, listener| {

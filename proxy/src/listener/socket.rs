@@ -2,7 +2,7 @@
 
 use std::{io, net::SocketAddr};
 
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use tokio::net::TcpListener;
 
 /// Connections that may wait to be accepted; the system caps it at `net.core.somaxconn`.
@@ -28,13 +28,25 @@ pub(super) fn listen(address: SocketAddr, sharing: PortSharing) -> io::Result<Tc
     // Connections of a process that ended a moment ago must not block the port.
     socket.set_reuse_address(true)?;
     socket.set_reuse_port(sharing == PortSharing::Shared)?;
+    socket.bind(&address.into())?;
+    serve(socket.into())
+}
+
+/// Makes a bound socket one that listens the way ours do, whoever opened it. Must be called within a Tokio
+/// runtime.
+///
+/// # Errors
+///
+/// When the system refuses.
+pub(super) fn serve(listener: std::net::TcpListener) -> io::Result<TcpListener> {
+    let socket = SockRef::from(&listener);
     socket.set_nonblocking(true)?;
     // What is accepted inherits it. Without it small frames wait for acknowledgements; a refusal costs only
     // latency.
     drop(socket.set_tcp_nodelay(true));
-    socket.bind(&address.into())?;
+    // Of a socket that listens already it changes the backlog.
     socket.listen(BACKLOG)?;
-    TcpListener::from_std(socket.into())
+    TcpListener::from_std(listener)
 }
 
 #[cfg(test)]
@@ -50,6 +62,16 @@ mod tests {
 
         let first = listen(any, PortSharing::Shared).unwrap();
         listen(first.local_addr().unwrap(), PortSharing::Shared).unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_socket_from_elsewhere_becomes_like_ours() {
+        let other = std::net::TcpListener::bind((std::net::Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let listener = serve(other).unwrap();
+        let client = tokio::net::TcpStream::connect(listener.local_addr().unwrap());
+        let (client, accepted) = tokio::join!(client, listener.accept());
+        client.unwrap();
+        assert!(accepted.unwrap().0.nodelay().unwrap());
     }
 
     #[tokio::test]

@@ -37,7 +37,7 @@ use crate::{
     alb::state::Shared,
     authenticate::Authenticator,
     config::Overrides,
-    listener::{Listeners, PortSharing},
+    listener::{Listeners, PortSharing, inherited::Inherited},
     metrics::Metrics,
     model::Model,
     nlb,
@@ -138,7 +138,12 @@ impl Server {
         let admin = bind_admin(&prepared.model).await?;
         let in_force = in_force(&prepared, Overrides::default());
         let running = Arc::new(Running {
-            listeners: Listeners::new(Arc::clone(&shared), Arc::clone(&network), options.port_sharing),
+            listeners: Listeners::new(
+                Arc::clone(&shared),
+                Arc::clone(&network),
+                options.port_sharing,
+                Inherited::default(),
+            ),
             network,
             logs: Logs::default(),
             traces: Exports::new(metrics.traces().clone(), options.scale, rand::random()),
