@@ -12,10 +12,12 @@ mod exit;
 mod help;
 mod logging;
 mod man;
+mod pid_file;
 mod probe;
 mod register;
 mod reload;
 mod run;
+mod service_manager;
 mod status;
 mod table;
 mod target;
@@ -45,7 +47,8 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Run the load balancers of a configuration. SIGHUP reloads it, SIGTERM drains and ends.
+    /// Run the load balancers of a configuration. SIGHUP reloads it, SIGTERM drains and ends, SIGUSR2
+    /// starts the program anew with the same sockets and drains.
     ///
     /// The configuration file is also reloaded when it has changed and lain still for a second, and so are
     /// its certificates, private keys, trust stores and revocation lists. What cannot be used is reported
@@ -114,6 +117,8 @@ struct RunArgs {
     /// How long open work may go on after SIGTERM.
     #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = parse_duration)]
     drain: Duration,
+    #[command(flatten)]
+    upgrade: run::UpgradeArgs,
     #[command(flatten)]
     scale: ScaleArg,
     /// Set `SO_REUSEPORT` on listeners, so that other sockets may share their ports.

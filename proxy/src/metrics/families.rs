@@ -384,6 +384,10 @@ metrics! {
         None, "Configuration reloads that took effect.";
     config_reload_failures: Counter = "albeit_config_reload_failures_total", "reloads",
         None, "Configuration reloads refused because the configuration was wrong.";
+    upgrades: Counter = "albeit_upgrades_total", "upgrades",
+        None, "Times another process took over when the program was upgraded.";
+    upgrade_failures: Counter = "albeit_upgrade_failures_total", "upgrades",
+        None, "Times no other process could take over, and this one went on.";
     panics: Counter = "albeit_panics_total", "panics",
         None, "Panics caught while serving connections. Any value but 0 is a bug.";
     dns_failures: Counter = "albeit_dns_failures_total", "lookups",

@@ -10,11 +10,15 @@ pub mod prepare;
 mod running;
 mod shutdown;
 mod snapshot;
+mod succession;
+mod tickets;
+pub mod upgrade;
 mod watch;
 
 use std::{
     error::Error,
     net::SocketAddr,
+    os::fd::{AsFd as _, OwnedFd},
     path::PathBuf,
     sync::Arc,
     time::{Duration, SystemTime},
@@ -28,20 +32,22 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use self::{
     faults::FaultsOn,
     logs::Logs,
-    prepare::{PrepareError, Purpose, prepare},
-    running::{ReloadError, Running, in_force, report_warnings},
+    prepare::{PrepareError, Purpose, prepare_source},
+    running::{Changes, ReloadError, Running, in_force, report_warnings},
+    tickets::{SessionTickets, TicketKeys},
+    upgrade::{Carried, State},
     watch::{Fingerprints, Watched},
 };
 use crate::{
     admin::{self, AdminState, Control as _, Dashboard, Phase, Readiness},
     alb::state::Shared,
     authenticate::Authenticator,
-    config::Overrides,
+    config::Source,
     listener::{Listeners, PortSharing, inherited::Inherited},
     metrics::Metrics,
     model::Model,
     nlb,
-    stickiness::seal::Keys,
+    stickiness::seal::{Keys, draw},
     target_groups::Registry,
     tasks::Tasks,
     time_scale::TimeScale,
@@ -99,6 +105,10 @@ pub struct Server {
     /// last request.
     background: TaskTracker,
     stopped: CancellationToken,
+    /// Cancelled when the admin API is to stop, with [`Self::stopped`] at the latest.
+    admin_stopped: CancellationToken,
+    /// The admin API's socket once more, for the process after this one.
+    admin_socket: Option<OwnedFd>,
 }
 
 impl std::fmt::Debug for Server {
@@ -114,16 +124,36 @@ impl Server {
     ///
     /// When the configuration or a socket is not to be had; nothing is left running then.
     pub async fn start(options: Options) -> Result<Self, StartError> {
+        Self::start_with(options, Inherited::default(), State::default()).await
+    }
+
+    /// The same with sockets that are open already, and with what the process before this one knew.
+    ///
+    /// # Errors
+    ///
+    /// When the configuration or a socket is not to be had; nothing is left running then.
+    pub async fn start_with(
+        options: Options,
+        mut sockets: Inherited,
+        state: State,
+    ) -> Result<Self, StartError> {
         let system = |error: Box<dyn Error + Send + Sync>| StartError::System(error);
-        let tickets = prepare::tickets().map_err(|error| system(error.into()))?;
+        let Carried { stickiness_key, tickets, mut overrides, known } = state.into();
+        let tickets = tickets.unwrap_or_else(|| TicketKeys::generate(SystemTime::now(), &mut rand::rng()));
+        let session_tickets = Arc::new(SessionTickets::new(tickets));
+        let tickets = Arc::clone(&session_tickets) as _;
         let configuration = Fingerprints::of_file(&options.config);
-        let prepared = prepare(&options.config, &tickets, Purpose::Serve)?;
+        let source = Source::read(&options.config).map_err(PrepareError::from)?;
+        let prepared = prepare_source(source, &overrides, &tickets, Purpose::Serve)?;
+        overrides.forget_missing(&prepared.model);
         let metrics = Metrics::try_new().map_err(|error| system(error.into()))?;
         count_panics(&metrics);
         let (background, stopped) = (TaskTracker::new(), CancellationToken::new());
         let registry =
             Arc::new(Registry::new(background.clone(), options.scale, Arc::clone(&metrics), stopped.clone()));
-        let keys = Keys::generate(&mut rand::rng());
+        registry.begin_with(known);
+        let stickiness_key = stickiness_key.unwrap_or_else(|| draw(&mut rand::rng()));
+        let keys = Keys::new(&stickiness_key, &[]);
         let tasks = Tasks::new(background.clone(), stopped.clone());
         let shared = Arc::new(Shared {
             authenticator: Arc::new(Authenticator::new(&keys, options.scale, tasks)),
@@ -135,27 +165,26 @@ impl Server {
         });
         let (tracker, terminated) = (shared.tracker.clone(), shared.terminated.clone());
         let network = Arc::new(nlb::Shared::new(tracker, background.clone(), terminated));
-        let admin = bind_admin(&prepared.model).await?;
-        let in_force = in_force(&prepared, Overrides::default());
+        let admin = bind_admin(&prepared.model, &mut sockets).await?;
+        let admin_socket = admin.as_ref().and_then(|admin| admin.as_fd().try_clone_to_owned().ok());
+        let in_force = in_force(&prepared, overrides);
+        let port_sharing = options.port_sharing;
         let running = Arc::new(Running {
-            listeners: Listeners::new(
-                Arc::clone(&shared),
-                Arc::clone(&network),
-                options.port_sharing,
-                Inherited::default(),
-            ),
+            listeners: Listeners::new(Arc::clone(&shared), Arc::clone(&network), port_sharing, sockets),
             network,
             logs: Logs::default(),
             traces: Exports::new(metrics.traces().clone(), options.scale, rand::random()),
             recent: Arc::default(),
             admin: prepared.model.admin.bind,
             options,
+            stickiness_key,
+            session_tickets,
             tickets,
             metrics,
             faults: FaultsOn::new(Instant::now()),
             registry,
             shared,
-            changing: Mutex::new(()),
+            changing: Mutex::new(Changes::Allowed),
             in_force: ArcSwap::from_pointee(in_force),
             watched: Mutex::new(Watched { configuration, ..Watched::default() }),
         });
@@ -163,9 +192,12 @@ impl Server {
         running.apply(&prepared).map_err(|error| match error {
             ReloadError::Bind { setting, address, source } => StartError::Bind { setting, address, source },
             ReloadError::Prepare(error) => StartError::Prepare(error),
-            ReloadError::AccessLog(error) => system(error.into()),
+            ReloadError::AccessLog(_) | ReloadError::Upgrading => system(error.into()),
         })?;
-        let server = Self { running, readiness: Arc::new(Readiness::new()), background, stopped };
+        running.listeners.close_inherited();
+        let admin_stopped = stopped.child_token();
+        let readiness = Arc::new(Readiness::new());
+        let server = Self { running, readiness, background, stopped, admin_stopped, admin_socket };
         server.run_background(admin);
         // Names that do not resolve are reported by the registry; they do not keep the others waiting.
         drop(tokio::time::timeout(RESOLVE_LIMIT, server.running.registry.resolved()).await);
@@ -173,10 +205,10 @@ impl Server {
         Ok(server)
     }
 
-    /// Reads the configuration again and makes it the one in force, or changes nothing.
-    pub async fn reload(&self) {
-        // What came of it is in the log and in the metrics.
-        self.blocking(|running| drop(running.reload())).await.unwrap_or_default();
+    /// Reads the configuration again and makes it the one in force, or changes nothing. Says whether it is in
+    /// force; why not is in the log.
+    pub async fn reload(&self) -> bool {
+        self.blocking(|running| running.reload().is_ok()).await.unwrap_or_default()
     }
 
     /// Completes when the configuration file, or a certificate, private key, trust store or revocation
@@ -205,7 +237,7 @@ impl Server {
     /// Reads again what has changed, and makes it what is in force, or changes nothing.
     pub async fn take(&self, change: Change) {
         match change {
-            Change::Configuration => self.reload().await,
+            Change::Configuration => drop(self.reload().await),
             Change::TlsFiles => self.blocking(Running::reload_tls_files).await.unwrap_or_default(),
         }
     }
@@ -236,7 +268,8 @@ impl Server {
                 control: Arc::clone(&self.running) as _,
                 dashboard: Arc::new(Dashboard::new(wall_clock(), scale, recent)),
             };
-            let serving = admin::serve(listener, state, self.background.clone(), self.stopped.clone());
+            let stopped = self.admin_stopped.clone();
+            let serving = admin::serve(listener, state, self.background.clone(), stopped);
             self.background.spawn(serving);
         }
         let stopped = self.stopped.clone();
@@ -257,11 +290,14 @@ impl Server {
     }
 }
 
-async fn bind_admin(model: &Model) -> Result<Option<TcpListener>, StartError> {
+async fn bind_admin(model: &Model, sockets: &mut Inherited) -> Result<Option<TcpListener>, StartError> {
     let Some(address) = model.admin.bind else {
         return Ok(None);
     };
-    let bound = TcpListener::bind(address).await;
+    let bound = match sockets.take(address) {
+        Some(inherited) => inherited.set_nonblocking(true).and_then(|()| TcpListener::from_std(inherited)),
+        None => TcpListener::bind(address).await,
+    };
     bound.map(Some).map_err(|source| StartError::Bind { setting: "admin.bind".to_owned(), address, source })
 }
 

@@ -5,7 +5,7 @@
 use std::{net::SocketAddr, sync::Arc};
 
 use arc_swap::ArcSwap;
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 use rustls::server::ProducesTickets;
 
 use super::{
@@ -15,6 +15,7 @@ use super::{
     logs::{self, Logs},
     prepare::{PrepareError, Prepared, Purpose, prepare_source, prepare_tls},
     snapshot,
+    tickets::SessionTickets,
     watch::{Fingerprints, Watched},
 };
 use crate::{
@@ -27,6 +28,7 @@ use crate::{
     metrics::Metrics,
     model::Model,
     nlb,
+    stickiness::seal::KEY_LENGTH,
     target_groups::Registry,
     traces::Exports,
 };
@@ -50,6 +52,18 @@ pub enum ReloadError {
     /// A log writer cannot be started.
     #[error("cannot start a log")]
     AccessLog(#[source] std::io::Error),
+    /// Another process is about to serve with what this one knew a moment ago.
+    #[error("the program is being upgraded; try again in a moment")]
+    Upgrading,
+}
+
+/// Whether anything may be changed now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Changes {
+    /// As usual.
+    Allowed,
+    /// No: what is known has been handed over to the process that comes next.
+    Suspended,
 }
 
 impl From<ReloadError> for Refused {
@@ -65,6 +79,10 @@ impl From<ReloadError> for Refused {
 /// The parts of a running balancer that outlive every change.
 pub(super) struct Running {
     pub(super) options: Options,
+    /// The key of stickiness cookies if there are no key files.
+    pub(super) stickiness_key: [u8; KEY_LENGTH],
+    pub(super) session_tickets: Arc<SessionTickets>,
+    /// The same, as TLS listeners take them.
     pub(super) tickets: Arc<dyn ProducesTickets>,
     pub(super) metrics: Arc<Metrics>,
     pub(super) faults: FaultsOn,
@@ -79,7 +97,7 @@ pub(super) struct Running {
     /// Where the admin API listens since the start.
     pub(super) admin: Option<SocketAddr>,
     /// Held while a change is prepared and swapped in.
-    pub(super) changing: Mutex<()>,
+    pub(super) changing: Mutex<Changes>,
     pub(super) in_force: ArcSwap<InForce>,
     pub(super) watched: Mutex<Watched>,
 }
@@ -143,6 +161,15 @@ impl Running {
         Ok(())
     }
 
+    /// The right to change anything: one at a time, and none while the program is upgraded.
+    fn change(&self) -> Result<MutexGuard<'_, Changes>, ReloadError> {
+        let changing = self.changing.lock();
+        match *changing {
+            Changes::Allowed => Ok(changing),
+            Changes::Suspended => Err(ReloadError::Upgrading),
+        }
+    }
+
     /// Makes `prepared` the configuration that is served, of which `overrides` are no part of the file, or
     /// changes nothing.
     fn serve(&self, prepared: &Prepared, mut overrides: Overrides) -> Result<(), ReloadError> {
@@ -179,8 +206,7 @@ impl Running {
 
     /// Reloads `what`, and tells log and metrics what came of it.
     fn take<T>(&self, what: &str, reload: impl FnOnce() -> Result<T, ReloadError>) -> Result<T, ReloadError> {
-        let _changing = self.changing.lock();
-        let reloaded = reload();
+        let reloaded = self.change().and_then(|_changing| reload());
         match &reloaded {
             Ok(_) => {
                 self.metrics.process().config_reloads.inc();
@@ -208,7 +234,7 @@ impl Control for Running {
     }
 
     fn change_attributes(&self, change: &dyn Fn(&mut Overrides)) -> Result<(), Refused> {
-        let _changing = self.changing.lock();
+        let _changing = self.change()?;
         let now = self.in_force.load_full();
         let mut overrides = now.overrides.clone();
         change(&mut overrides);
@@ -219,7 +245,7 @@ impl Control for Running {
     }
 
     fn change_targets(&self, target_group: &str, change: &mut TargetChange<'_>) -> Result<(), Refused> {
-        let _changing = self.changing.lock();
+        let _changing = self.change()?;
         let mut next = InForce::clone(&self.in_force.load());
         let mut model = Model::clone(&next.model);
         let group = model.target_groups.iter_mut().find(|group| group.name == target_group);

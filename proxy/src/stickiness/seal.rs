@@ -82,7 +82,7 @@ impl Keys {
         })
     }
 
-    /// One new key, for a balancer without key files: its cookies end with the process.
+    /// One new key.
     #[must_use]
     pub fn generate(random: &mut impl CryptoRng) -> Self {
         Self::new(&draw(random), &[])
@@ -155,7 +155,9 @@ pub fn write_key_file(path: &Path, random: &mut impl CryptoRng) -> io::Result<()
     writeln!(file, "{}", STANDARD.encode(draw(random)))
 }
 
-fn draw(random: &mut impl CryptoRng) -> [u8; KEY_LENGTH] {
+/// The bytes of a new key.
+#[must_use]
+pub fn draw(random: &mut impl CryptoRng) -> [u8; KEY_LENGTH] {
     let mut bytes = [0; KEY_LENGTH];
     random.fill_bytes(&mut bytes);
     bytes
