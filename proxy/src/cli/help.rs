@@ -65,7 +65,7 @@ pub(super) fn teach(command: Command) -> Command {
     let statuses = table(&Exit::ALL.map(|exit| (exit.code().to_string(), exit.meaning())));
     let mut command = command
         .subcommand_value_name("COMMAND")
-        .subcommand_help_heading("Commands")
+        .subcommand_help_heading("COMMANDS")
         .help_template(format!(
             "{{about-with-newline}}\n{{usage-heading}} {{usage}}\n\n{overview}\n\nOptions:\n{{options}}{{after-help}}"
         ))
