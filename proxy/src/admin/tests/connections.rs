@@ -18,7 +18,7 @@ fn open(server: &Server, count: u16) -> Vec<Arc<Connection>> {
         // The later, the longer ago was its last byte, and the shorter is its idle timeout.
         let usage = Usage::new(Duration::from_secs(100_000 - u64::from(index)));
         let target = SocketAddr::from(([10, 1, 0, 1], 8080 + index % 2));
-        if index % 3 == 0 {
+        if index.is_multiple_of(3) {
             usage.begin_websocket(target, Duration::from_secs(100_000 - u64::from(index)));
         }
         let meter = Meter::new(now, SystemTime::UNIX_EPOCH);
