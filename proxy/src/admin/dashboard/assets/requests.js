@@ -115,10 +115,10 @@ function create(entry) {
   return { node, update() {} };
 }
 
-/** `GET /path` of the request as it is logged; flows have none. */
+/** `GET /path` of the request as it is logged; one that could not be read has none. */
 function path(request) {
   const [method, url = ""] = (request ?? "").split(" ");
-  if (!url || method === "-") return "flow";
+  if (!url || method === "-") return "(not readable)";
   return `${method} ${url.replace(/^[a-z]+:\/\/[^/]*/i, "") || "/"}`;
 }
 

@@ -74,7 +74,7 @@ function create({ TargetGroupArn: arn }) {
     history: [],
     show(figures) {
       const healthy = figures.Targets.filter(it => it.TargetHealth.State === "healthy").length;
-      const state = figures.Targets.length === 0 ? "unused" : healthy === figures.Targets.length ? "healthy" : healthy > 0 ? "initial" : "unhealthy";
+      const state = figures.Targets.length === 0 ? "unused" : healthy === figures.Targets.length ? "healthy" : healthy > 0 ? "degraded" : "unhealthy";
       stateMark(summary, state, `${healthy} of ${plural(figures.Targets.length, "target")} healthy`);
       const time = figures.TargetResponseTime;
       text(now, `${rate(figures.RequestsPerSecond)}/s${time ? ` · p95 ${latency(time.P95)}` : ""}`);
