@@ -84,6 +84,19 @@ test("a paused log stands still and tells how many are new; errors can be picked
   await shows(page, "#nav-requests", "1");
 });
 
+test("whatever a request carries is text, also in the head of the sheet", async () => {
+  await dashboard({});
+  const markup = "<img src=x onerror=window.harmed=true>";
+  const texts = ["Request", "UserAgent", "Target", "TargetGroup", "ErrorReason", "TraceId", "Line"];
+  const Meaning = { Title: markup, Text: markup, More: markup, Severity: "error" };
+  mock.request({ ...Object.fromEntries(texts.map(name => [name, `GET /${markup}`])), Meaning });
+  await shows(page, "#requests-rows", markup);
+  await page.locator("#requests-rows button").click();
+  await shows(page, "#sheet-title", markup);
+  assert.equal(await page.locator("main img, dialog img").count(), 0);
+  assert.equal(await page.evaluate(() => window.harmed), undefined);
+});
+
 test("nothing configured and nothing open are said in words", async () => {
   await dashboard({ empty: true });
   const visible = ["balancers", "groups", "connections", "requests", "findings", "certificates", "overrides"];
