@@ -121,7 +121,28 @@ impl Albeit {
         Ok((albeit, stdout))
     }
 
-    async fn wait_ready(&mut self) -> Result<()> {
+    /// Starts `program`, which is the balancer or starts it, with `before` in front of the balancer's arguments
+    /// and `after` behind them, and with further environment variables. Does not wait.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn spawn(
+        config: Config,
+        (program, before): (&Path, &[&str]),
+        after: &[&str],
+        environment: &[(&str, PathBuf)],
+    ) -> Result<Self> {
+        let args = arguments(&config)?;
+        let args = before.iter().copied().chain(args.iter().map(String::as_str)).chain(after.iter().copied());
+        let process = Process::spawn_with("albeit", program, args, config.dir(), environment)?;
+        Ok(Self { process, config })
+    }
+
+    /// Waits until it is ready.
+    ///
+    /// # Errors
+    /// When it ends or is not ready soon.
+    pub async fn wait_ready(&mut self) -> Result<()> {
         let deadline = tokio::time::Instant::now() + SOON;
         loop {
             self.process.still_running()?;

@@ -19,6 +19,7 @@ pub mod config;
 pub mod elb_error;
 pub mod events;
 pub mod flow;
+pub mod generations;
 pub mod grpc;
 pub mod h2_target;
 pub mod http2;
@@ -53,6 +54,7 @@ pub use self::{
     config::{Config, Group, Listener, LoadBalancer, forward},
     elb_error::{Answer, ElbError, ElbErrors},
     events::Events,
+    generations::Generations,
     h2_target::H2Target,
     idp::Idp,
     load::Load,

@@ -21,6 +21,8 @@ mod backend_tls;
 #[cfg(test)]
 mod bad_input;
 #[cfg(test)]
+mod binary_upgrade;
+#[cfg(test)]
 mod bodies;
 #[cfg(test)]
 mod certificate_choice;
@@ -136,6 +138,8 @@ mod smuggling;
 mod statuses;
 #[cfg(test)]
 mod stickiness;
+#[cfg(test)]
+mod systemd;
 #[cfg(test)]
 mod target_health;
 #[cfg(test)]
