@@ -45,6 +45,8 @@ mod desync;
 #[cfg(test)]
 mod dev;
 #[cfg(test)]
+mod docs_site;
+#[cfg(test)]
 mod doctor;
 #[cfg(test)]
 mod drain;
