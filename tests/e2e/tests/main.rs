@@ -41,6 +41,8 @@ mod connection_log;
 #[cfg(test)]
 mod dashboard;
 #[cfg(test)]
+mod deployment;
+#[cfg(test)]
 mod desync;
 #[cfg(test)]
 mod dev;
