@@ -167,11 +167,14 @@ fn every_link_leads_somewhere() -> Result<()> {
 fn every_page_is_in_the_site_once() -> Result<()> {
     let docs = root()?.join("docs");
     let summary = fs::read_to_string(docs.join("SUMMARY.md"))?;
-    let mut named: Vec<PathBuf> = links(&summary).iter().map(|link| docs.join(link)).collect();
-    named.sort();
-    let mut there = pages(&docs)?;
-    there.retain(|page| !page.ends_with("SUMMARY.md"));
-    assert_eq!(named, there);
+    let links = links(&summary);
+    let named: BTreeSet<PathBuf> = links.iter().map(|link| docs.join(link)).collect();
+    assert_eq!(named.len(), links.len(), "SUMMARY.md names a page twice");
+    let there: BTreeSet<PathBuf> = pages(&docs)?.into_iter().filter(|page| !page.ends_with("SUMMARY.md")).collect();
+    let missing: Vec<_> = named.difference(&there).collect();
+    assert!(missing.is_empty(), "SUMMARY.md names what is not there: {missing:?}");
+    let forgotten: Vec<_> = there.difference(&named).collect();
+    assert!(forgotten.is_empty(), "SUMMARY.md does not name {forgotten:?}");
     Ok(())
 }
 
