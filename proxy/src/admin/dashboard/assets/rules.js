@@ -38,9 +38,14 @@ function forward(action, nameOf) {
   return `forward to ${told.join(", ")}${sticky}`;
 }
 
+/** What a redirect leaves as it came. */
+const KEPT = ["#{protocol}", "#{host}", "#{port}", "/#{path}", "#{query}"];
+
+/** A redirect is told by what it changes: `redirect 301 to HTTPS, port 443`. */
 function redirect({ RedirectConfig: to }) {
-  const query = to.Query ? `?${to.Query}` : "";
-  return `redirect ${String(to.StatusCode).replace("HTTP_", "")} to ${to.Protocol}://${to.Host}:${to.Port}${to.Path}${query}`;
+  const parts = [[to.Protocol, ""], [to.Host, "host "], [to.Port, "port "], [to.Path, "path "], [to.Query, "query "]];
+  const changed = parts.filter(([value]) => value && !KEPT.includes(value)).map(([value, name]) => `${name}${value}`);
+  return `redirect ${String(to.StatusCode).replace("HTTP_", "")} to ${changed.join(", ") || "the same"}`;
 }
 
 /** Actions in their order; `nameOf` tells the name of the target group with an ARN. */
