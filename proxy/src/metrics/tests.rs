@@ -18,7 +18,7 @@ fn every_metric_has_a_series_a_unit_and_a_twin() {
     metrics.show_certificates(&[("edge", 1)]);
     let text = metrics.render().unwrap();
     let helps: Vec<&str> = text.lines().filter(|line| line.starts_with("# HELP albeit_")).collect();
-    assert_eq!(helps.len(), 109, "a metric came or went: adapt the number");
+    assert_eq!(helps.len(), 111, "a metric came or went: adapt the number");
     for help in &helps {
         assert!(help.contains(" Unit: ") && help.contains(". CloudWatch: "), "{help}");
     }

@@ -139,7 +139,18 @@ const PROXY: Layers = Layers {
     composition: &["server", "cli", "dev", "main", "lib"],
     libraries: &[
         ("pingora*", &["alb", "client"]),
-        ("serde*", &["config", "admin", "authenticate", "doctor/report", "probe/told_target", "cli"]),
+        (
+            "serde*",
+            &[
+                "config",
+                "admin",
+                "authenticate",
+                "doctor/report",
+                "probe/told_target",
+                "cli",
+                "server/upgrade/state",
+            ],
+        ),
         ("albeit_backend", &[]),
         ("tokio_websockets", &[]),
     ],
