@@ -5,7 +5,7 @@ IMAGE ?= albeit
 TARGET = $(or $(CARGO_TARGET_DIR),target)
 
 .DEFAULT_GOAL := help
-.PHONY: help run lessons demo-topologies bench-backend test test-rust test-browser lint fmt fuzz build-deps image
+.PHONY: help run lessons demo-topologies bench-backend test test-rust test-browser lint docs fmt fuzz build-deps image
 
 help: ## Show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 26
@@ -58,6 +58,9 @@ lint: build-deps ## Formatting, clippy, documentation, licences and advisories
 	else \
 		echo 'SKIPPED cargo deny: not installed (cargo install --locked cargo-deny)' >&2; \
 	fi
+
+docs: build-deps ## Build the documentation as a site: target/book/index.html
+	mdbook=$$(scripts/install-mdbook) && "$$mdbook" build --dest-dir "$(TARGET)/book"
 
 # Coverage instrumentation by flags that stable Rust has: no nightly, no further tool.
 FUZZ_FLAGS = --cfg fuzzing -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \

@@ -242,7 +242,7 @@ fn welcome(model: &Model) -> String {
         text.push_str(&line);
     }
     if let Some(admin) = model.admin.bind {
-        text.push_str(&format!("  http://{admin}/  healthz, readyz, metrics, targets\n"));
+        text.push_str(&format!("  http://{admin}/  dashboard; also healthz, readyz, metrics and more\n"));
     }
     text.push_str("Ctrl-C drains and ends.\n");
     text

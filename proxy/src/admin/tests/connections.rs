@@ -5,7 +5,7 @@ use tokio::time::Instant;
 use super::*;
 use crate::{
     access_log::record::ConnTraceId,
-    client::{Connection, Meter, Usage},
+    client::{Connection, Meter, Usage, closing::Closing},
     metrics::{Gauge, OpenConnection},
 };
 
@@ -30,7 +30,7 @@ fn open(server: &Server, count: u16) -> Vec<Arc<Connection>> {
             meter: Arc::new(meter),
             expires: now,
             trace_id: ConnTraceId(index.into()),
-            closing: CancellationToken::new(),
+            closing: Closing::default(),
             usage,
             listed,
             open: OpenConnection::new(Gauge::new("open", "open").unwrap()),
