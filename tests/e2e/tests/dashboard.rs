@@ -32,7 +32,7 @@ async fn a_browser_gets_the_page_and_a_program_the_index() -> Result<()> {
     assert_eq!((page.status, page.header("content-type")?), (200, "text/html; charset=utf-8"));
     assert!(page.header("content-security-policy")?.starts_with("default-src 'none';"));
     let page = page.text();
-    for (_, rest) in page.match_indices("=\"/dashboard/").map(|(at, begin)| (at, &page[at + begin.len()..])) {
+    for rest in page.split("=\"/dashboard/").skip(1) {
         let name = rest.split('"').next().context("an open quote")?;
         assert_eq!(ask(&albeit, &format!("/dashboard/{name}"), "*/*").await?.status, 200, "{name}");
     }
@@ -84,13 +84,18 @@ async fn ticks_tell_requests_stickiness_web_sockets_and_health() -> Result<()> {
             vec![Step::Send(switching_protocols()), Step::Relay]
         }
     })?;
-    let config = Config::forwarding_to(&[target.addr()])?.map_group(Group::with_lb_cookie);
+    let group = |group: Group| {
+        let group = group.with_lb_cookie().with_health("interval", "5s").with_health("timeout", "4s");
+        group.with_health("unhealthy_threshold", 2)
+    };
+    let mut config = Config::forwarding_to(&[target.addr()])?.map_group(group);
+    config.time_scale = 5;
     let albeit = Albeit::start(config).await?;
     let mut events = Events::open(&albeit).await?;
     events.next("tick").await?;
     let cookie = albeit.get("/first").await?.cookie("AWSALB")?;
     let mut client = albeit.client().await?;
-    client.get_with("/again", &[&format!("Cookie: AWSALB={cookie}")]).await?;
+    client.get_with("/again", &[&format!("Cookie: {cookie}")]).await?;
     let mut socket = albeit.client().await?;
     upgrade(&mut socket, "/socket").await?;
     let tick = events
