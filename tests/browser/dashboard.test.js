@@ -133,6 +133,53 @@ test("a target is drained from the page: it counts down, and undoing brings it b
   assert.deepEqual(page.failures, []);
 });
 
+test("targets are registered again from their row, and by address", async () => {
+  await dashboard();
+  const { b1 } = site.backendPorts;
+  await targetRow(page, b1).getByRole("button", { name: "Drain" }).click();
+  await confirm();
+  await targetIs(page, b1, "draining");
+  await targetRow(page, b1).getByRole("button", { name: "Register" }).click();
+  await targetIs(page, b1, "healthy");
+  await page.getByRole("button", { name: "Register target: websocket-tg" }).click();
+  await page.locator("#sheet [name=Id]").fill("127.0.0.2");
+  await page.locator("#sheet [name=Port]").fill("1");
+  await page.keyboard.press("Enter");
+  await shows(page, "#toasts", "127.0.0.2 is registered");
+  await eventually("a third target", () => page.locator("#groups tbody th", { hasText: "127.0.0.2:1" }).isVisible());
+  await undoAll();
+});
+
+test("health is forced from the page, and left to the checks again", async () => {
+  await dashboard();
+  const { b2 } = site.backendPorts;
+  const more = targetRow(page, b2).getByRole("button", { name: "More" });
+  await more.click();
+  await page.getByRole("button", { name: "Force unhealthy" }).click();
+  await confirm();
+  await targetIs(page, b2, "unhealthy");
+  await shows(page, "#overrides-list", "forced unhealthy");
+  await more.click();
+  await page.getByRole("button", { name: "Health by checks" }).click();
+  await targetIs(page, b2, "healthy");
+});
+
+test("a shorter idle timeout that is set on the page cuts a silent WebSocket", async () => {
+  await dashboard();
+  await page.getByRole("button", { name: "Attributes of browser-alb" }).click();
+  await page.locator("#sheet [name='idle_timeout.timeout_seconds']").fill("40");
+  await page.getByRole("button", { name: "Change idle_timeout.timeout_seconds" }).click();
+  await shows(page, "#toasts", "idle_timeout.timeout_seconds is 40.");
+  await page.keyboard.press("Escape");
+  const socket = await connect();
+  const closed = new Promise(resolve => socket.once("close", resolve));
+  await eventually("its row", async () => (await page.locator("#connections-rows tr").count()) === 1);
+  await closed;
+  await eventually("no row", async () => (await page.locator("#connections-rows tr").count()) === 0);
+  await eventually("an entry that tells of the idle timeout", async () => /idle timeout/i.test(await page.locator("#requests-rows tr", { hasText: "GET /echo" }).first().innerText()));
+  await undoAll();
+});
+
 test("a fault that is switched on stands at the head of the page, and its answers in the log with their meaning", async () => {
   await dashboard();
   await page.getByRole("button", { name: "Faults: websocket-tg" }).click();
