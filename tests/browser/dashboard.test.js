@@ -17,7 +17,12 @@ let page;
 const sockets = [];
 
 before(async () => {
-  site = await Site.start({ adjust: file => (file.admin.token = TOKEN) });
+  const adjust = file => {
+    file.admin.token = TOKEN;
+    // What the doctor finds something to say of.
+    file.target_groups[0].targets_declare = { keep_alive_timeout: "20s" };
+  };
+  site = await Site.start({ adjust });
   browser = await launchChromium();
 });
 
@@ -64,7 +69,8 @@ test("every part of the page is there and filled", async () => {
   await shows(page, "#requests-rows", "GET /whoami?seen=here");
   await shows(page, "#certificates-rows", "localhost");
   assert.match(await page.locator("#certificates-rows .status").innerText(), /^\d+$/);
-  await shows(page, "#findings-list", "");
+  await shows(page, "#findings-list", "docs/findings/keep-alive-race.md");
+  await shows(page, "#nav-findings", "1");
   assert.match(await page.title(), /browser-alb/);
   assert.deepEqual(page.failures, []);
 });
