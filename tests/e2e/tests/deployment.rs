@@ -44,7 +44,8 @@ fn manifest(kind: &str, name: &str) -> Result<Value> {
 
 /// `300s` after `flag` among arguments.
 fn seconds_after(arguments: &Value, flag: &str) -> Result<u64> {
-    let arguments: Vec<&str> = arguments.as_array().context("arguments")?.iter().filter_map(Value::as_str).collect();
+    let arguments: Vec<&str> =
+        arguments.as_array().context("arguments")?.iter().filter_map(Value::as_str).collect();
     let value = arguments.iter().enumerate().find_map(|(index, argument)| {
         let same = argument.strip_prefix(flag).and_then(|rest| rest.strip_prefix('='));
         same.or_else(|| (*argument == flag).then(|| arguments.get(index + 1).copied())?)
@@ -74,7 +75,10 @@ fn check_pod(deployment: &Value, reserve: u64) -> Result<()> {
 fn pods_have_the_time_and_no_more_rights_than_they_need() -> Result<()> {
     check_pod(&manifest("Deployment", "albeit")?, 9)?;
     check_pod(&manifest("Deployment", "backend")?, 9)?;
-    assert_eq!(manifest("Namespace", "albeit")?["metadata"]["labels"]["pod-security.kubernetes.io/enforce"], "restricted");
+    assert_eq!(
+        manifest("Namespace", "albeit")?["metadata"]["labels"]["pod-security.kubernetes.io/enforce"],
+        "restricted"
+    );
     Ok(())
 }
 
@@ -83,21 +87,31 @@ fn ports_and_files_of_the_manifests_are_those_of_the_configuration() -> Result<(
     let balancer = yaml("kubernetes/alb.yaml")?.remove(0);
     let listeners = balancer["load_balancers"][0]["listeners"].as_array().context("listeners")?;
     let mut listened: Vec<&Value> = listeners.iter().map(|listener| &listener["port"]).collect();
-    let admin = balancer["admin"]["bind"].as_str().and_then(|bind| bind.rsplit(':').next()).context("admin.bind")?;
+    let admin =
+        balancer["admin"]["bind"].as_str().and_then(|bind| bind.rsplit(':').next()).context("admin.bind")?;
     let admin: Value = admin.parse::<u64>()?.into();
     listened.push(&admin);
     let deployment = manifest("Deployment", "albeit")?;
     let container = &deployment["spec"]["template"]["spec"]["containers"][0];
     let ports = container["ports"].as_array().context("ports")?;
     assert_eq!(ports.iter().map(|port| &port["containerPort"]).collect::<Vec<_>>(), listened);
-    let mounts: Vec<&str> =
-        container["volumeMounts"].as_array().context("mounts")?.iter().filter_map(|it| it["mountPath"].as_str()).collect();
+    let mounts: Vec<&str> = container["volumeMounts"]
+        .as_array()
+        .context("mounts")?
+        .iter()
+        .filter_map(|it| it["mountPath"].as_str())
+        .collect();
     let text = fs::read_to_string(conf().join("kubernetes/alb.yaml"))?;
-    for file in text.split(":-").skip(1).filter_map(|rest| rest.split('}').next()).filter(|it| it.starts_with('/')) {
+    for file in
+        text.split(":-").skip(1).filter_map(|rest| rest.split('}').next()).filter(|it| it.starts_with('/'))
+    {
         assert!(mounts.iter().any(|mount| file.starts_with(mount)), "{file} is mounted nowhere");
     }
     for listener in listeners {
-        assert_eq!(listener["attributes"]["albeit.proxy_protocol"], "required", "the NLB always sends a header");
+        assert_eq!(
+            listener["attributes"]["albeit.proxy_protocol"], "required",
+            "the NLB always sends a header"
+        );
     }
     // What the balancer looks up is the headless Service.
     let service = manifest("Service", "backend")?;
@@ -119,8 +133,11 @@ fn autoscaling_follows_connections() -> Result<()> {
     assert_eq!(spec["behavior"]["scaleDown"]["stabilizationWindowSeconds"], 300);
     assert_eq!(spec["behavior"]["scaleUp"]["stabilizationWindowSeconds"], 60);
     let terraform = fs::read_to_string(conf().join("ecs/autoscaling.tf"))?;
-    let terraform: BTreeMap<&str, &str> =
-        terraform.lines().filter_map(|line| line.split_once('=')).map(|(key, value)| (key.trim(), value.trim())).collect();
+    let terraform: BTreeMap<&str, &str> = terraform
+        .lines()
+        .filter_map(|line| line.split_once('='))
+        .map(|(key, value)| (key.trim(), value.trim()))
+        .collect();
     let expected = [
         ("target_value", "5000"),
         ("scale_out_cooldown", "60"),
@@ -148,7 +165,10 @@ fn tasks_have_the_time_the_descriptors_and_the_checks() -> Result<()> {
         assert_eq!((&task["cpu"], &task["memory"]), (&"1024".into(), &"2048".into()), "{name}");
         assert_eq!(container["ulimits"][0]["softLimit"], 65536, "{name}");
         let check = &container["healthCheck"];
-        assert_eq!((&check["interval"], &check["timeout"], &check["retries"]), (&15.into(), &5.into(), &3.into()));
+        assert_eq!(
+            (&check["interval"], &check["timeout"], &check["retries"]),
+            (&15.into(), &5.into(), &3.into())
+        );
         assert_eq!(container["readonlyRootFilesystem"], true);
         assert_eq!(container["linuxParameters"]["capabilities"]["drop"][0], "ALL");
         assert_eq!(container["user"], "10001:10001");
@@ -206,7 +226,11 @@ async fn secrets_of_a_task_become_files_and_are_forgotten() -> Result<()> {
 async fn a_task_without_a_secret_does_not_start() -> Result<()> {
     let dir = tempfile::tempdir()?;
     let mut start = Command::new(conf().join("ecs/start"));
-    start.env_clear().env("PATH", "/usr/bin:/bin").env("ALBEIT_SECRETS", dir.path()).args(["echo", "started"]);
+    start
+        .env_clear()
+        .env("PATH", "/usr/bin:/bin")
+        .env("ALBEIT_SECRETS", dir.path())
+        .args(["echo", "started"]);
     start.env("TLS_CERTIFICATE", "x");
     let output = within(SOON, "start", start.output()).await??;
     assert_eq!(output.status.code(), Some(2));
@@ -251,9 +275,12 @@ async fn a_renewed_certificate_is_taken_up_without_a_signal() -> Result<()> {
         Ok(())
     })
     .await?;
-    let mode = |file: &str| Ok::<_, anyhow::Error>(fs::metadata(tls.join(file))?.permissions().mode() & 0o777);
+    let mode =
+        |file: &str| Ok::<_, anyhow::Error>(fs::metadata(tls.join(file))?.permissions().mode() & 0o777);
     assert_eq!((mode("localhost.pem")?, mode("localhost-key.pem")?), (0o644, 0o640));
-    let left = fs::read_dir(&tls)?.filter_map(Result::ok).filter(|it| it.file_name().to_string_lossy().starts_with(".new"));
+    let left = fs::read_dir(&tls)?
+        .filter_map(Result::ok)
+        .filter(|it| it.file_name().to_string_lossy().starts_with(".new"));
     assert_eq!(left.count(), 0, "nothing is left behind");
     Ok(())
 }

@@ -170,7 +170,8 @@ fn every_page_is_in_the_site_once() -> Result<()> {
     let links = links(&summary);
     let named: BTreeSet<PathBuf> = links.iter().map(|link| docs.join(link)).collect();
     assert_eq!(named.len(), links.len(), "SUMMARY.md names a page twice");
-    let there: BTreeSet<PathBuf> = pages(&docs)?.into_iter().filter(|page| !page.ends_with("SUMMARY.md")).collect();
+    let there: BTreeSet<PathBuf> =
+        pages(&docs)?.into_iter().filter(|page| !page.ends_with("SUMMARY.md")).collect();
     let missing: Vec<_> = named.difference(&there).collect();
     assert!(missing.is_empty(), "SUMMARY.md names what is not there: {missing:?}");
     let forgotten: Vec<_> = there.difference(&named).collect();
