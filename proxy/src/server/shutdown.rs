@@ -3,9 +3,9 @@
 //! written before the process goes. The same goes for a process that another one
 //! has taken over from, but there is no hurry then.
 
-use std::time::Duration;
+use std::{pin::pin, time::Duration};
 
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::time::sleep;
 
 use super::{Running, Server, upgrade::Successor, wall_clock};
 use crate::admin::Phase;
@@ -69,7 +69,10 @@ impl Server {
     /// Whatever is open has `drain` left.
     fn stop_accepting(&self, drain: Duration) {
         self.readiness.enter(Phase::Draining);
-        self.running.metrics.process().begin_draining(wall_clock() + drain);
+        // The end of a drain time beyond all times is none.
+        if let Some(deadline) = wall_clock().checked_add(drain) {
+            self.running.metrics.process().begin_draining(deadline);
+        }
         self.running.shared.draining.cancel();
         self.running.shared.tracker.close();
     }
@@ -77,13 +80,13 @@ impl Server {
     /// Waits until everything has ended, for at most `limit`, and says so from time to time.
     async fn drained(&self, mut successor: Successor, limit: Duration) {
         let tracker = &self.running.shared.tracker;
-        let deadline = Instant::now() + limit;
+        let mut deadline = pin!(sleep(limit));
         let mut has_ended = false;
         loop {
             tokio::select! {
                 biased;
                 () = tracker.wait() => return,
-                () = sleep_until(deadline) => {
+                () = &mut deadline => {
                     tracing::info!(open = tracker.len(), "drain time over, closing what is left");
                     return;
                 }

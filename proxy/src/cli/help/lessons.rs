@@ -41,8 +41,19 @@ pub(in crate::cli) const LESSONS: &[Lesson] = &[
                 "SIGTERM, SIGINT",
                 "refuses new work, lets open work end for up to --drain, ends; a second one ends at once",
             ),
+            (
+                "SIGUSR2",
+                "starts the program anew with the same sockets; once it serves, open work has --upgrade-drain to end",
+            ),
         ],
-        environment: &[("RUST_LOG", "what is logged, such as warn or info,albeit::admin=off")],
+        environment: &[
+            ("RUST_LOG", "what is logged, such as warn or info,albeit::admin=off"),
+            (
+                "LISTEN_FDS, LISTEN_PID, LISTEN_FDNAMES",
+                "sockets that are open already, as systemd passes them",
+            ),
+            ("NOTIFY_SOCKET, WATCHDOG_USEC", "where systemd is told of start, reload and end, and how often"),
+        ],
         statuses: RUN_STATUSES,
         page: "docs/configuration.md, docs/logs.md",
     },
