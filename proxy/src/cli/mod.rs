@@ -47,8 +47,7 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Run the load balancers of a configuration. SIGHUP reloads it, SIGTERM drains and ends, SIGUSR2
-    /// starts the program anew with the same sockets and drains.
+    /// Run the load balancers of a configuration. SIGHUP reloads it, SIGTERM drains and ends.
     ///
     /// The configuration file is also reloaded when it has changed and lain still for a second, and so are
     /// its certificates, private keys, trust stores and revocation lists. What cannot be used is reported
