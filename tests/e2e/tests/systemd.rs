@@ -22,7 +22,6 @@ use tokio::{net::UnixDatagram, time::timeout};
 const ACTIVATE: &str = "/usr/bin/systemd-socket-activate";
 
 /// Whether there is a tool of systemd's; says what is skipped if there is none.
-#[expect(clippy::print_stderr, reason = "a skipped test says so")]
 fn is_there(tool: &Path) -> bool {
     let is_there = tool.is_file();
     if !is_there {

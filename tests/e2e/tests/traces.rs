@@ -94,7 +94,7 @@ async fn without_a_traceparent_the_trace_is_that_of_x_amzn_trace_id() -> Result<
 
     albeit.get("/made").await?;
     let (server, _) = collector.request("/made").await?;
-    let trace_id = albeit.record("/made").await?["trace_id"].to_owned();
+    let trace_id = albeit.record("/made").await?["trace_id"].clone();
     let digits = trace_id.trim_start_matches("Root=1-").replace('-', "");
     assert_eq!(hex(&server.trace_id), digits, "the log's {trace_id}");
     assert!(server.parent_span_id.is_empty());

@@ -65,10 +65,30 @@ fn copy_with_certificates(to: &Path) -> Vec<PathBuf> {
         let text = fs::read_to_string(&file).unwrap();
         let text = text.replace("/etc/albeit/certs", certs.to_str().unwrap());
         let text = text.replace("/run/secrets/admin/secret", token.to_str().unwrap());
+        let text = in_place_of_deployed(text, &certs);
         fs::write(&copy, text).unwrap();
         copies.push(copy);
     }
     copies
+}
+
+/// Files that deployments name by variables have their places in `certs` here.
+fn in_place_of_deployed(mut text: String, certs: &Path) -> String {
+    for (deployed, here) in [
+        ("${ALBEIT_SECRETS:-/run/albeit}/site.pem", "localhost.pem"),
+        ("${ALBEIT_SECRETS:-/run/albeit}/site-key.pem", "localhost-key.pem"),
+        ("${ALBEIT_SECRETS:-/run/albeit}/stickiness.key", "stickiness.key"),
+        ("${ALBEIT_SECRETS:-/run/albeit}/admin-token", "token"),
+        ("${ALBEIT_CERTS:-/etc/albeit/tls}/tls.crt", "localhost.pem"),
+        ("${ALBEIT_CERTS:-/etc/albeit/tls}/tls.key", "localhost-key.pem"),
+        ("${ALBEIT_STICKINESS_KEY:-/etc/albeit/stickiness/stickiness.key}", "stickiness.key"),
+        ("${ALBEIT_ADMIN_TOKEN_FILE:-/etc/albeit/admin/token}", "token"),
+        ("${ALBEIT_TLS_DIR:-/etc/albeit/tls}/${SITE:-www.example.com}.pem", "localhost.pem"),
+        ("${ALBEIT_TLS_DIR:-/etc/albeit/tls}/${SITE:-www.example.com}-key.pem", "localhost-key.pem"),
+    ] {
+        text = text.replace(deployed, certs.join(here).to_str().unwrap());
+    }
+    text
 }
 
 #[test]

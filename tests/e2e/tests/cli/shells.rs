@@ -23,7 +23,6 @@ const COMMANDS: [&str; 12] = [
 ];
 
 /// Says why a test does nothing.
-#[expect(clippy::print_stderr, reason = "test runners show it")]
 fn skip(missing: &str) {
     eprintln!("SKIPPED: {missing} is not installed");
 }
