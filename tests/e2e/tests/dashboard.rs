@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use albeit_e2e::{
-    Albeit, Client, Config, Events, Group, Step, Target,
+    Albeit, Client, Config, Events, Group, Step, Target, eventually,
     target::{ok, switching_protocols},
     wait::SOON,
     websocket::upgrade,
@@ -151,7 +151,13 @@ async fn a_502_is_told_with_what_it_means() -> Result<()> {
     // A failure is kept though nobody watches, a success is not.
     assert_eq!(albeit.get("/ok").await?.status, 200);
     assert_eq!(albeit.get("/broken").await?.status, 502);
-    let kept = albeit.list("/requests", "Requests").await?;
+    // An entry is made just after the answer.
+    let kept = eventually(SOON, "the failure is kept", || async {
+        let kept = albeit.list("/requests", "Requests").await?;
+        ensure!(!kept.is_empty(), "no entry");
+        Ok(kept)
+    })
+    .await?;
     assert_eq!(kept.len(), 1, "{kept:?}");
     let mut events = Events::open(&albeit).await?;
     events.next("tick").await?;
