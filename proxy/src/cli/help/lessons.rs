@@ -76,7 +76,7 @@ pub(in crate::cli) const LESSONS: &[Lesson] = &[
             REFUSED,
             (
                 Exit::Warning,
-                "a target is unhealthy, initial or draining, a certificate expires soon, or it is draining itself",
+                "a target is unhealthy or initial, a certificate expires soon, or albeit itself starts or drains",
             ),
             (Exit::Error, "a target group in use has no healthy target, or a certificate in use has expired"),
         ],
