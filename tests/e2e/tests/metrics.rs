@@ -218,6 +218,7 @@ async fn every_counter_equals_a_known_run_over_ipv4_and_ipv6() -> Result<()> {
         ("httpcode_elb_502_count", 2.0),
         ("httpcode_elb_503_count", 4.0),
         ("http_fixed_response_count", 2.0),
+        // All of these that no fixed response asked for.
         ("elb_errors", 7.0),
         ("http_redirect_count", 1.0),
         ("http_redirect_url_limit_exceeded_count", 1.0),
