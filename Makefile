@@ -14,7 +14,7 @@ build-deps:
 	@scripts/install-build-deps
 
 run: build-deps ## Build, make development certificates, run two backends and the balancer
-	$(CARGO) build --release --locked --workspace --bins
+	$(CARGO) build --release --locked --package albeit-proxy --package albeit-backend
 	$(TARGET)/release/albeit certs --dir certs
 	$(TARGET)/release/albeit dev
 
