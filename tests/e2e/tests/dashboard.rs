@@ -212,7 +212,7 @@ async fn the_seventeenth_stream_is_refused() -> Result<()> {
     assert_eq!(refused.status, 503);
     assert!(refused.text().contains("ServiceUnavailable"), "{}", refused.text());
     open.pop();
-    albeit_e2e::eventually(SOON, "room for another", || Events::open(&albeit)).await?;
+    eventually(SOON, "room for another", || Events::open(&albeit)).await?;
     Ok(())
 }
 
