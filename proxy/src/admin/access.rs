@@ -1,4 +1,4 @@
-//! Who may act through the admin API. Pure.
+//! Who may act through the admin API, and who may read. Pure.
 //!
 //! With a token, whoever sends it as `Authorization: Bearer …`, from wherever;
 //! loopback clients need it too. Without one, loopback clients of an API that
@@ -7,6 +7,11 @@
 //! of other origins cannot send without being asked about it first; and without
 //! a token the Host must be `localhost` or an IP address, which no name under an
 //! attacker's control can be, and an Origin must be that of the Host.
+//!
+//! Reading needs no token. What listens on loopback is not for the pages that a
+//! visitor's browser shows either, and there the Host must be such a one, too: a
+//! page whose name leads to loopback all of a sudden (DNS rebinding) would read
+//! paths, query strings and addresses of clients.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -92,16 +97,23 @@ pub(super) fn check(headers: &HeaderMap, caller: Caller, token: Option<&Token>) 
     Ok(())
 }
 
+/// Whether a request with these headers may read. Names of an API that others reach are not known here; who sends
+/// no Host is no browser.
+pub(super) fn check_reading(headers: &HeaderMap, caller: Caller) -> Result<(), Denied> {
+    if !is_loopback(caller.bind) || !headers.contains_key(header::HOST) {
+        return Ok(());
+    }
+    own_host(headers).map(drop)
+}
+
 fn check_tokenless(headers: &HeaderMap, caller: Caller) -> Result<(), Denied> {
-    let is_loopback = |address: SocketAddr| address.ip().to_canonical().is_loopback();
     if !is_loopback(caller.bind) {
         return Err(Denied::NotOnLoopback);
     }
     if !is_loopback(caller.client) {
         return Err(Denied::NotFromLoopback);
     }
-    let host = only(headers, &header::HOST).and_then(|host| std::str::from_utf8(host).ok());
-    let host = host.filter(|host| is_own(host)).ok_or(Denied::ForeignHost)?;
+    let host = own_host(headers)?;
     if headers.contains_key(header::ORIGIN) {
         let origin = only(headers, &header::ORIGIN).and_then(|origin| origin.strip_prefix(b"http://"));
         if !origin.is_some_and(|origin| origin.eq_ignore_ascii_case(host.as_bytes())) {
@@ -109,6 +121,16 @@ fn check_tokenless(headers: &HeaderMap, caller: Caller) -> Result<(), Denied> {
         }
     }
     Ok(())
+}
+
+fn is_loopback(address: SocketAddr) -> bool {
+    address.ip().to_canonical().is_loopback()
+}
+
+/// The Host, which names no one but this machine.
+fn own_host(headers: &HeaderMap) -> Result<&str, Denied> {
+    let host = only(headers, &header::HOST).and_then(|host| std::str::from_utf8(host).ok());
+    host.filter(|host| is_own(host)).ok_or(Denied::ForeignHost)
 }
 
 /// Whether a Host header names no one but this machine: `localhost` or an IP address, with or without a port.
@@ -217,6 +239,23 @@ mod tests {
         for foreign in ["http://evil.example", "null", "http://localhost", "https://localhost:9901"] {
             assert_eq!(origin(foreign), Err(Denied::ForeignOrigin), "{foreign}");
         }
+    }
+
+    #[test]
+    fn a_page_whose_name_leads_to_loopback_reads_nothing() {
+        let check = |bind: &str, hosts: &[&str]| {
+            let caller = Caller { client: "127.0.0.1:5".parse().unwrap(), bind: bind.parse().unwrap() };
+            let hosts = hosts.iter().map(|host| (header::HOST, host.parse().unwrap()));
+            check_reading(&hosts.collect(), caller)
+        };
+        for own in ["localhost:9901", "127.0.0.1:9901", "[::1]:9901"] {
+            assert_eq!(check(LOOPBACK, &[own]), Ok(()), "{own}");
+        }
+        assert_eq!(check(LOOPBACK, &[]), Ok(()));
+        assert_eq!(check(LOOPBACK, &["evil.example:9901"]), Err(Denied::ForeignHost));
+        assert_eq!(check("[::1]:9901", &["evil.example:9901"]), Err(Denied::ForeignHost));
+        assert_eq!(check(LOOPBACK, &["localhost", "evil.example"]), Err(Denied::ForeignHost));
+        assert_eq!(check("0.0.0.0:9901", &["balancer:9901"]), Ok(()));
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! The admin API: liveness, readiness, metrics, what is configured and what goes on, and actions, on a
 //! socket of its own.
 //!
-//! Reading (GET, HEAD) needs no authentication and changes nothing: the socket belongs on loopback or a
-//! management network. `GET /` lists all of it. Members, filters, paging and error codes are those of the
+//! Reading (GET, HEAD) needs no authentication and changes nothing: the socket belongs on loopback, where only
+//! programs of the machine read and no web page does (module `access`), or on a management network. `GET /` lists all of it. Members, filters, paging and error codes are those of the
 //! `ELBv2` API, in JSON; an error is `{"Error": {"Type", "Code", "Message"}}` with the API's status.
 //!
 //! Actions are for the bearer of `admin.token` or `admin.token_file`; without either, for loopback clients
@@ -102,6 +102,9 @@ const ASSET: &str = "/dashboard/NAME";
 /// Where the events of the dashboard are.
 const EVENTS: &str = "/events";
 
+/// What says nothing but that the process lives and serves: for whoever asks, under whatever name.
+const PROBES: [&str; 2] = ["/healthz", "/readyz"];
+
 /// What can be read: path, the parameters it knows, and what it is.
 const RESOURCES: &[(&str, &[&str], &str)] = &[
     ("/", &[], "this list, or the dashboard for who accepts text/html"),
@@ -146,6 +149,11 @@ impl AdminState {
         let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
         match resource {
             Some((_, parameters, _)) if is_read => {
+                if !PROBES.contains(&path)
+                    && let Err(denied) = access::check_reading(request.headers(), caller)
+                {
+                    return with_error(&denied.into());
+                }
                 let query = request.uri().query().unwrap_or_default();
                 match path {
                     EVENTS => dashboard::events(self, cut.clone()).await,

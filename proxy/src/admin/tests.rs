@@ -201,7 +201,7 @@ impl Server {
 
     /// Status and body of a request.
     async fn ask(&self, method: &str, path: &str) -> (u16, String) {
-        let request = format!("{method} {path} HTTP/1.1\r\nHost: admin\r\nConnection: close\r\n\r\n");
+        let request = format!("{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
         let answer = self.send(&request).await;
         let (head, body) = answer.split_once("\r\n\r\n").unwrap();
         (head.split(' ').nth(1).unwrap().parse().unwrap(), body.to_owned())
@@ -244,6 +244,27 @@ async fn other_paths_and_methods_are_refused() {
 }
 
 #[tokio::test]
+async fn a_web_page_under_another_name_reads_nothing_but_that_the_process_lives() {
+    let server = serving().await;
+    for (path, status) in [
+        ("/", "403"),
+        ("/events", "403"),
+        ("/requests", "403"),
+        ("/connections", "403"),
+        ("/findings", "403"),
+        ("/metrics", "403"),
+        ("/dashboard/app.js", "403"),
+        ("/healthz", "200"),
+        ("/readyz", "503"),
+    ] {
+        let head = format!("GET {path} HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n");
+        let answer = server.send(&head).await;
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{path}: {answer}");
+        assert!(!answer.to_lowercase().contains("access-control-"), "{path}: {answer}");
+    }
+}
+
+#[tokio::test]
 async fn garbage_gets_400_and_the_next_client_is_served() {
     let server = serving().await;
     let long = format!("GET /healthz HTTP/1.1\r\nX-Long: {}\r\n\r\n", "a".repeat(64 * 1024));
@@ -273,7 +294,7 @@ async fn shutdown_closes_idle_connections_and_ends_the_server() {
 async fn browsers_get_the_dashboard_and_programs_the_index() {
     let server = serving().await;
     let get = |path: &str, accept: &str| {
-        format!("GET {path} HTTP/1.1\r\nHost: admin\r\nAccept: {accept}\r\nConnection: close\r\n\r\n")
+        format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nAccept: {accept}\r\nConnection: close\r\n\r\n")
     };
     let page = server.send(&get("/", "text/html,*/*;q=0.8")).await;
     let (head, body) = page.split_once("\r\n\r\n").unwrap();

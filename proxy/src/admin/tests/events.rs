@@ -14,7 +14,7 @@ impl Events {
     pub(super) async fn open(server: &Server) -> Self {
         let stream = TcpStream::connect(server.addr).await.unwrap();
         let (reader, mut writer) = stream.into_split();
-        writer.write_all(b"GET /events HTTP/1.1\r\nHost: admin\r\n\r\n").await.unwrap();
+        writer.write_all(b"GET /events HTTP/1.1\r\nHost: localhost\r\n\r\n").await.unwrap();
         Self { reader: BufReader::new(reader), _writer: writer }
     }
 
