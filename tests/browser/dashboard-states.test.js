@@ -53,6 +53,17 @@ test("10,000 WebSockets are shown page by page, the one that is cut soonest firs
   assert.deepEqual(page.failures, []);
 });
 
+test("a request that is both in the list and in the stream counts once", async () => {
+  await dashboard({});
+  const Meaning = { Title: "The target answered 500", Text: "Look into its log.", Severity: "error" };
+  mock.request({ Meaning });
+  await shows(page, "#nav-requests", "1");
+  mock.send("request", mock.requests[0]);
+  mock.request({ Meaning });
+  await eventually("two errors", async () => (await page.locator("#requests-rows tr").count()) === 2);
+  assert.equal(await page.locator("#nav-requests").textContent(), "2");
+});
+
 test("what is kept of requests is bounded, and rows stay while others come", async () => {
   await dashboard({});
   mock.request({ Request: "GET https://shop.example:443/first HTTP/1.1" });

@@ -30,6 +30,8 @@ export function add(entry) {
     skipped += entry.Skipped;
     return;
   }
+  // The list that was read as the stream began may have it already.
+  if (entries.some(it => keyOf(it) === keyOf(entry))) return;
   entries.unshift(entry);
   if (entries.length > 2 * KEPT) prune();
 }
