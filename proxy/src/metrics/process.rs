@@ -2,9 +2,11 @@
 //! give it: what dashboards and alerts for any process look for.
 //!
 //! Read from `/proc` when somebody asks. Elsewhere than on Linux all are 0, and so
-//! is what `/proc` does not tell.
+//! is what `/proc` does not tell; but for the start, which is about when this is made:
+//! under systemd's `ProcSubset=pid` there is no `/proc/stat`, and alerts of processes
+//! that start again and again go by it.
 
-use std::fs;
+use std::{fs, time::SystemTime};
 
 use prometheus::{Counter, Gauge, IntGauge, Registry, core::Collector};
 
@@ -27,7 +29,7 @@ impl ProcessUsage {
     /// Registers the metrics; [`Self::measure`] gives them values.
     pub(super) fn register(registry: &Registry) -> Result<Self, prometheus::Error> {
         let number = |name, help| add(registry, IntGauge::new(name, help)?);
-        Ok(Self {
+        let usage = Self {
             start_time: add(
                 registry,
                 Gauge::new("process_start_time_seconds", "When the process began, in seconds since 1970.")?,
@@ -41,7 +43,10 @@ impl ProcessUsage {
             threads: number("process_threads", "Threads of the operating system.")?,
             open_fds: number("process_open_fds", "Open file descriptors.")?,
             max_fds: number("process_max_fds", "Limit of open file descriptors: LimitNOFILE, ulimit -n.")?,
-        })
+        };
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        usage.start_time.set(now.as_secs_f64());
+        Ok(usage)
     }
 
     /// Reads `/proc`; what it does not tell stays as it was.
@@ -142,6 +147,8 @@ mod tests {
     #[test]
     fn this_process_is_measured() {
         let usage = ProcessUsage::register(&Registry::new()).unwrap();
+        // What stays if `/proc/stat` is hidden.
+        assert!(usage.start_time.get() > 1_600_000_000.0, "{}", usage.start_time.get());
         usage.measure();
         assert!(
             usage.resident_memory.get() > 1 << 20 && usage.virtual_memory.get() > usage.resident_memory.get()
