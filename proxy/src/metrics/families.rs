@@ -385,7 +385,7 @@ metrics! {
     config_reload_failures: Counter = "albeit_config_reload_failures_total", "reloads",
         None, "Configuration reloads refused because the configuration was wrong.";
     upgrades: Counter = "albeit_upgrades_total", "upgrades",
-        None, "Times another process took over when the program was upgraded.";
+        None, "Times a process took over from another when the program was upgraded, passed on from each to the next.";
     upgrade_failures: Counter = "albeit_upgrade_failures_total", "upgrades",
         None, "Times no other process could take over, and this one went on.";
     panics: Counter = "albeit_panics_total", "panics",

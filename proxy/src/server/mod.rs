@@ -138,7 +138,7 @@ impl Server {
         state: State,
     ) -> Result<Self, StartError> {
         let system = |error: Box<dyn Error + Send + Sync>| StartError::System(error);
-        let Carried { stickiness_key, tickets, mut overrides, known } = state.into();
+        let Carried { stickiness_key, tickets, mut overrides, known, upgrades } = state.into();
         let tickets = tickets.unwrap_or_else(|| TicketKeys::generate(SystemTime::now(), &mut rand::rng()));
         let session_tickets = Arc::new(SessionTickets::new(tickets));
         let tickets = Arc::clone(&session_tickets) as _;
@@ -147,6 +147,7 @@ impl Server {
         let prepared = prepare_source(source, &overrides, &tickets, Purpose::Serve)?;
         overrides.forget_missing(&prepared.model);
         let metrics = Metrics::try_new().map_err(|error| system(error.into()))?;
+        metrics.process().upgrades.inc_by(upgrades);
         count_panics(&metrics);
         let (background, stopped) = (TaskTracker::new(), CancellationToken::new());
         let registry =

@@ -27,7 +27,8 @@ impl Server {
     ///
     /// # Errors
     ///
-    /// When no new process comes to serve; logged and counted.
+    /// When no new process comes to serve; logged and counted here. A success is counted by the new process,
+    /// since from then on it is the one that is asked for metrics.
     ///
     /// # Cancel safety
     ///
@@ -37,15 +38,11 @@ impl Server {
         tracing::info!(program = %program.path.display(), "starting the program again");
         *self.running.changing.lock() = Changes::Suspended;
         let started = self.succeed(program).await;
-        match &started {
-            Ok(_) => metrics.upgrades.inc(),
-            Err(error) => {
-                *self.running.changing.lock() = Changes::Allowed;
-                metrics.upgrade_failures.inc();
-                tracing::error!(error = chain(error), "upgrade failed, this process serves on");
-            }
-        }
-        started
+        started.inspect_err(|error| {
+            *self.running.changing.lock() = Changes::Allowed;
+            metrics.upgrade_failures.inc();
+            tracing::error!(error = chain(error), "upgrade failed, this process serves on");
+        })
     }
 
     async fn succeed(&self, program: &Program) -> Result<Successor, UpgradeError> {
@@ -86,6 +83,7 @@ impl Running {
             tickets: Some(self.session_tickets.keys()),
             overrides: self.in_force.load().overrides.clone(),
             known: self.registry.known(),
+            upgrades: self.metrics.process().upgrades.get().saturating_add(1),
         }
     }
 }

@@ -195,6 +195,7 @@ async fn three_upgrades_under_load_lose_no_connection() -> Result<()> {
     }
     let metrics = generations.albeit.metrics().await?;
     assert!((metrics.sum("albeit_config_reloads_total", "") - 0.0).abs() < 0.1, "it is a new process");
+    assert!((metrics.sum("albeit_upgrades_total", "") - 3.0).abs() < 0.1, "what was counted is passed on");
     let log = generations.albeit.process.stderr();
     // Three listeners and the admin API, three times.
     assert_eq!(log.matches("socket inherited").count(), 12, "{log}");

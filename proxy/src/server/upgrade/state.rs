@@ -34,6 +34,7 @@ pub struct State {
     tickets: Option<Tickets>,
     overrides: OverridesRecord,
     groups: BTreeMap<String, GroupRecord>,
+    upgrades: u64,
 }
 
 /// The same in the words of those who work with it.
@@ -47,6 +48,8 @@ pub(in crate::server) struct Carried {
     pub(in crate::server) overrides: Overrides,
     /// What is known of targets, by target group.
     pub(in crate::server) known: HashMap<String, Known>,
+    /// How often the program was upgraded, this time included.
+    pub(in crate::server) upgrades: u64,
 }
 
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -128,9 +131,10 @@ impl std::fmt::Debug for State {
 impl std::fmt::Debug for Carried {
     /// Never the keys.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { stickiness_key: _, tickets, overrides, known } = self;
+        let Self { stickiness_key: _, tickets, overrides, known, upgrades } = self;
         let mut shown = f.debug_struct("Carried");
         shown.field("tickets", tickets).field("overrides", overrides).field("known", known);
+        shown.field("upgrades", upgrades);
         shown.finish_non_exhaustive()
     }
 }
@@ -148,20 +152,20 @@ impl State {
 
 impl From<Carried> for State {
     fn from(carried: Carried) -> Self {
-        let Carried { stickiness_key, tickets, overrides, known } = carried;
+        let Carried { stickiness_key, tickets, overrides, known, upgrades } = carried;
         let tickets = tickets.map(|TicketKeys { sealing, former, until }| Tickets {
             sealing,
             former,
             until: seconds(until),
         });
         let groups = known.into_iter().map(|(name, known)| (name, GroupRecord::from(known))).collect();
-        Self { stickiness_key, tickets, overrides: overrides.into(), groups }
+        Self { stickiness_key, tickets, overrides: overrides.into(), groups, upgrades }
     }
 }
 
 impl From<State> for Carried {
     fn from(state: State) -> Self {
-        let State { stickiness_key, tickets, overrides, groups } = state;
+        let State { stickiness_key, tickets, overrides, groups, upgrades } = state;
         let tickets = tickets.map(|Tickets { sealing, former, until }| TicketKeys {
             sealing,
             former,
@@ -169,7 +173,7 @@ impl From<State> for Carried {
             until: UNIX_EPOCH.checked_add(Duration::from_secs(until)).unwrap_or(UNIX_EPOCH),
         });
         let known = groups.into_iter().map(|(name, record)| (name, Known::from(record))).collect();
-        Self { stickiness_key, tickets, overrides: overrides.into(), known }
+        Self { stickiness_key, tickets, overrides: overrides.into(), known, upgrades }
     }
 }
 

@@ -42,6 +42,7 @@ fn carried() -> Carried {
         }),
         overrides,
         known: HashMap::from([("web".to_owned(), Known { targets: targets.collect(), hosts })]),
+        upgrades: 3,
     }
 }
 
