@@ -14,9 +14,9 @@ build-deps:
 	@scripts/install-build-deps
 
 run: build-deps ## Build, make development certificates, run two backends and the balancer
-	$(CARGO) build --release --locked --package albeit-proxy --package albeit-backend
-	$(TARGET)/release/albeit certs --dir certs
-	$(TARGET)/release/albeit dev
+	$(CARGO) build --profile quick --locked --package albeit-proxy --package albeit-backend
+	$(TARGET)/quick/albeit certs --dir certs
+	$(TARGET)/quick/albeit dev
 
 lessons: build-deps ## Classic failures, provoked and cured; make lessons LESSON=idle-timeout for one
 	$(CARGO) build --locked --workspace --bins
