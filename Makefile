@@ -14,9 +14,9 @@ build-deps:
 	@scripts/install-build-deps
 
 run: build-deps ## Build, make development certificates, run two backends and the balancer
-	$(CARGO) build --profile quick --locked --package albeit-proxy --package albeit-backend
-	$(TARGET)/quick/albeit certs --dir certs
-	$(TARGET)/quick/albeit dev
+	$(CARGO) build --locked --package albeit-proxy --package albeit-backend
+	$(TARGET)/debug/albeit certs --dir certs
+	$(TARGET)/debug/albeit dev
 
 lessons: build-deps ## Classic failures, provoked and cured; make lessons LESSON=idle-timeout for one
 	$(CARGO) build --locked --workspace --bins
