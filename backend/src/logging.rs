@@ -78,7 +78,7 @@ mod tests {
     use super::*;
 
     #[track_caller]
-    fn check(color: Color, is_terminal: bool, environment: &[(&str, &str)], expected: bool) {
+    fn check((color, is_terminal): (Color, bool), environment: &[(&str, &str)], expected: bool) {
         let variable = |name: &str| {
             environment.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned())
         };
@@ -87,14 +87,14 @@ mod tests {
 
     #[test]
     fn colours_are_for_terminals_unless_somebody_says_otherwise() {
-        check(Color::Auto, true, &[], true);
-        check(Color::Auto, false, &[], false);
-        check(Color::Auto, true, &[("NO_COLOR", "1")], false);
-        check(Color::Auto, true, &[("NO_COLOR", "")], true);
-        check(Color::Auto, false, &[("CLICOLOR_FORCE", "1")], true);
-        check(Color::Auto, false, &[("CLICOLOR_FORCE", "0")], false);
-        check(Color::Auto, false, &[("CLICOLOR_FORCE", "1"), ("NO_COLOR", "1")], false);
-        check(Color::Always, false, &[("NO_COLOR", "1")], true);
-        check(Color::Never, true, &[("CLICOLOR_FORCE", "1")], false);
+        check((Color::Auto, true), &[], true);
+        check((Color::Auto, false), &[], false);
+        check((Color::Auto, true), &[("NO_COLOR", "1")], false);
+        check((Color::Auto, true), &[("NO_COLOR", "")], true);
+        check((Color::Auto, false), &[("CLICOLOR_FORCE", "1")], true);
+        check((Color::Auto, false), &[("CLICOLOR_FORCE", "0")], false);
+        check((Color::Auto, false), &[("CLICOLOR_FORCE", "1"), ("NO_COLOR", "1")], false);
+        check((Color::Always, false), &[("NO_COLOR", "1")], true);
+        check((Color::Never, true), &[("CLICOLOR_FORCE", "1")], false);
     }
 }
